@@ -1,0 +1,1 @@
+# Filled in by the packaging part: headers, libraries, pkg-config, CMake package.

@@ -1,0 +1,154 @@
+/* store.h: the event store: an append-only log of events in streams.
+ *
+ * One process at a time writes a store. One thread, the sequencer, orders all
+ * writes: it takes what is queued, writes it in one transaction, commits once
+ * and then acknowledges all of it. Positions are contiguous in commit order,
+ * so a reader never skips an event. */
+#ifndef EXCORE_STORE_H
+#define EXCORE_STORE_H
+
+#include <excore/clock.h>
+#include <excore/event.h>
+
+EX_BEGIN_DECLS
+
+typedef struct ex_store ex_store;
+
+/** When an append counts as done. */
+typedef enum ex_durability {
+    EX_DURABILITY_FULL = 0,  /* after fsync: survives a power cut */
+    EX_DURABILITY_NORMAL = 1 /* after the write: survives kill -9, a power cut may take the last moments */
+} ex_durability;
+
+/** Zero-initialised fields take the default in brackets. */
+typedef struct ex_store_options {
+    bool in_memory;       /* no file: the memory driver; `dir` may be NULL */
+    bool read_only;       /* [false] no sequencer, no lock; another process may be writing */
+    bool must_exist;      /* [false] do not create a missing store */
+    ex_durability durability;    /* [full] */
+    uint32_t queue_limit;        /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
+    uint32_t batch_limit;        /* [2048] submissions in one transaction */
+    uint32_t events_per_append;  /* [100] */
+    uint32_t event_limit_bytes;  /* [1 MiB] data plus metadata of one event */
+    uint32_t ring_limit_bytes;   /* [8 MiB] recent events kept in memory for live readers */
+    uint32_t reader_limit;       /* [8] open read connections; further readers wait */
+    uint32_t page_cache_bytes;   /* [8 MiB] of the writing connection */
+    uint32_t command_ttl_s;      /* [604800] how long outcomes of command ids are kept */
+    const ex_clock *clock;       /* [system] must outlive the store */
+    struct ex_metrics *metrics;  /* [none] the server's registry; must outlive the store */
+} ex_store_options;
+
+/** Open or create the store in directory `dir` (created when missing, parent must exist).
+ *  @param dir borrowed, NUL-terminated
+ *  @param options NULL for the defaults
+ *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EFORMAT (newer format), EX_EREADONLY,
+ *          EX_ENOTFOUND (must_exist), EX_EFILESYSTEM, EX_ECORRUPT, EX_ENOMEM, EX_EINVAL
+ *  Thread: any. Blocking: yes, independent of the size of the log. */
+EX_API EX_NODISCARD ex_status ex_store_open(const char *dir, const ex_store_options *options,
+                                            ex_store **ret, ex_error *err);
+
+/** Refuse new work, finish what is queued, close. NULL is accepted. Subscriptions and cursors must
+ *  be closed before. Thread: any, once. Blocking: until the last batch is committed. */
+EX_API void ex_store_close(ex_store *s);
+
+/** Append events to streams, all or none. Durable when EX_OK is returned (see durability).
+ *
+ *  An event id that its stream already holds with the same content makes the append succeed with
+ *  the first outcome (is_duplicate), whatever version was expected.
+ *  @param append borrowed for the call
+ *  @param ret    set on success only; may be NULL
+ *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position),
+ *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
+ *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY
+ *  Thread: any but a callback of the store. Blocking: until the batch is committed. */
+EX_API EX_NODISCARD ex_status ex_store_append(ex_store *s, const ex_append *append,
+                                              ex_appended *ret, ex_error *err);
+
+/** Called once on the sequencer's thread, after the commit or the failure. Must not block, must not
+ *  call ex_store_append. `appended` and `err` are borrowed for the call. */
+typedef void ex_append_done_fn(void *ctx, ex_status status, const ex_appended *appended,
+                               const ex_error *err);
+
+/** The same without waiting. `append`, all it points to, and `ret` stay borrowed until `done` is
+ *  called. `done` is not called when this returns a failure.
+ *  @return EX_OK (queued), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY, EX_ENOMEM
+ *  Thread: any. Blocking: no. */
+EX_API EX_NODISCARD ex_status ex_store_append_async(ex_store *s, const ex_append *append,
+                                                    ex_appended *ret, ex_append_done_fn *done,
+                                                    void *ctx, ex_error *err);
+
+/** Position of the last committed event, 0 when empty. Thread: any. Blocking: no (read-only store: a query). */
+EX_API uint64_t ex_store_head(ex_store *s);
+
+/** Version of a stream, 0 when it does not exist. Blocking: a query. */
+EX_API EX_NODISCARD ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret,
+                                                      ex_error *err);
+
+/* ---- Cursors ---- */
+
+typedef struct ex_cursor ex_cursor;
+
+typedef enum ex_direction { EX_FORWARD = 0, EX_BACKWARD = 1 } ex_direction;
+
+typedef struct ex_read_stream {
+    ex_slice stream;
+    uint64_t from;          /* first version, inclusive; 0: the first (forward) or the last (backward) */
+    uint64_t limit;         /* events; 0: no limit */
+    ex_direction direction;
+} ex_read_stream;
+
+typedef struct ex_read_log {
+    uint64_t after; /* exclusive */
+    uint64_t limit; /* events; 0: no limit */
+    const ex_filter *filter; /* NULL: all; borrowed until the cursor is closed */
+} ex_read_log;
+
+/** Open a cursor. It sees the log as it was when the first event was fetched, and holds one read
+ *  connection until it is closed, so close it soon. A stream that does not exist gives no events.
+ *  @return EX_OK, EX_EINVAL, EX_ETIMEOUT (no read connection became free), EX_ESTORAGE, EX_ENOMEM
+ *  Thread: any; a cursor is used by one thread at a time. Blocking: may wait for a connection. */
+EX_API EX_NODISCARD ex_status ex_store_read_stream(ex_store *s, const ex_read_stream *read,
+                                                   ex_cursor **ret, ex_error *err);
+EX_API EX_NODISCARD ex_status ex_store_read_log(ex_store *s, const ex_read_log *read,
+                                                ex_cursor **ret, ex_error *err);
+
+/** The next event, borrowed until the next call on this cursor.
+ *  @return EX_OK, EX_EEND (no more), EX_ECORRUPT, EX_ESTORAGE. Blocking: disk reads. */
+EX_API EX_NODISCARD ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err);
+/** NULL is accepted. */
+EX_API void ex_cursor_close(ex_cursor *c);
+
+/* ---- Subscriptions: catch up from the log, then follow live ---- */
+
+typedef struct ex_subscription ex_subscription;
+
+typedef struct ex_subscribe {
+    uint64_t after;          /* log position, exclusive */
+    const ex_filter *filter; /* NULL: all; copied */
+    ex_slice stream;         /* not empty: follow this stream only; `after` is then a version */
+} ex_subscribe;
+
+/** Follow the log. Never misses and never repeats an event, also across the switch from the log to
+ *  live, and when it falls behind the ring and has to go back to the log.
+ *  @return EX_OK, EX_EINVAL, EX_ENOMEM. Thread: any. Blocking: no. */
+EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe,
+                                                 ex_subscription **ret, ex_error *err);
+
+/** Wait for the next event, borrowed until the next call on this subscription.
+ *  @param timeout_ms 0: do not wait, negative: for ever
+ *  @return EX_OK, EX_ETIMEOUT (nothing yet), EX_ECANCELLED (stopped), EX_ECLOSED, EX_ESTORAGE
+ *  Thread: one at a time. Blocking: up to the timeout. */
+EX_API EX_NODISCARD ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms,
+                                                   ex_event *ret, ex_error *err);
+/** The position up to which everything was looked at (delivered, or passed over by the filter). */
+EX_API uint64_t ex_subscription_position(const ex_subscription *sub);
+/** True when everything committed at the last call was delivered. */
+EX_API bool ex_subscription_is_live(const ex_subscription *sub);
+/** Make a waiting ex_subscription_next return EX_ECANCELLED. Thread: any. Blocking: no. */
+EX_API void ex_subscription_stop(ex_subscription *sub);
+/** NULL is accepted; no thread may be inside ex_subscription_next. */
+EX_API void ex_subscription_close(ex_subscription *sub);
+
+EX_END_DECLS
+
+#endif

@@ -1,0 +1,19 @@
+/* workers.h: a small pool of threads with a bounded queue, for work that may block. */
+#ifndef EXCORE_KERNEL_WORKERS_H
+#define EXCORE_KERNEL_WORKERS_H
+
+#include <excore/error.h>
+
+typedef struct ex_workers ex_workers;
+typedef void ex_work_fn(void *arg);
+
+/** Start `threads` threads (1 to 256), named after `name` (at most 10 characters). */
+EX_NODISCARD ex_status ex_workers_start(const char *name, uint32_t threads, uint32_t queue_limit,
+                                        ex_workers **ret, ex_error *err);
+/** Queue a job. @return EX_OK, EX_EOVERLOADED (queue full), EX_ECLOSED. Thread: any. Blocking: no. */
+EX_NODISCARD ex_status ex_workers_submit(ex_workers *w, ex_work_fn *fn, void *arg, ex_error *err);
+/** Refuse new jobs, run what is queued, join the threads, free. NULL is accepted. */
+void ex_workers_stop(ex_workers *w);
+uint32_t ex_workers_queued(const ex_workers *w);
+
+#endif

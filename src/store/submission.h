@@ -1,0 +1,61 @@
+/* submission.h: the sequencer's side door, for the layers above that decide where they write.
+ *
+ * A submission is queued from any thread and staged on the sequencer's thread
+ * inside a batch. `stage` reads streams and stages appends through the batch;
+ * when it fails, all it staged is dropped and the batch goes on. After the
+ * commit (or its failure) `done` is called exactly once, in queue order. */
+#ifndef EXCORE_STORE_SUBMISSION_H
+#define EXCORE_STORE_SUBMISSION_H
+
+#include <excore/arena.h>
+#include <excore/store.h>
+
+typedef struct ex_batch ex_batch;
+typedef struct ex_submission ex_submission;
+
+struct ex_submission {
+    /* set by the submitter, immutable once queued */
+    ex_status (*stage)(ex_submission *s, ex_batch *b, ex_error *err);
+    /** status is EX_OK, what stage returned, or EX_ESTORAGE when the commit failed: then nothing of
+     *  the batch was stored and what the submitter cached from it must be dropped. Must not block. */
+    void (*done)(ex_submission *s, ex_status status, const ex_error *err);
+    /* the queue's */
+    ex_submission *next;
+    uint64_t queued_ns;
+};
+
+/** Queue it; the submission stays borrowed until done. done is not called on failure.
+ *  @return EX_OK, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY. Thread: any. Blocking: no. */
+EX_NODISCARD ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error *err);
+
+/* ---- For stage(), on the sequencer's thread ---- */
+
+/** Wall clock of the batch: one value for all its events, never below the log's last. */
+int64_t ex_batch_now_us(const ex_batch *b);
+/** Memory that lives until every done of the batch was called. */
+ex_arena *ex_batch_arena(ex_batch *b);
+/** Version of a stream including what this batch staged so far; 0 when it does not exist. */
+EX_NODISCARD ex_status ex_batch_stream_version(ex_batch *b, ex_slice stream, uint64_t *ret, ex_error *err);
+/** Call `fn` for each event of the stream from `from_version` (inclusive), committed and staged.
+ *  The event is borrowed for the call. A failing fn ends it with its status. */
+typedef ex_status ex_batch_event_fn(void *ctx, const ex_event *event, ex_error *err);
+EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64_t from_version,
+                                            ex_batch_event_fn *fn, void *ctx, ex_error *err);
+/** Stage an append; same rules and statuses as ex_store_append. What `append` points to must live
+ *  until done. Its input was checked with ex_append_check, or is checked here. */
+EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret, ex_error *err);
+
+/** The stored outcome of a command id. */
+typedef struct ex_command_record {
+    ex_slice command_id;  /* 1 to 255 bytes */
+    uint64_t fingerprint; /* of name, target and canonical payload */
+    int64_t recorded_at_us;
+    ex_slice outcome;     /* bytes of the runtime's own making */
+} ex_command_record;
+
+/** EX_OK and *ret (borrowed from the batch's arena), or EX_ENOTFOUND. Sees what the batch staged. */
+EX_NODISCARD ex_status ex_batch_command_find(ex_batch *b, ex_slice command_id, ex_command_record *ret, ex_error *err);
+/** Stage a record; also survives when nothing is appended. When the submission's stage then fails it is dropped. */
+EX_NODISCARD ex_status ex_batch_command_record(ex_batch *b, const ex_command_record *record, ex_error *err);
+
+#endif
