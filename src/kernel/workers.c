@@ -1,0 +1,195 @@
+/* workers.c: a fixed set of threads that drain one bounded ring of jobs.
+ *
+ * Happy path: submit puts a job into the ring under the lock and wakes one
+ * thread. Stop closes the ring; the threads run what is left and end.
+ * The threads block all asynchronous signals, so that signals reach the
+ * thread that was made for them. */
+#include "kernel/workers.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define THREADS_MAX     256u
+#define QUEUE_LIMIT_MAX (1u << 20)
+#define NAME_MAX_CHARS  10
+
+typedef struct job {
+    ex_work_fn *fn;
+    void *arg;
+} job;
+
+struct ex_workers {
+    /* immutable after start */
+    uint32_t limit;
+    char name[NAME_MAX_CHARS + 1];
+    pthread_t *threads;
+    uint32_t thread_count;
+
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    pthread_cond_t wake;
+    job *ring;
+    uint32_t head;
+    uint32_t queued;
+    uint32_t idle; /* threads that wait on `wake` */
+    bool is_closed;
+};
+
+/* The next job, or false when the pool is closed and empty. */
+static bool next_job(ex_workers *w, job *ret)
+{
+    pthread_mutex_lock(&w->mu);
+    while (w->queued == 0 && !w->is_closed) {
+        w->idle++;
+        pthread_cond_wait(&w->wake, &w->mu);
+        w->idle--;
+    }
+    bool has_job = w->queued > 0;
+    if (has_job) {
+        *ret = w->ring[w->head];
+        w->head = (w->head + 1) % w->limit;
+        w->queued--;
+    }
+    pthread_mutex_unlock(&w->mu);
+    return has_job;
+}
+
+static void *worker_main(void *arg)
+{
+    ex_workers *w = arg;
+    job j;
+    while (next_job(w, &j))
+        j.fn(j.arg);
+    return NULL;
+}
+
+/* New threads inherit the mask of their maker: block what could be delivered to any thread. */
+static void block_signals(sigset_t *ret_old)
+{
+    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof(synchronous) / sizeof(synchronous[0]); i++)
+        sigdelset(&all, synchronous[i]);
+    pthread_sigmask(SIG_SETMASK, &all, ret_old);
+}
+
+static ex_status start_threads(ex_workers *w, uint32_t threads, ex_error *err)
+{
+    int rc = 0;
+    sigset_t old;
+    block_signals(&old);
+    while (rc == 0 && w->thread_count < threads) {
+        rc = pthread_create(&w->threads[w->thread_count], NULL, worker_main, w);
+        if (rc)
+            break;
+        char name[16]; /* the kernel's limit, NUL included */
+        (void)snprintf(name, sizeof(name), "%s-%u", w->name, w->thread_count % 1000);
+        (void)pthread_setname_np(w->threads[w->thread_count], name); /* only a label */
+        w->thread_count++;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc)
+        return ex_raise(err, EX_EAGAIN, "cannot start thread %u of %u of pool \"%s\": %s",
+                        w->thread_count + 1, threads, w->name, strerror(rc));
+    return EX_OK;
+}
+
+static ex_status check_arguments(const char *name, uint32_t threads, uint32_t queue_limit,
+                                 ex_error *err)
+{
+    if (strlen(name) > NAME_MAX_CHARS)
+        return ex_raise(err, EX_EINVAL, "pool name \"%s\" is longer than %d", name, NAME_MAX_CHARS);
+    if (threads < 1 || threads > THREADS_MAX)
+        return ex_raise(err, EX_EINVAL, "pool \"%s\": %u threads are not within 1 to %u", name,
+                        threads, THREADS_MAX);
+    if (queue_limit < 1 || queue_limit > QUEUE_LIMIT_MAX)
+        return ex_raise(err, EX_EINVAL, "pool \"%s\": a queue of %u is not within 1 to %u", name,
+                        queue_limit, QUEUE_LIMIT_MAX);
+    return EX_OK;
+}
+
+ex_status ex_workers_start(const char *name, uint32_t threads, uint32_t queue_limit,
+                           ex_workers **ret, ex_error *err)
+{
+    ex_status status = check_arguments(name, threads, queue_limit, err);
+    if (status)
+        return status;
+    ex_workers *w = calloc(1, sizeof(*w));
+    if (!w)
+        return ex_raise(err, EX_ENOMEM, "no memory for pool \"%s\"", name);
+    pthread_mutex_init(&w->mu, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->limit = queue_limit;
+    memcpy(w->name, name, strlen(name) + 1);
+    w->threads = calloc(threads, sizeof(*w->threads));
+    w->ring = calloc(queue_limit, sizeof(*w->ring));
+    if (w->threads && w->ring)
+        status = start_threads(w, threads, err);
+    else
+        status = ex_raise(err, EX_ENOMEM, "no memory for pool \"%s\"", name);
+    if (status) {
+        ex_workers_stop(w);
+        return status;
+    }
+    *ret = w;
+    return EX_OK;
+}
+
+ex_status ex_workers_submit(ex_workers *w, ex_work_fn *fn, void *arg, ex_error *err)
+{
+    assert(fn);
+    ex_status status = EX_OK;
+    bool needs_wake = false;
+    pthread_mutex_lock(&w->mu);
+    if (w->is_closed) {
+        status = EX_ECLOSED;
+    } else if (w->queued == w->limit) {
+        status = EX_EOVERLOADED;
+    } else {
+        w->ring[(w->head + w->queued) % w->limit] = (job){fn, arg};
+        w->queued++;
+        needs_wake = w->idle > 0;
+    }
+    pthread_mutex_unlock(&w->mu);
+    if (needs_wake)
+        pthread_cond_signal(&w->wake);
+    if (status == EX_ECLOSED)
+        return ex_raise(err, status, "pool \"%s\" is stopping", w->name);
+    if (status == EX_EOVERLOADED)
+        return ex_raise(err, status, "the queue of pool \"%s\" is full (%u jobs)", w->name,
+                        w->limit);
+    return EX_OK;
+}
+
+void ex_workers_stop(ex_workers *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->mu);
+    w->is_closed = true;
+    pthread_cond_broadcast(&w->wake);
+    pthread_mutex_unlock(&w->mu);
+    for (uint32_t i = 0; i < w->thread_count; i++) {
+        assert(!pthread_equal(w->threads[i], pthread_self())); /* a job cannot stop its own pool */
+        pthread_join(w->threads[i], NULL);
+    }
+    assert(w->queued == 0);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->mu);
+    free(w->ring);
+    free(w->threads);
+    free(w);
+}
+
+uint32_t ex_workers_queued(const ex_workers *w)
+{
+    ex_workers *pool = (ex_workers *)w; /* the lock is not part of the value */
+    pthread_mutex_lock(&pool->mu);
+    uint32_t n = pool->queued;
+    pthread_mutex_unlock(&pool->mu);
+    return n;
+}
