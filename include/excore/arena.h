@@ -17,6 +17,7 @@ typedef struct ex_arena {
     size_t used_bytes;    /* handed out */
     size_t total_bytes;   /* taken from malloc */
     size_t limit_bytes;
+    bool has_failed; /* an allocation returned NULL since init or reset */
 } ex_arena;
 
 /** A place to return to: everything allocated after it can be taken back. */
@@ -32,6 +33,9 @@ EX_API void ex_arena_init(ex_arena *a, size_t limit_bytes);
 EX_API void ex_arena_done(ex_arena *a);
 /** Forget everything but keep one block for reuse. */
 EX_API void ex_arena_reset(ex_arena *a);
+
+/** True when an allocation failed since init, done or reset: for builders that check once. */
+static inline bool ex_arena_has_failed(const ex_arena *a) { return a->has_failed; }
 
 /** Memory aligned for any type, not cleared. NULL when the limit or the heap is exhausted. */
 EX_API void *ex_arena_alloc(ex_arena *a, size_t size);

@@ -45,6 +45,7 @@ void ex_arena_done(ex_arena *a)
         return;
     free_until(a, NULL);
     a->used_bytes = 0;
+    a->has_failed = false;
 }
 
 void ex_arena_reset(ex_arena *a)
@@ -59,6 +60,7 @@ void ex_arena_reset(ex_arena *a)
     if (a->head)
         a->head->used = 0;
     a->used_bytes = 0;
+    a->has_failed = false;
 }
 
 static bool add_block(ex_arena *a, size_t need)
@@ -79,15 +81,21 @@ static bool add_block(ex_arena *a, size_t need)
     return true;
 }
 
+static void *fail(ex_arena *a)
+{
+    a->has_failed = true;
+    return NULL;
+}
+
 void *ex_arena_alloc(ex_arena *a, size_t size)
 {
-    if (size > a->limit_bytes)
-        return NULL;
+    if (size > a->limit_bytes - a->used_bytes)
+        return fail(a);
     size_t need = align_up(size ? size : 1);
-    if (need > a->limit_bytes - (a->used_bytes < a->limit_bytes ? a->used_bytes : a->limit_bytes))
-        return NULL;
+    if (need > a->limit_bytes - a->used_bytes)
+        return fail(a);
     if ((!a->head || need > a->head->size - a->head->used) && !add_block(a, need))
-        return NULL;
+        return fail(a);
     void *p = a->head->data + a->head->used;
     a->head->used += need;
     a->used_bytes += need;
@@ -103,7 +111,7 @@ void *ex_arena_zalloc(ex_arena *a, size_t size)
 void *ex_arena_array(ex_arena *a, size_t count, size_t size)
 {
     size_t bytes;
-    return __builtin_mul_overflow(count, size, &bytes) ? NULL : ex_arena_zalloc(a, bytes);
+    return __builtin_mul_overflow(count, size, &bytes) ? fail(a) : ex_arena_zalloc(a, bytes);
 }
 
 ex_slice ex_arena_copy(ex_arena *a, ex_slice s)

@@ -1,0 +1,111 @@
+/* view.h: read models: tables, a handler for each event, named queries.
+ *
+ * A view's tables are described by ex_types (the field marked EX_KEY is the
+ * primary key) and created by the runtime. Its handlers run on the view's
+ * thread, in log order, inside one transaction with the view's checkpoint, so
+ * every event counts once. A view can be deleted and is rebuilt from the log;
+ * raising its version rebuilds it.
+ *
+ *     static ex_status when_confirmed(ex_view_tx *tx, const order_confirmed *e, const ex_event *event)
+ *     {
+ *         order_summary *row = NULL;
+ *         ex_status st = ex_row_load(tx, order_summary, e->order_id, &row);
+ *         if (st)
+ *             return st;
+ *         row->status = ORDER_CONFIRMED;
+ *         return ex_row_store(tx, order_summary, row);
+ *     }
+ *
+ *     #define ORDER_SUMMARY_EVENTS(WHEN)  WHEN(order_confirmed, when_confirmed)
+ *     EX_VIEW(order_summary, "order_summary", 1, ORDER_SUMMARY_EVENTS);
+ *
+ * defines `const ex_view_def order_summary_view`. */
+#ifndef EXCORE_VIEW_H
+#define EXCORE_VIEW_H
+
+#include <excore/event.h>
+#include <excore/type.h>
+
+EX_BEGIN_DECLS
+
+/** The transaction in which a handler runs. */
+typedef struct ex_view_tx ex_view_tx;
+
+/** Load a row by key into the transaction's arena. @return EX_OK, EX_ENOTFOUND, or a failure to return */
+#define ex_row_load(tx, row_type, key, ret)                                                        \
+    ex_view_load((tx), &row_type##_type, (key), (void **)(1 ? (ret) : (row_type **)0))
+/** Insert or replace a row. */
+#define ex_row_store(tx, row_type, row)                                                            \
+    ex_view_store((tx), &row_type##_type, (const void *)(1 ? (row) : (const row_type *)0))
+/** `ex_row_put(tx, order_summary, .order_id = …)`: the same with the fields in place. */
+#define ex_row_put(tx, row_type, ...)                                                              \
+    ex_view_store((tx), &row_type##_type, &(row_type){__VA_ARGS__})
+/** Delete a row; one that is not there is fine. */
+#define ex_row_delete(tx, row_type, key) ex_view_delete((tx), &row_type##_type, (key))
+
+EX_API EX_NODISCARD ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **ret);
+EX_API EX_NODISCARD ex_status ex_view_store(ex_view_tx *tx, const ex_type *row, const void *value);
+EX_API EX_NODISCARD ex_status ex_view_delete(ex_view_tx *tx, const ex_type *row, ex_slice key);
+/** Memory until the handler returns. */
+EX_API ex_arena *ex_view_arena(ex_view_tx *tx);
+/** A handler's own failure: the transaction is rolled back and tried again later, the view's status shows the text. */
+EX_API ex_status ex_view_error(ex_view_tx *tx, ex_status status, const char *fmt, ...) EX_PRINTF(3, 4);
+
+typedef ex_status ex_when_fn(ex_view_tx *tx, const void *data, const ex_event *event);
+
+typedef struct ex_when_def {
+    const ex_type *type; /* the event's type */
+    ex_when_fn *when;
+} ex_when_def;
+
+typedef struct ex_view_def {
+    const char *name;    /* [a-z][a-z0-9_]*; also the table's name when there is one table */
+    uint32_t version;    /* from 1; raising it rebuilds the view */
+    const ex_type *const *tables; /* a table is named as its row type in snake case */
+    uint32_t table_count;
+    const ex_when_def *events;
+    uint32_t event_count;
+    const char *const *indexes; /* "customer_id, status": columns of the first table */
+    uint32_t index_count;
+} ex_view_def;
+
+/* ---- Queries ---- */
+
+typedef enum ex_query_kind { EX_QUERY_PAGE, EX_QUERY_LIST, EX_QUERY_SINGLE, EX_QUERY_COUNT } ex_query_kind;
+
+/** A named query: a SELECT over the view's tables with :name parameters. */
+typedef struct ex_query_def {
+    const char *name;          /* in the route: "open-orders" */
+    const ex_view_def *view;
+    ex_query_kind kind;
+    const ex_type *params;     /* NULL: none. Optional members bind NULL when absent */
+    const ex_type *row;        /* result columns by name; COUNT: NULL */
+    const char *sql;           /* without ORDER BY and LIMIT */
+    const char *order_by[4];   /* PAGE, LIST: result columns that order rows uniquely, NULL-terminated */
+    bool is_descending;        /* all of order_by */
+    const char *doc;
+} ex_query_def;
+
+#ifndef __cplusplus
+#define EX_WHEN_WRAPPER_(event_type, function)                                                     \
+    static ex_status function##_any(ex_view_tx *tx, const void *data, const ex_event *event)       \
+    {                                                                                              \
+        return function(tx, (const event_type *)data, event);                                      \
+    }
+#define EX_WHEN_ROW_(event_type, function) {&event_type##_type, function##_any},
+
+/** Define `const ex_view_def row_view` with one table; further arguments are index column lists. */
+#define EX_VIEW(row_type, view_name, view_version, EVENTS, ...)                                    \
+    EVENTS(EX_WHEN_WRAPPER_)                                                                       \
+    static const ex_when_def row_type##_events[] = {EVENTS(EX_WHEN_ROW_)};                         \
+    static const ex_type *const row_type##_tables[] = {&row_type##_type};                          \
+    static const char *const row_type##_indexes[] = {__VA_ARGS__ __VA_OPT__(, ) NULL};             \
+    const ex_view_def row_type##_view = {                                                          \
+        (view_name), (view_version), row_type##_tables, 1,                                         \
+        row_type##_events, sizeof(row_type##_events) / sizeof(row_type##_events[0]),               \
+        row_type##_indexes, sizeof(row_type##_indexes) / sizeof(row_type##_indexes[0]) - 1}
+#endif
+
+EX_END_DECLS
+
+#endif
