@@ -1,0 +1,157 @@
+/* driver.h: the port between the store and a database engine.
+ *
+ * Two tables of methods: store_driver_ops for the one writer, the sequencer's
+ * thread, and store_reader_ops for any number of readers, each used by one
+ * thread at a time. The store (batch.c, cursor.c) checks all preconditions and
+ * decides every outcome; a driver only finds, writes and commits.
+ *
+ * A batch: begin (locks the head of the log where more than one process may
+ * write) -> any number of finds and writes -> commit, or rollback. A failing
+ * method of the writer makes the batch unusable: the store then calls rollback,
+ * acknowledges nothing of it, and the next begin tells what is true. begin is
+ * also where a driver repairs itself (reconnects, reopens its file); while it
+ * cannot, begin fails and the store refuses writes.
+ *
+ * Methods are required unless marked, may block on the disk or the network, and
+ * return EX_ESTORAGE for a failure of the engine, EX_ECORRUPT for stored data
+ * that cannot be, EX_ENOMEM. Finds are set-based, so that an engine behind a
+ * network needs one round trip for all of them. */
+#ifndef EXCORE_STORE_DRIVER_H
+#define EXCORE_STORE_DRIVER_H
+
+#include <excore/arena.h>
+#include <excore/store.h>
+
+#include "store/submission.h"
+
+/** The end of the log as the database has it. Zero when the log is empty. */
+typedef struct store_head {
+    uint64_t position;
+    int64_t recorded_at_us; /* of the last event */
+} store_head;
+
+/** A stream as the writer knows it. */
+typedef struct store_stream {
+    ex_slice name;
+    uint64_t id;      /* the driver's key; 0: not stored yet */
+    uint64_t version; /* of its last event */
+} store_stream;
+
+/** An id that may be stored in a stream already. */
+typedef struct store_event_key {
+    uint64_t stream_id;
+    const ex_id *id;
+} store_event_key;
+
+/** A stored event that has the key; borrowed for the call. A failing fn ends the walk. */
+typedef ex_status store_found_fn(void *ctx, uint32_t key_index, const ex_event *event,
+                                 ex_error *err);
+
+/** An append that was refused because its id is stored with other content (R-ES-07). */
+typedef struct store_audit {
+    uint64_t stored_position; /* of the event that has the id */
+    uint64_t stored_fingerprint;
+    uint64_t given_fingerprint;
+    const ex_event *given; /* position and version 0 */
+    ex_slice actor;        /* "$actor" of the given metadata, empty when none */
+    int64_t recorded_at_us;
+} store_audit;
+
+/** What one call writes. Arrays are borrowed for the call. */
+typedef struct store_write {
+    const ex_event *events;       /* positions rise by one from the head on */
+    store_stream *const *streams; /* for each event its stream; the driver sets the id of a new one */
+    uint32_t event_count;
+    const ex_command_record *commands;
+    uint32_t command_count;
+    const store_audit *audits;
+    uint32_t audit_count;
+} store_write;
+
+typedef struct store_driver_options {
+    const char *dir; /* NULL for drivers without files */
+    bool read_only;  /* only the readers are used */
+    bool must_exist;
+    ex_durability durability;
+    uint32_t page_cache_bytes;
+    const char *sqlite_vfs; /* NULL: the default one; tests put faults below the engine */
+} store_driver_options;
+
+/** What a reader is asked for. Slices and filter are borrowed until the scan is stopped. */
+typedef struct store_scan {
+    bool is_stream;          /* one stream by version, else the log by position */
+    ex_slice stream;
+    uint64_t from;           /* first version or position, inclusive; backward: the highest one */
+    uint64_t upto;           /* log: last position, inclusive (the head when the scan began) */
+    ex_direction direction;  /* log: always forward */
+    const ex_filter *filter; /* log only; NULL: all */
+} store_scan;
+
+/** Thread: one at a time for each reader; each reader is independent of the writer. */
+typedef struct store_reader_ops {
+    /** Open a reader of the driver `impl`. Thread: any. */
+    ex_status (*open)(void *impl, void **ret_reader, ex_error *err);
+    /** NULL is accepted; no scan is running. */
+    void (*close)(void *reader);
+    /** Begin a scan; the previous one was stopped. An unknown stream, type or tag matches nothing. */
+    ex_status (*start)(void *reader, const store_scan *scan, ex_error *err);
+    /** The next event, borrowed until the next call on the reader. EX_EEND after the last. */
+    ex_status (*next)(void *reader, ex_event *ret, ex_error *err);
+    /** End the scan and let go of the database's snapshot. Without a scan it does nothing. */
+    void (*stop)(void *reader);
+    /** Position of the last committed event. */
+    ex_status (*head)(void *reader, uint64_t *ret, ex_error *err);
+    /** Version of a stream, 0 when it does not exist. */
+    ex_status (*stream_version)(void *reader, ex_slice stream, uint64_t *ret, ex_error *err);
+} store_reader_ops;
+
+/** Thread: open and close the owner's; the rest the sequencer's. */
+typedef struct store_driver_ops {
+    const char *name;
+    const store_reader_ops *reader;
+
+    /** Open or create; migrates an older format. Independent of the size of the log.
+     *  @return EX_OK, EX_ENOTFOUND (must_exist), EX_EFORMAT, EX_EREADONLY, EX_ECORRUPT, EX_EFILESYSTEM */
+    ex_status (*open)(const store_driver_options *options, void **ret_impl, ex_error *err);
+    /** Readers are closed. NULL is accepted. */
+    void (*close)(void *impl);
+
+    /** Start a batch and tell what is committed, as read from the database itself. */
+    ex_status (*begin)(void *impl, store_head *ret, ex_error *err);
+    /** Fill id and version of each stream by its name; both 0 when it does not exist. */
+    ex_status (*find_streams)(void *impl, store_stream *const *streams, uint32_t count,
+                              ex_error *err);
+    /** Call `fn` for each key that is stored, written in this batch or before. */
+    ex_status (*find_events)(void *impl, const store_event_key *keys, uint32_t count,
+                             store_found_fn *fn, void *ctx, ex_error *err);
+    /** Lowest position above `after` of an event that matches the query; 0: none. */
+    ex_status (*first_match)(void *impl, const ex_query *query, uint64_t after,
+                             uint64_t *ret_position, ex_error *err);
+    /** Events of a stream by version, from `from_version` on. */
+    ex_status (*read_stream)(void *impl, const store_stream *stream, uint64_t from_version,
+                             ex_batch_event_fn *fn, void *ctx, ex_error *err);
+    /** EX_OK and *ret (in the arena), or EX_ENOTFOUND (err untouched). */
+    ex_status (*find_command)(void *impl, ex_slice command_id, ex_arena *arena,
+                              ex_command_record *ret, ex_error *err);
+    /** Write; may be called several times in a batch. */
+    ex_status (*write)(void *impl, const store_write *write, ex_error *err);
+    /** Forget up to `limit` of the oldest command records, those recorded before `before_us`. */
+    ex_status (*expire_commands)(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
+    /** Make the batch durable and visible to readers, as the durability mode says. */
+    ex_status (*commit)(void *impl, ex_error *err);
+    /** Undo the batch. Also after a failed begin or commit. Cannot fail: begin finds out the rest. */
+    void (*rollback)(void *impl);
+    /** Optional. Between batches, after the acknowledgements: housekeeping such as a checkpoint.
+     *  Its failures must be harmless or show up in a later batch. */
+    void (*maintain)(void *impl);
+} store_driver_ops;
+
+typedef struct store_driver {
+    const store_driver_ops *ops;
+    void *impl;
+} store_driver;
+
+extern const store_driver_ops store_sqlite_driver;
+extern const store_driver_ops store_memory_driver;
+
+#endif

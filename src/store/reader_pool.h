@@ -1,0 +1,34 @@
+/* reader_pool.h: a bounded set of open readers, lent to one cursor each.
+ *
+ * Readers are opened on demand up to the limit and kept. When all are lent,
+ * whoever comes waits in line up to the time-out. */
+#ifndef EXCORE_STORE_READER_POOL_H
+#define EXCORE_STORE_READER_POOL_H
+
+#include <pthread.h>
+
+#include "store/driver.h"
+
+typedef struct reader_pool {
+    /* immutable */
+    const store_driver *driver;
+    uint32_t limit;
+    uint32_t timeout_ms;
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    pthread_cond_t freed;
+    void **idle;
+    uint32_t idle_count;
+    uint32_t open_count;
+} reader_pool;
+
+EX_NODISCARD ex_status reader_pool_init(reader_pool *p, const store_driver *driver, uint32_t limit,
+                                        uint32_t timeout_ms, ex_error *err);
+/** Close the readers; all were given back. A zeroed pool is accepted. */
+void reader_pool_done(reader_pool *p);
+/** @return EX_OK, EX_ETIMEOUT, EX_ESTORAGE, EX_ENOMEM. Thread: any. Blocking: up to the time-out. */
+EX_NODISCARD ex_status reader_pool_take(reader_pool *p, void **ret_reader, ex_error *err);
+/** Give a reader back; its scan is stopped. `is_broken`: close it instead of keeping it. */
+void reader_pool_give(reader_pool *p, void *reader, bool is_broken);
+
+#endif

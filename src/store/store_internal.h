@@ -1,0 +1,43 @@
+/* store_internal.h: the store's own structure, shared by the files of this folder.
+ *
+ * Owner of what: the sequencer's thread writes through the driver and publishes
+ * to `live`; readers come from `readers`; everything else is set at open. */
+#ifndef EXCORE_STORE_STORE_INTERNAL_H
+#define EXCORE_STORE_STORE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "store/driver.h"
+#include "store/live.h"
+#include "store/lock_file.h"
+#include "store/reader_pool.h"
+
+struct sequencer;
+struct store_metrics;
+
+struct ex_store {
+    /* immutable after open */
+    ex_store_options options; /* every default filled in */
+    char *dir;                /* NULL: in memory */
+    store_driver driver;
+    lock_file lock;
+    struct sequencer *sequencer;   /* NULL: read-only */
+    struct store_metrics *metrics; /* never NULL; its members may be */
+    /* their own locks */
+    reader_pool readers;
+    store_live live;
+    /* atomic */
+    _Atomic uint64_t head; /* last committed and published position */
+};
+
+/** What tests may change beside the public options. */
+typedef struct store_internals {
+    const char *sqlite_vfs; /* NULL: the default one */
+} store_internals;
+
+/** ex_store_open with internals (nullable). */
+EX_NODISCARD ex_status store_open_with(const char *dir, const ex_store_options *options,
+                                       const store_internals *internals, ex_store **ret,
+                                       ex_error *err);
+
+#endif
