@@ -27,6 +27,9 @@ static void copy_text(char *out, size_t size, ex_slice text)
 }
 
 static void format_message(ex_error *err, size_t at, const char *fmt, va_list args)
+    EX_PRINTF(3, 0);
+
+static void format_message(ex_error *err, size_t at, const char *fmt, va_list args)
 {
     size_t room = sizeof(err->message) - at;
     int n = vsnprintf(err->message + at, room, fmt, args);

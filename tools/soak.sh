@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The long versions of what `make test` bounds: hours, not minutes.
+#   CRASH_ROUNDS=1000   kill -9 and recovery (100 or three minutes in `make test`)
+#   FUZZ_SECONDS=600    for each fuzz target
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools/build.sh release
+echo "== ${CRASH_ROUNDS:=1000} crash rounds"
+export CRASH_ROUNDS
+(cd build/release && EXCORE_SOAK=1 ctest --output-on-failure --timeout 86400 -R '^crash\.')
+echo "== fuzzing, ${FUZZ_SECONDS:=600} s for each target"
+tools/fuzz.sh "$FUZZ_SECONDS"
