@@ -9,7 +9,7 @@ tools/check-layers.sh . || fail "the tree breaks its include boundaries"
 make_tree() {
     rm -rf "$scratch/tree"
     mkdir -p "$scratch/tree/src/kernel" "$scratch/tree/src/io" "$scratch/tree/src/store/sql" \
-        "$scratch/tree/src/store/memory" "$scratch/tree/include/excore" "$scratch/tree/examples/shop/domain"
+        "$scratch/tree/src/store/memory" "$scratch/tree/include/excore" "$scratch/tree/examples/shop"
     cd "$scratch/tree"
     printf 'kernel base\nio\nsql\nstore store\n' >src/LAYERS
     touch src/kernel/map.h src/io/loop.h src/store/sql/driver.h src/store/memory/driver.h include/excore/base.h
@@ -39,6 +39,10 @@ expect_violation "upward include of a public header" src/io/loop.c '# include <e
 expect_violation "relative include" src/io/loop.h '#include "../kernel/map.h"' "relative include"
 expect_violation "path not from the root" src/kernel/map.c '#include "map.h"' "no such file"
 expect_violation "uv.h outside io" src/store/store.c '#include <uv.h>' "<uv.h> is for src/io only"
+expect_violation "database in an application" examples/shop/shop.c '#include <sqlite3.h>' \
+    "examples/shop/shop.c:1: an application includes infrastructure: sqlite3.h"
+expect_violation "store in an application" examples/shop/shop.c '#include <excore/store.h>' \
+    "an application includes infrastructure: excore/store.h"
 expect_violation "unnamed public header" include/excore/new.h '#include <excore/base.h>' \
     "include/excore/new.h stands behind no layer"
 expect_violation "missing header" src/io/loop.h '#include "io/timer.h"' "no such file"
