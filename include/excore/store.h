@@ -125,11 +125,13 @@ typedef struct ex_subscription ex_subscription;
 typedef struct ex_subscribe {
     uint64_t after;          /* log position, exclusive */
     const ex_filter *filter; /* NULL: all; copied */
-    ex_slice stream;         /* not empty: follow this stream only; `after` is then a version */
+    ex_slice stream;         /* not empty: follow this stream only; `after` is then a version, and
+                              * `filter` must be NULL */
 } ex_subscribe;
 
 /** Follow the log. Never misses and never repeats an event, also across the switch from the log to
- *  live, and when it falls behind the ring and has to go back to the log.
+ *  live, and when it falls behind the ring and has to go back to the log. On a read-only store, where
+ *  another process may be writing, a waiting subscription asks for new events every 50 ms.
  *  @return EX_OK, EX_EINVAL, EX_ENOMEM. Thread: any. Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe,
                                                  ex_subscription **ret, ex_error *err);
@@ -140,9 +142,10 @@ EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe
  *  Thread: one at a time. Blocking: up to the timeout. */
 EX_API EX_NODISCARD ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms,
                                                    ex_event *ret, ex_error *err);
-/** The position up to which everything was looked at (delivered, or passed over by the filter). */
+/** The log position up to which everything was looked at (delivered, or passed over by the filter);
+ *  0 before one stream was found in the log. Thread: any. */
 EX_API uint64_t ex_subscription_position(const ex_subscription *sub);
-/** True when everything committed at the last call was delivered. */
+/** True when everything committed at the last call was delivered. Thread: any. */
 EX_API bool ex_subscription_is_live(const ex_subscription *sub);
 /** Make a waiting ex_subscription_next return EX_ECANCELLED. Thread: any. Blocking: no. */
 EX_API void ex_subscription_stop(ex_subscription *sub);

@@ -50,7 +50,34 @@ const packed_event *event_block_packed(const event_block *b, size_t index);
 /** The event; its slices live as long as the block. */
 void event_block_event(const event_block *b, size_t index, ex_event *ret);
 
-/** Hash of a stream or type name. Not seeded: a collision costs one more comparison, nothing else. */
+/** Where the bytes of the event begin. */
+const char *event_block_data(const event_block *b, size_t index);
+
+/* ---- One packed event, for other containers of them (the chunk of a subscription) ---- */
+
+/** Bytes that pack_event writes. */
+size_t packed_size(const ex_event *event);
+/** Copy the event's bytes to `out` and describe them; `offset` is left to the caller. */
+void pack_event(const ex_event *event, char *out, packed_event *ret);
+/** The other way round; the slices point into `bytes`, the start of this event's bytes. */
+void unpack_event(const packed_event *p, const char *bytes, ex_event *ret);
+
+static inline ex_slice packed_stream(const packed_event *p, const char *bytes)
+{
+    return ex_slice_of(bytes, p->stream_len);
+}
+static inline ex_slice packed_type(const packed_event *p, const char *bytes)
+{
+    return ex_slice_of(bytes + p->stream_len, p->type_len);
+}
+static inline ex_tags packed_tags(const packed_event *p, const char *bytes)
+{
+    size_t at = (size_t)p->stream_len + p->type_len + p->content_type_len + p->correlation_len +
+                p->causation_len;
+    return (ex_tags){ex_slice_of(bytes + at, p->tags_len)};
+}
+
+/** Of a stream or type name. Not seeded: a collision costs one more comparison, nothing else. */
 uint32_t name_hash(ex_slice name);
 
 #endif

@@ -16,8 +16,8 @@
 
 typedef struct store_live {
     /* immutable after live_init */
+    bool is_ready;
     ring *ring; /* NULL: read-only */
-    struct live_metrics *metrics; /* NULL: none */
     /* their own locks */
     watch_list watchers;
     atomic_bool is_closed;
@@ -32,7 +32,11 @@ EX_NODISCARD ex_status live_init(store_live *l, const ex_store_options *options,
                                  ex_error *err);
 /** Events are committed: put them into the ring and wake the watchers. Thread: the sequencer. */
 void live_publish(store_live *l, const ex_event *events, size_t count);
-/** Waiting subscriptions return EX_ECLOSED once they have delivered what is committed. Thread: any. */
+/** The log grew to `head` without live_publish: followers read it from the log. Thread: the
+ * sequencer. */
+void live_skip(store_live *l, uint64_t head);
+/** Waiting subscriptions return EX_ECLOSED once they have delivered what is committed. Thread: any.
+ */
 void live_close(store_live *l);
 /** All subscriptions and watchers must be gone. A zeroed one is accepted. */
 void live_done(store_live *l);

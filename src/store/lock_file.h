@@ -18,7 +18,10 @@ typedef struct lock_file {
     int fd; /* -1: not held */
 } lock_file;
 
-#define LOCK_FILE_NONE { -1 }
+#define LOCK_FILE_NONE                                                                             \
+    {                                                                                              \
+        -1                                                                                         \
+    }
 
 /** Take the lock of an existing directory.
  *  @return EX_OK, EX_EINUSE (err names the directory, the owner's pid and since when), EX_EREADONLY

@@ -22,9 +22,13 @@ EX_NODISCARD ex_status ring_new(size_t limit_bytes, uint64_t head, ring **ret, e
 /** NULL is accepted. Blocks that readers still hold live on. */
 void ring_free(ring *r);
 
-/** Add committed events: positions rise by one from head + 1. Copies them. When memory is short, the
- *  ring becomes empty behind the new head. Thread: the sequencer. Blocking: a short lock. */
+/** Add committed events: positions rise by one from head + 1. Copies them. When memory is short,
+ * the ring becomes empty behind the new head. Thread: the sequencer. Blocking: a short lock. */
 void ring_publish(ring *r, const ex_event *events, size_t count);
+
+/** Events up to `head` are committed that were not published here (a commit whose outcome was
+ * unknown, another node): forget everything and go on behind them. Thread: the sequencer. */
+void ring_skip(ring *r, uint64_t head);
 
 /** Position of the last published event. Thread: any. Blocking: no. */
 uint64_t ring_head(const ring *r);

@@ -1,0 +1,108 @@
+/* lock_file.c: taking DIR/lock, and finding out who has it. */
+#include "store/lock_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEXT_SIZE 64
+/* An owner that has just taken the lock has not written its pid yet: look again for a moment. */
+#define OWNER_TRIES  20
+#define OWNER_TRY_NS 1000000L
+
+static ex_status raise_open(ex_error *err, const char *path)
+{
+    int error = errno;
+    ex_status status = EX_EFILESYSTEM;
+    if (error == EACCES || error == EPERM || error == EROFS)
+        status = EX_EREADONLY;
+    else if (error == ENOENT || error == ENOTDIR)
+        status = EX_ENOTFOUND;
+    return ex_raise(err, status, "lock file '%s': %s", path, strerror(error));
+}
+
+/* Pid and start of the owner as the file tells; false while it tells nothing about a live process.
+ */
+static bool read_owner(int fd, long *ret_pid, char ret_since[TEXT_SIZE])
+{
+    char text[TEXT_SIZE + 1] = "";
+    ssize_t n = pread(fd, text, TEXT_SIZE, 0);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    char *end = NULL;
+    long pid = strtol(text, &end, 10);
+    if (pid <= 0 || pid > INT_MAX || *end != '\n')
+        return false;
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+        return false; /* left by an owner that is gone: the new one has not written yet */
+    char *since = end + 1;
+    since[strcspn(since, "\n")] = '\0';
+    *ret_pid = pid;
+    snprintf(ret_since, TEXT_SIZE, "%s", since);
+    return true;
+}
+
+static ex_status raise_in_use(ex_error *err, const char *dir, int fd)
+{
+    long pid = 0;
+    char since[TEXT_SIZE] = "";
+    for (int i = 0; i < OWNER_TRIES; i++) {
+        if (read_owner(fd, &pid, since))
+            return ex_raise(err, EX_EINUSE, "store '%s' is in use by process %ld%s%s", dir, pid,
+                            since[0] != '\0' ? " since " : "", since);
+        nanosleep(&(struct timespec){.tv_nsec = OWNER_TRY_NS}, NULL);
+    }
+    return ex_raise(err, EX_EINUSE, "store '%s' is in use by another process", dir);
+}
+
+static ex_status write_owner(int fd, const ex_clock *clock)
+{
+    char time_text[EX_TIME_TEXT_SIZE];
+    char text[TEXT_SIZE];
+    ex_slice since = ex_time_text(ex_now_us(clock), time_text);
+    int n = snprintf(text, sizeof text, "%ld\n%.*s\n", (long)getpid(), EX_ARG(since));
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+        return EX_EFILESYSTEM;
+    return EX_OK;
+}
+
+ex_status lock_file_open(const char *dir, const ex_clock *clock, lock_file *ret, ex_error *err)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/lock", dir);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return ex_raise(err, EX_EFILESYSTEM, "lock file of '%s': the path is too long", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return raise_open(err, path);
+
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    ex_status status;
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        /* The text is for people; a full disk must not keep the store from opening for repair. */
+        (void)write_owner(fd, clock);
+        ret->fd = fd;
+        return EX_OK;
+    }
+    if (errno == EAGAIN || errno == EACCES)
+        status = raise_in_use(err, dir, fd);
+    else
+        status = ex_raise(err, EX_EFILESYSTEM, "lock file '%s': %s", path, strerror(errno));
+    close(fd);
+    return status;
+}
+
+void lock_file_close(lock_file *lock)
+{
+    if (lock->fd < 0)
+        return;
+    (void)ftruncate(lock->fd, 0); /* only text: nobody is named once nobody holds it */
+    close(lock->fd);
+    lock->fd = -1;
+}

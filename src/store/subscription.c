@@ -1,0 +1,404 @@
+/* subscription.c: catch up from the log, then follow the ring.
+ *
+ * Happy path: poll hands out what the chunk holds, then what the ring holds;
+ * at the head it says so, and next waits for a commit. When the ring does not
+ * hold position + 1, poll asks for fill, which reads one bounded chunk of the
+ * log with an ordinary cursor (hence with the index for the filter). The head
+ * is taken before the cursor is opened: when the cursor comes to its end,
+ * everything up to that head was looked at, also what the filter passed over.
+ *
+ * Failure: fill changes nothing when it fails, so it can be repeated.
+ *
+ * One stream: `version` decides what is delivered, `position` where the ring
+ * is entered; the stream's versions and positions rise together. */
+#include "store/subscription.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define CHUNK_EVENTS 1000
+#define CHUNK_BYTES  ((size_t)1 << 20)
+/* Nobody tells a read-only store of the commits of another process: it asks this often. */
+#define PROBE_MS 50
+
+#define NS_PER_MS 1000000
+#define NS_PER_S  1000000000
+
+/* ---- Open and close ---- */
+
+static void wake_reader(ex_watcher *w, uint64_t head)
+{
+    (void)head;
+    ex_subscription *sub =
+        (ex_subscription *)(void *)((char *)w - offsetof(ex_subscription, watcher));
+    /* Ordered against the reader, which sets the flag and then looks at the head again. */
+    if (!atomic_load(&sub->is_waiting))
+        return;
+    pthread_mutex_lock(&sub->mu);
+    pthread_cond_signal(&sub->wake);
+    pthread_mutex_unlock(&sub->mu);
+}
+
+static void init_waiting(ex_subscription *sub)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&sub->mu, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&sub->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    sub->watcher.wake = wake_reader;
+}
+
+static void link_subscription(ex_subscription *sub)
+{
+    store_live *l = sub->live;
+    pthread_mutex_lock(&l->mu);
+    sub->next = l->subscriptions;
+    if (sub->next != NULL)
+        sub->next->prev = sub;
+    l->subscriptions = sub;
+    pthread_mutex_unlock(&l->mu);
+}
+
+static void unlink_subscription(ex_subscription *sub)
+{
+    store_live *l = sub->live;
+    pthread_mutex_lock(&l->mu);
+    if (sub->prev != NULL)
+        sub->prev->next = sub->next;
+    else
+        l->subscriptions = sub->next;
+    if (sub->next != NULL)
+        sub->next->prev = sub->prev;
+    pthread_mutex_unlock(&l->mu);
+}
+
+/* Where it starts: at a version of one stream, its place in the log yet unknown, or in the log. */
+static void set_start(ex_subscription *sub, const ex_subscribe *subscribe)
+{
+    if (subscribe->stream.len != 0) {
+        char *name = (char *)(sub + 1);
+        memcpy(name, subscribe->stream.ptr, subscribe->stream.len);
+        sub->stream = ex_slice_of(name, subscribe->stream.len);
+        sub->stream_hash = name_hash(sub->stream);
+        sub->is_one_stream = true;
+        sub->version = subscribe->after;
+        return;
+    }
+    atomic_init(&sub->position, subscribe->after);
+}
+
+ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe, ex_subscription **ret,
+                             ex_error *err)
+{
+    if (subscribe->stream.len > EX_STREAM_NAME_MAX)
+        return ex_raise(err, EX_EINVAL, "stream name of %zu bytes, at most %d are possible",
+                        subscribe->stream.len, EX_STREAM_NAME_MAX);
+    if (subscribe->stream.len != 0 && subscribe->filter != NULL)
+        return ex_raise(err, EX_EINVAL, "a subscription to one stream takes no filter");
+    if (subscribe->after > INT64_MAX)
+        return ex_raise(err, EX_EINVAL, "a subscription after %llu, beyond any position",
+                        (unsigned long long)subscribe->after);
+    ex_subscription *sub = calloc(1, sizeof *sub + subscribe->stream.len);
+    if (sub == NULL)
+        return ex_raise(err, EX_ENOMEM, "no memory for a subscription");
+    if (subscribe->filter != NULL) {
+        ex_status status = filter_new(subscribe->filter, &sub->filter, err);
+        if (status != EX_OK) {
+            free(sub);
+            return status;
+        }
+    }
+    sub->store = s;
+    sub->live = store_live_of(s);
+    sub->seen_head = UINT64_MAX;
+    set_start(sub, subscribe);
+    init_waiting(sub);
+    link_subscription(sub);
+    *ret = sub;
+    return EX_OK;
+}
+
+void ex_subscription_close(ex_subscription *sub)
+{
+    if (sub == NULL)
+        return;
+    assert(!atomic_load(&sub->is_waiting));
+    if (sub->is_watching)
+        watch_remove(&sub->live->watchers, &sub->watcher);
+    unlink_subscription(sub);
+    event_block_unref(sub->block);
+    chunk_done(&sub->chunk);
+    filter_free(sub->filter);
+    pthread_cond_destroy(&sub->wake);
+    pthread_mutex_destroy(&sub->mu);
+    free(sub);
+}
+
+/* ---- Taking events from memory ---- */
+
+static uint64_t at(const ex_subscription *sub)
+{
+    return atomic_load_explicit(&sub->position, memory_order_relaxed);
+}
+
+static void move_to(ex_subscription *sub, uint64_t position)
+{
+    assert(position >= at(sub));
+    atomic_store_explicit(&sub->position, position, memory_order_relaxed);
+}
+
+static uint64_t known_head(const ex_subscription *sub)
+{
+    return sub->live->ring != NULL ? ring_head(sub->live->ring) : sub->seen_head;
+}
+
+static bool wants(const ex_subscription *sub, const packed_event *p, const char *bytes)
+{
+    if (!sub->is_one_stream)
+        return filter_matches(sub->filter, p, bytes);
+    return p->stream_hash == sub->stream_hash && p->version > sub->version &&
+           ex_slice_eq(packed_stream(p, bytes), sub->stream);
+}
+
+/* The next wanted event of the block in hand; lets go of the block when there is none. */
+static bool take_from_block(ex_subscription *sub, ex_event *ret)
+{
+    event_block *b = sub->block;
+    uint64_t first = event_block_first(b);
+    uint64_t last = event_block_last(b);
+    for (uint64_t p = at(sub) + 1; p <= last; p++) {
+        size_t index = (size_t)(p - first);
+        const packed_event *packed = event_block_packed(b, index);
+        if (wants(sub, packed, event_block_data(b, index))) {
+            unpack_event(packed, event_block_data(b, index), ret);
+            sub->version = packed->version;
+            move_to(sub, p);
+            return true;
+        }
+    }
+    move_to(sub, last);
+    sub->block = NULL;
+    event_block_unref(b);
+    return false;
+}
+
+static bool take_from_chunk(ex_subscription *sub, ex_event *ret)
+{
+    if (chunk_take(&sub->chunk, ret)) {
+        sub->version = ret->version;
+        move_to(sub, ret->position);
+        if (sub->chunk.taken == sub->chunk.count)
+            move_to(sub, sub->chunk_end); /* behind the last one only what the filter passes over */
+        return true;
+    }
+    chunk_done(&sub->chunk);
+    return false;
+}
+
+static ex_status take(ex_subscription *sub, ex_event *ret, ex_error *err)
+{
+    if (take_from_chunk(sub, ret))
+        return EX_OK;
+    for (;;) {
+        if (sub->block != NULL && take_from_block(sub, ret))
+            return EX_OK;
+        if (at(sub) >= known_head(sub))
+            return atomic_load(&sub->live->is_closed)
+                       ? ex_raise(err, EX_ECLOSED, "store is closing")
+                       : EX_ETIMEOUT;
+        if (sub->live->ring == NULL ||
+            ring_find(sub->live->ring, at(sub) + 1, &sub->block) != RING_FOUND)
+            return EX_EAGAIN;
+    }
+}
+
+ex_status ex_subscription_poll(ex_subscription *sub, ex_event *ret, ex_error *err)
+{
+    if (atomic_load(&sub->is_stopped))
+        return ex_raise(err, EX_ECANCELLED, "subscription was stopped");
+    uint64_t head = known_head(sub);
+    ex_status status = take(sub, ret, err);
+    atomic_store_explicit(&sub->is_live, at(sub) >= head, memory_order_relaxed);
+    return status;
+}
+
+/* ---- Reading the log ---- */
+
+static ex_status open_cursor(ex_subscription *sub, ex_cursor **ret, ex_error *err)
+{
+    if (sub->is_one_stream) {
+        ex_read_stream read = {
+            .stream = sub->stream, .from = sub->version + 1, .limit = CHUNK_EVENTS};
+        return ex_store_read_stream(sub->store, &read, ret, err);
+    }
+    ex_read_log read = {
+        .after = at(sub), .limit = CHUNK_EVENTS, .filter = filter_plain(sub->filter)};
+    return ex_store_read_log(sub->store, &read, ret, err);
+}
+
+/* Fill `c` up to its bounds; EX_EEND when the cursor had no more. */
+static ex_status read_chunk(ex_subscription *sub, ex_cursor *cursor, chunk *c, ex_error *err)
+{
+    while (c->count < CHUNK_EVENTS && c->bytes_len < CHUNK_BYTES) {
+        ex_event event;
+        if (atomic_load_explicit(&sub->is_stopped, memory_order_relaxed))
+            return ex_raise(err, EX_ECANCELLED, "subscription was stopped");
+        ex_status status = ex_cursor_next(cursor, &event, err);
+        if (status == EX_OK)
+            status = chunk_add(c, &event, err);
+        if (status != EX_OK)
+            return status;
+    }
+    return EX_OK;
+}
+
+static bool is_in_ring(ex_subscription *sub)
+{
+    if (sub->live->ring == NULL)
+        return false;
+    return sub->block != NULL ||
+           ring_find(sub->live->ring, at(sub) + 1, &sub->block) != RING_BEHIND;
+}
+
+ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
+{
+    chunk c = {0};
+    ex_cursor *cursor = NULL;
+    if (sub->chunk.taken < sub->chunk.count || is_in_ring(sub))
+        return EX_OK;
+    /* Before the cursor sees anything. */
+    uint64_t head =
+        sub->live->ring != NULL ? ring_head(sub->live->ring) : ex_store_head(sub->store);
+    ex_status status = open_cursor(sub, &cursor, err);
+    if (status == EX_OK)
+        status = read_chunk(sub, cursor, &c, err);
+    ex_cursor_close(cursor);
+    if (status != EX_OK && status != EX_EEND) {
+        chunk_done(&c);
+        return status;
+    }
+    uint64_t last = c.count != 0 ? c.events[c.count - 1].position : at(sub);
+    if (status == EX_EEND && last < head)
+        last = head;
+    chunk_done(&sub->chunk);
+    sub->chunk = c;
+    sub->chunk_end = last;
+    if (c.count == 0)
+        move_to(sub, last);
+    sub->seen_head = head > last ? head : last;
+    return EX_OK;
+}
+
+/* ---- Waiting ---- */
+
+/* A time to come, for pthread_cond_timedwait: the kernel's clock, whatever clock the store has. */
+static struct timespec time_after(int64_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)(ms / 1000);
+    t.tv_nsec += (long)(ms % 1000) * NS_PER_MS;
+    if (t.tv_nsec >= NS_PER_S) {
+        t.tv_nsec -= NS_PER_S;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+static bool has_passed(const struct timespec *deadline)
+{
+    struct timespec now = time_after(0);
+    return !is_before(&now, deadline);
+}
+
+static bool is_quiet(const ex_subscription *sub)
+{
+    return !atomic_load(&sub->is_stopped) && !atomic_load(&sub->live->is_closed) &&
+           at(sub) >= known_head(sub);
+}
+
+/* Sleep until there may be something to do or the deadline (NULL: none) passed. */
+static void wait_for_commit(ex_subscription *sub, const struct timespec *deadline)
+{
+    if (!sub->is_watching) {
+        watch_add(&sub->live->watchers, &sub->watcher);
+        sub->is_watching = true;
+    }
+    pthread_mutex_lock(&sub->mu);
+    atomic_store(&sub->is_waiting, true);
+    int error = 0;
+    while (error != ETIMEDOUT && is_quiet(sub)) {
+        error = deadline != NULL ? pthread_cond_timedwait(&sub->wake, &sub->mu, deadline)
+                                 : pthread_cond_wait(&sub->wake, &sub->mu);
+    }
+    atomic_store(&sub->is_waiting, false);
+    pthread_mutex_unlock(&sub->mu);
+}
+
+/* Read-only store: wait a moment, then ask the database. */
+static void wait_and_probe(ex_subscription *sub, const struct timespec *deadline)
+{
+    struct timespec probe = time_after(PROBE_MS);
+    wait_for_commit(sub, deadline != NULL && is_before(deadline, &probe) ? deadline : &probe);
+    uint64_t head = ex_store_head(sub->store);
+    if (head > sub->seen_head)
+        sub->seen_head = head;
+}
+
+static void wait_for_news(ex_subscription *sub, const struct timespec *deadline)
+{
+    if (sub->live->ring != NULL)
+        wait_for_commit(sub, deadline);
+    else
+        wait_and_probe(sub, deadline);
+}
+
+ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms, ex_event *ret,
+                               ex_error *err)
+{
+    struct timespec until = time_after(timeout_ms > 0 ? timeout_ms : 0);
+    const struct timespec *deadline = timeout_ms < 0 ? NULL : &until;
+    for (bool is_last_try = false;; is_last_try = deadline != NULL && has_passed(deadline)) {
+        ex_status status = ex_subscription_poll(sub, ret, err);
+        bool is_behind = status == EX_EAGAIN;
+        if (is_behind)
+            status = ex_subscription_fill(sub, err);
+        if (is_behind && status == EX_OK)
+            continue;
+        if (status != EX_ETIMEOUT) /* also what fill met while it waited for a read connection */
+            return status;
+        if (is_last_try)
+            return ex_raise(err, EX_ETIMEOUT, "no new event within %lld ms", (long long)timeout_ms);
+        if (!is_behind)
+            wait_for_news(sub, deadline);
+    }
+}
+
+/* ---- Any thread ---- */
+
+uint64_t ex_subscription_position(const ex_subscription *sub)
+{
+    return atomic_load_explicit(&sub->position, memory_order_relaxed);
+}
+
+bool ex_subscription_is_live(const ex_subscription *sub)
+{
+    return atomic_load_explicit(&sub->is_live, memory_order_relaxed);
+}
+
+void ex_subscription_stop(ex_subscription *sub)
+{
+    pthread_mutex_lock(&sub->mu);
+    atomic_store(&sub->is_stopped, true);
+    pthread_cond_signal(&sub->wake);
+    pthread_mutex_unlock(&sub->mu);
+}
