@@ -11,6 +11,7 @@ typedef struct ex_map {
     ex_map_entry *entries;
     size_t count;
     size_t capacity;  /* 0 or a power of two */
+    size_t holes;     /* places of removed entries that still end no probe */
     size_t limit;     /* most entries; 0: none */
 } ex_map;
 
