@@ -1,1 +1,34 @@
-# Filled in by the packaging part: headers, libraries, pkg-config, CMake package.
+# What `cmake --install` puts where: headers, both libraries, the program, the pkg-config file, the
+# CMake package (excore::shared, excore::static), bash completion.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/excore)
+
+install(DIRECTORY include/excore TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+install(TARGETS libexcore_shared libexcore_static EXPORT excore-targets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET excore)
+    install(TARGETS excore RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+install(EXPORT excore-targets NAMESPACE excore:: DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/excore-config-version.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES cmake/excore-config.cmake ${PROJECT_BINARY_DIR}/excore-config-version.cmake
+    DESTINATION ${package_dir})
+
+# The modules that libexcore.a needs at link time; the shared library brings its own.
+set(pc_requires "sqlite3, libuv, libnghttp2, yaml-0.1")
+if(LLHTTP_FOUND)
+    string(APPEND pc_requires ", libllhttp")
+endif()
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the tree can be moved
+configure_file(cmake/excore.pc.in ${PROJECT_BINARY_DIR}/excore.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/excore.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+if(EXISTS ${PROJECT_SOURCE_DIR}/completions/excore.bash)
+    install(FILES completions/excore.bash RENAME excore
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+endif()
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

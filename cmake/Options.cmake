@@ -17,6 +17,7 @@ target_compile_options(excore_options INTERFACE
     -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings -Wno-missing-field-initializers
     -fno-common -fstack-protector-strong)
 
+add_link_options(-Wl,--as-needed) # what links libexcore carries only the libraries that it uses
 if(EXCORE_SANITIZE)
     add_compile_options(-fsanitize=${EXCORE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${EXCORE_SANITIZE})
