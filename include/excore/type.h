@@ -90,8 +90,9 @@ typedef struct ex_field {
     bool is_key;                     /* names the object: the route's {id}; a table's primary key */
     const ex_type *type;             /* STRUCT, OPT_STRUCT, LIST */
     const ex_enum_type *enum_type;   /* ENUM */
-    double min, max;                 /* numbers, both ends included; both 0: not bounded */
-    uint32_t min_len, max_len;       /* text, in bytes; max 0: 65,536 */
+    double min, max;                 /* numbers, both ends included; both 0: not bounded; max 0 under a
+                                        positive min: no upper bound */
+    uint32_t min_len, max_len;       /* text, in characters; max 0: 65,536 */
     uint32_t min_items, max_items;   /* lists; max 0: 10,000 */
     const char *format;              /* text: "email", "uri", "uuid", "date"; checked. NULL: none */
     const char *doc;
