@@ -32,6 +32,8 @@ EX_NODISCARD ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error
 
 /** Wall clock of the batch: one value for all its events, never below the log's last. */
 int64_t ex_batch_now_us(const ex_batch *b);
+/** Position of the last event committed or staged so far. */
+uint64_t ex_batch_position(const ex_batch *b);
 /** Memory that lives until every done of the batch was called. */
 ex_arena *ex_batch_arena(ex_batch *b);
 /** Version of a stream including what this batch staged so far; 0 when it does not exist. */
@@ -42,7 +44,8 @@ typedef ex_status ex_batch_event_fn(void *ctx, const ex_event *event, ex_error *
 EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64_t from_version,
                                             ex_batch_event_fn *fn, void *ctx, ex_error *err);
 /** Stage an append; same rules and statuses as ex_store_append. What `append` points to must live
- *  until done. Its input was checked with ex_append_check, or is checked here. */
+ *  until done. Names, sizes and JSON are taken as checked (ex_append_check does that on the
+ *  submitting thread); expectations, conditions and idempotency are decided here. */
 EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret, ex_error *err);
 
 /** The stored outcome of a command id. */

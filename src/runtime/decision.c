@@ -1,0 +1,131 @@
+/* decision.c: emit, reject, fail, tag: the calls that domain code makes. */
+#include "runtime/decision.h"
+
+#include "runtime/registry.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static ex_status fault(ex_decision *d, ex_status status, const char *code, const char *what,
+                       const char *name)
+{
+    if (d->status)
+        return d->status;
+    d->status = ex_raise(&d->error, status, "%s %s", what, name);
+    if (code)
+        ex_error_set_code(&d->error, code);
+    return d->status;
+}
+
+/* An event that breaks its own type is a mistake of the domain code, not of the caller. */
+static ex_status invalid_event(ex_decision *d, const ex_type *type, const ex_error *why)
+{
+    d->status = ex_raise(&d->error, EX_EINTERNAL, "the decision emitted an invalid %s: %s",
+                         type->name, why->message);
+    ex_error_set_code(&d->error, "INVALID_EVENT");
+    return d->status;
+}
+
+ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *event)
+{
+    if (d->status)
+        return d->status;
+    const ex_event_def *def = registry_find_event(d->aggregate, ex_str(type->name));
+    if (!def || def->type != type)
+        return fault(d, EX_EINTERNAL, "UNKNOWN_EVENT", "the aggregate has no event", type->name);
+    if (d->event_count == DECISION_EVENTS_MAX)
+        return fault(d, EX_EINTERNAL, "TOO_MANY_EVENTS", "too many events in one decision:",
+                     type->name);
+    ex_error why;
+    if (ex_type_validate(type, event, &why))
+        return invalid_event(d, type, &why);
+    void *copy = ex_arena_alloc(d->arena, type->size);
+    ex_buf_reset(d->json);
+    ex_type_write(type, event, d->json);
+    ex_slice json = ex_arena_copy(d->arena, ex_buf_slice(d->json));
+    if (!copy || ex_buf_status(d->json) || !json.ptr ||
+        ex_type_copy(type, event, d->arena, copy, NULL))
+        return fault(d, EX_ENOMEM, NULL, "no memory for", type->name);
+    d->events[d->event_count++] = (decision_event){type, copy, json};
+    return EX_OK;
+}
+
+ex_status ex_reject(ex_decision *d, const char *code, const char *fmt, ...)
+{
+    if (d->status)
+        return d->status;
+    char text[EX_ERROR_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine: a message for people */
+    va_end(args);
+    d->status = ex_raise(&d->error, EX_EREJECTED, "%s", text);
+    ex_error_set_code(&d->error, code);
+    return d->status;
+}
+
+ex_status ex_fail(ex_decision *d, const char *fmt, ...)
+{
+    if (d->status)
+        return d->status;
+    char text[EX_ERROR_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine: a message for people */
+    va_end(args);
+    if (text[0] == '\0' || d->event_count == 0)
+        return fault(d, EX_EINTERNAL, "INVALID_FAILURE", "a business failure needs a reason and an event",
+                     "");
+    d->is_failed = true;
+    d->reason = ex_arena_copy(d->arena, ex_str(text));
+    return d->reason.ptr ? EX_OK : fault(d, EX_ENOMEM, NULL, "no memory for the", "reason");
+}
+
+ex_status ex_tag(ex_decision *d, const char *key, ex_slice value)
+{
+    if (d->status)
+        return d->status;
+    if (d->tag_count == EX_TAGS_MAX)
+        return fault(d, EX_EINTERNAL, "TOO_MANY_TAGS", "too many tags, the last one is", key);
+    ex_slice tag = ex_arena_printf(d->arena, "%s:%.*s", key, EX_ARG(value));
+    if (!tag.ptr)
+        return fault(d, EX_ENOMEM, NULL, "no memory for the tag", key);
+    if (tag.len > EX_TAG_MAX || value.len == 0)
+        return fault(d, EX_EINVAL, "INVALID_TAG", "the value does not fit a tag:", key);
+    d->tags[d->tag_count++] = tag;
+    return EX_OK;
+}
+
+ex_time ex_now(const ex_decision *d)
+{
+    return (ex_time){d->now_us};
+}
+
+ex_slice ex_aggregate_id(const ex_decision *d)
+{
+    return d->id;
+}
+
+ex_slice ex_command_id(const ex_decision *d)
+{
+    return d->command_id;
+}
+
+ex_arena *ex_decision_arena(ex_decision *d)
+{
+    return d->arena;
+}
+
+ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state, const void *command)
+{
+    ex_status st = decide(state, command, d);
+    if (d->status)
+        return d->status;
+    if (st) { /* a status of its own making: no rejection, so the domain code is at fault */
+        d->status = ex_raise(&d->error, EX_EINTERNAL, "the decision returned %s without a reason",
+                             ex_status_code(st));
+        return d->status;
+    }
+    return EX_OK;
+}

@@ -1,0 +1,40 @@
+/* decision.h: what a decide function answers into, as the runtime sees it. */
+#ifndef EXCORE_RUNTIME_DECISION_H
+#define EXCORE_RUNTIME_DECISION_H
+
+#include <excore/aggregate.h>
+#include <excore/event.h>
+
+#define DECISION_EVENTS_MAX 100
+
+typedef struct decision_event {
+    const ex_type *type;
+    const void *value; /* a copy, with all it points to, in the decision's arena */
+    ex_slice json;
+} decision_event;
+
+struct ex_decision {
+    /* in */
+    const ex_aggregate *aggregate;
+    ex_slice id;
+    ex_slice command_id;
+    int64_t now_us;
+    ex_arena *arena;
+    ex_buf *json; /* scratch for writing events */
+    /* out */
+    decision_event events[DECISION_EVENTS_MAX];
+    uint32_t event_count;
+    ex_slice tags[EX_TAGS_MAX];
+    uint32_t tag_count;
+    bool is_failed; /* ex_fail was called */
+    ex_slice reason;
+    ex_status status; /* the first failure of emit, tag, reject; sticky */
+    ex_error error;
+};
+
+/** Run `decide` and settle what it left: a failure of emit or tag that it overlooked still counts.
+ *  @return EX_OK, EX_EREJECTED, or a failure; d->error has the detail */
+EX_NODISCARD ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state,
+                                    const void *command);
+
+#endif

@@ -1,0 +1,232 @@
+/* registry.c: an application's names, checked at start and looked up per call.
+ *
+ * The lists are short, so a look-up walks them. */
+#include "runtime/registry.h"
+
+#define NAME_MAX_LEN 63
+
+/* ---- Check ---- */
+
+static bool is_name(const char *name, bool allows_dash)
+{
+    if (!name || !(name[0] >= 'a' && name[0] <= 'z'))
+        return false;
+    for (const char *p = name; *p; p++) {
+        bool ok = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_' ||
+                  (allows_dash && *p == '-');
+        if (!ok)
+            return false;
+    }
+    return strlen(name) <= NAME_MAX_LEN;
+}
+
+static ex_status bad_name(ex_error *err, const char *what, const char *name)
+{
+    return ex_raise(err, EX_EINVAL, "bad %s name '%s': lower-case letters, digits and '_', at most %d",
+                    what, name ? name : "", NAME_MAX_LEN);
+}
+
+static ex_status twice(ex_error *err, const char *what, const char *name, const char *where)
+{
+    return ex_raise(err, EX_EEXISTS, "%s '%s' is registered twice in %s", what, name, where);
+}
+
+static ex_status check_aggregate(const ex_aggregate *a, ex_error *err)
+{
+    if (!a || !is_name(a->name, false))
+        return bad_name(err, "aggregate", a ? a->name : NULL);
+    ex_status st = a->state ? ex_type_check(a->state, err)
+                            : ex_raise(err, EX_EINVAL, "aggregate %s has no state type", a->name);
+    for (uint32_t i = 0; !st && i < a->command_count; i++) {
+        const ex_command_def *c = &a->commands[i];
+        if (!is_name(c->name, true))
+            return bad_name(err, "command", c->name);
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(c->name, a->commands[k].name) == 0)
+                return twice(err, "command", c->name, a->name);
+        st = c->decide ? ex_type_check(c->type, err)
+                       : ex_raise(err, EX_EINVAL, "command %s has no decide function", c->name);
+    }
+    for (uint32_t i = 0; !st && i < a->event_count; i++) {
+        const ex_event_def *e = &a->events[i];
+        st = e->evolve ? ex_type_check(e->type, err)
+                       : ex_raise(err, EX_EINVAL, "an event of %s has no evolve function", a->name);
+        for (uint32_t k = 0; !st && k < i; k++)
+            if (strcmp(e->type->name, a->events[k].type->name) == 0)
+                st = twice(err, "event", e->type->name, a->name);
+    }
+    return st;
+}
+
+static bool has_key(const ex_type *type)
+{
+    for (uint32_t i = 0; i < type->field_count; i++)
+        if (type->fields[i].is_key)
+            return true;
+    return false;
+}
+
+static ex_status check_view(const ex_view_def *v, ex_error *err)
+{
+    if (!v || !is_name(v->name, false))
+        return bad_name(err, "view", v ? v->name : NULL);
+    if (v->version == 0)
+        return ex_raise(err, EX_EINVAL, "view %s has version 0; versions start at 1", v->name);
+    if (v->table_count == 0)
+        return ex_raise(err, EX_EINVAL, "view %s has no table", v->name);
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; !st && i < v->table_count; i++) {
+        st = ex_type_check(v->tables[i], err);
+        if (!st && !has_key(v->tables[i]))
+            st = ex_raise(err, EX_EINVAL, "view %s: table %s has no EX_KEY field", v->name,
+                          v->tables[i]->name);
+    }
+    for (uint32_t i = 0; !st && i < v->event_count; i++) {
+        st = ex_type_check(v->events[i].type, err);
+        for (uint32_t k = 0; !st && k < i; k++)
+            if (strcmp(v->events[i].type->name, v->events[k].type->name) == 0)
+                st = twice(err, "event", v->events[i].type->name, v->name);
+    }
+    return st;
+}
+
+static ex_status check_query(const ex_query_def *q, ex_error *err)
+{
+    if (!q || !is_name(q->name, true))
+        return bad_name(err, "query", q ? q->name : NULL);
+    if (!q->view || !q->sql)
+        return ex_raise(err, EX_EINVAL, "query %s needs a view and SQL", q->name);
+    if (q->kind != EX_QUERY_COUNT && !q->row)
+        return ex_raise(err, EX_EINVAL, "query %s needs a row type", q->name);
+    if ((q->kind == EX_QUERY_PAGE || q->kind == EX_QUERY_LIST) && !q->order_by[0])
+        return ex_raise(err, EX_EINVAL, "query %s needs order_by", q->name);
+    ex_status st = q->params ? ex_type_check(q->params, err) : EX_OK;
+    return !st && q->row ? ex_type_check(q->row, err) : st;
+}
+
+static ex_status check_context(const ex_context *c, ex_error *err)
+{
+    if (!c || !is_name(c->name, false))
+        return bad_name(err, "context", c ? c->name : NULL);
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; !st && i < c->aggregate_count; i++) {
+        st = check_aggregate(c->aggregates[i], err);
+        for (uint32_t k = 0; !st && k < i; k++)
+            if (strcmp(c->aggregates[i]->name, c->aggregates[k]->name) == 0)
+                st = twice(err, "aggregate", c->aggregates[i]->name, c->name);
+    }
+    for (uint32_t i = 0; !st && i < c->view_count; i++)
+        st = check_view(c->views[i], err);
+    for (uint32_t i = 0; !st && i < c->query_count; i++) {
+        st = check_query(c->queries[i], err);
+        for (uint32_t k = 0; !st && k < i; k++)
+            if (strcmp(c->queries[i]->name, c->queries[k]->name) == 0)
+                st = twice(err, "query", c->queries[i]->name, c->name);
+    }
+    return st;
+}
+
+/* Stream categories and view names are global: two contexts must not share one (R-01-24). */
+static ex_status check_across(const ex_context *a, const ex_context *b, ex_error *err)
+{
+    if (strcmp(a->name, b->name) == 0)
+        return twice(err, "context", a->name, "the application");
+    for (uint32_t i = 0; i < a->aggregate_count; i++)
+        for (uint32_t k = 0; k < b->aggregate_count; k++)
+            if (strcmp(a->aggregates[i]->name, b->aggregates[k]->name) == 0)
+                return ex_raise(err, EX_EEXISTS, "aggregate '%s' is registered by %s and by %s",
+                                a->aggregates[i]->name, a->name, b->name);
+    return EX_OK;
+}
+
+static ex_status check_view_names(const ex_app *app, ex_error *err)
+{
+    for (uint32_t c = 0; c < app->context_count; c++)
+        for (uint32_t v = 0; v < app->contexts[c]->view_count; v++)
+            for (uint32_t d = 0; d <= c; d++)
+                for (uint32_t w = 0; w < (d == c ? v : app->contexts[d]->view_count); w++)
+                    if (strcmp(app->contexts[c]->views[v]->name, app->contexts[d]->views[w]->name) == 0)
+                        return ex_raise(err, EX_EEXISTS, "view '%s' is registered by %s and by %s",
+                                        app->contexts[c]->views[v]->name, app->contexts[d]->name,
+                                        app->contexts[c]->name);
+    return EX_OK;
+}
+
+ex_status registry_check(const ex_app *app, ex_error *err)
+{
+    if (app->abi != EX_APP_ABI)
+        return ex_raise(err, EX_EINVAL, "the application was built for interface %u, this is %u",
+                        app->abi, EX_APP_ABI);
+    ex_status st = app->context_count ? EX_OK : ex_raise(err, EX_EINVAL, "it has no context");
+    for (uint32_t i = 0; !st && i < app->context_count; i++) {
+        st = check_context(app->contexts[i], err);
+        for (uint32_t k = 0; !st && k < i; k++)
+            st = check_across(app->contexts[k], app->contexts[i], err);
+    }
+    if (!st)
+        st = check_view_names(app, err);
+    return st ? ex_error_context(err, st, "application '%s'", app->name ? app->name : "") : EX_OK;
+}
+
+/* ---- Look-ups ---- */
+
+static ex_status unknown(ex_error *err, const char *code, const char *what, ex_slice name)
+{
+    ex_status st = ex_raise(err, EX_ENOTFOUND, "there is no %s '%.*s'", what, EX_ARG(name));
+    ex_error_set_code(err, code);
+    return st;
+}
+
+static const ex_context *find_context(const ex_app *app, ex_slice name)
+{
+    for (uint32_t i = 0; app && i < app->context_count; i++)
+        if (ex_slice_is(name, app->contexts[i]->name))
+            return app->contexts[i];
+    return NULL;
+}
+
+ex_status registry_find_command(const ex_app *app, ex_slice context, ex_slice aggregate,
+                                ex_slice command, const ex_aggregate **ret_aggregate,
+                                const ex_command_def **ret_command, ex_error *err)
+{
+    const ex_context *c = find_context(app, context);
+    if (!c)
+        return unknown(err, "UNKNOWN_CONTEXT", "context", context);
+    const ex_aggregate *a = NULL;
+    for (uint32_t i = 0; i < c->aggregate_count && !a; i++)
+        if (ex_slice_is(aggregate, c->aggregates[i]->name))
+            a = c->aggregates[i];
+    if (!a)
+        return unknown(err, "UNKNOWN_AGGREGATE", "aggregate", aggregate);
+    for (uint32_t i = 0; i < a->command_count; i++) {
+        if (ex_slice_is(command, a->commands[i].name)) {
+            *ret_aggregate = a;
+            *ret_command = &a->commands[i];
+            return EX_OK;
+        }
+    }
+    return unknown(err, "UNKNOWN_COMMAND", "command", command);
+}
+
+ex_status registry_find_query(const ex_app *app, ex_slice context, ex_slice query,
+                              const ex_query_def **ret, ex_error *err)
+{
+    const ex_context *c = find_context(app, context);
+    if (!c)
+        return unknown(err, "UNKNOWN_CONTEXT", "context", context);
+    for (uint32_t i = 0; i < c->query_count; i++) {
+        if (ex_slice_is(query, c->queries[i]->name)) {
+            *ret = c->queries[i];
+            return EX_OK;
+        }
+    }
+    return unknown(err, "UNKNOWN_QUERY", "query", query);
+}
+
+const ex_event_def *registry_find_event(const ex_aggregate *aggregate, ex_slice type)
+{
+    for (uint32_t i = 0; i < aggregate->event_count; i++)
+        if (ex_slice_is(type, aggregate->events[i].type->name))
+            return &aggregate->events[i];
+    return NULL;
+}

@@ -1,0 +1,259 @@
+/* state_cache.c: a chained hash table with a list by last use. */
+#include "runtime/state_cache.h"
+
+#include "kernel/map.h"
+#include "runtime/registry.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define COMPACT_SLACK_BYTES ((size_t)1024)
+#define ENTRY_BYTES(e) (sizeof(state_entry) + (e)->stream.len + (e)->memory.total_bytes)
+
+struct state_cache {
+    state_cache_options options;
+    state_entry **buckets;
+    size_t bucket_count; /* a power of two */
+    uint32_t count;
+    uint64_t bytes;
+    state_entry *newest, *oldest;
+    ex_arena scratch; /* JSON trees of events being folded */
+};
+
+ex_status state_cache_new(const state_cache_options *options, state_cache **ret, ex_error *err)
+{
+    state_cache *c = calloc(1, sizeof(*c));
+    if (!c)
+        return ex_raise(err, EX_ENOMEM, "no memory for the state cache");
+    c->options = *options;
+    c->bucket_count = 1024;
+    c->buckets = calloc(c->bucket_count, sizeof(*c->buckets));
+    if (!c->buckets) {
+        free(c);
+        return ex_raise(err, EX_ENOMEM, "no memory for the state cache");
+    }
+    ex_arena_init(&c->scratch, 0);
+    *ret = c;
+    return EX_OK;
+}
+
+static void free_entry(state_entry *e)
+{
+    ex_arena_done(&e->memory);
+    free(e);
+}
+
+void state_cache_free(state_cache *c)
+{
+    if (!c)
+        return;
+    while (c->newest) {
+        state_entry *e = c->newest;
+        c->newest = e->older;
+        free_entry(e);
+    }
+    ex_arena_done(&c->scratch);
+    free(c->buckets);
+    free(c);
+}
+
+/* ---- List and table ---- */
+
+static void list_remove(state_cache *c, state_entry *e)
+{
+    *(e->newer ? &e->newer->older : &c->newest) = e->older;
+    *(e->older ? &e->older->newer : &c->oldest) = e->newer;
+    e->newer = e->older = NULL;
+}
+
+static void list_push(state_cache *c, state_entry *e)
+{
+    e->older = c->newest;
+    *(c->newest ? &c->newest->newer : &c->oldest) = e;
+    c->newest = e;
+}
+
+static state_entry **find_slot(state_cache *c, ex_slice stream, uint64_t hash)
+{
+    state_entry **slot = &c->buckets[hash & (c->bucket_count - 1)];
+    while (*slot && ((*slot)->hash != hash || !ex_slice_eq((*slot)->stream, stream)))
+        slot = &(*slot)->chain;
+    return slot;
+}
+
+/* A table that cannot grow stays correct, only its chains get longer. */
+static void grow(state_cache *c)
+{
+    size_t bucket_count = c->bucket_count * 2;
+    state_entry **buckets = calloc(bucket_count, sizeof(*buckets));
+    if (!buckets)
+        return;
+    for (state_entry *e = c->newest; e; e = e->older) {
+        state_entry **slot = &buckets[e->hash & (bucket_count - 1)];
+        e->chain = *slot;
+        *slot = e;
+    }
+    free(c->buckets);
+    c->buckets = buckets;
+    c->bucket_count = bucket_count;
+}
+
+static void publish_size(state_cache *c)
+{
+    ex_gauge_set(c->options.bytes, (int64_t)c->bytes);
+    ex_gauge_set(c->options.count, c->count);
+}
+
+static void remove_slot(state_cache *c, state_entry **slot)
+{
+    state_entry *e = *slot;
+    *slot = e->chain;
+    list_remove(c, e);
+    c->count--;
+    c->bytes -= e->charged_bytes;
+    free_entry(e);
+}
+
+static void evict_over_limits(state_cache *c, const state_entry *keep)
+{
+    while ((c->count > c->options.count_limit || c->bytes > c->options.bytes_limit) && c->oldest &&
+           c->oldest != keep) {
+        remove_slot(c, find_slot(c, c->oldest->stream, c->oldest->hash));
+        ex_counter_add(c->options.evictions, 1);
+    }
+}
+
+static void charge(state_cache *c, state_entry *e)
+{
+    size_t now = ENTRY_BYTES(e);
+    c->bytes += now - e->charged_bytes;
+    e->charged_bytes = now;
+}
+
+ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slice stream,
+                          state_entry **ret, ex_error *err)
+{
+    uint64_t hash = ex_hash(stream);
+    state_entry *e = *find_slot(c, stream, hash);
+    ex_counter_add(e ? c->options.hits : c->options.misses, 1);
+    if (e) {
+        assert(e->aggregate == aggregate);
+        if (c->newest != e) {
+            list_remove(c, e);
+            list_push(c, e);
+        }
+        *ret = e;
+        return EX_OK;
+    }
+    if (c->count >= c->bucket_count)
+        grow(c);
+    e = calloc(1, sizeof(*e) + stream.len);
+    if (!e)
+        return ex_raise(err, EX_ENOMEM, "no memory for a state");
+    memcpy(e + 1, stream.ptr, stream.len);
+    e->stream = ex_slice_of(e + 1, stream.len);
+    e->aggregate = aggregate;
+    e->hash = hash;
+    ex_arena_init(&e->memory, c->options.state_limit_bytes);
+    state_entry **slot = find_slot(c, stream, hash);
+    e->chain = *slot;
+    *slot = e;
+    list_push(c, e);
+    c->count++;
+    charge(c, e);
+    *ret = e;
+    return EX_OK;
+}
+
+void state_cache_drop(state_cache *c, ex_slice stream)
+{
+    state_entry **slot = find_slot(c, stream, ex_hash(stream));
+    if (*slot)
+        remove_slot(c, slot);
+    publish_size(c);
+}
+
+/* ---- Folding ---- */
+
+static ex_status state_failure(const state_entry *e, ex_error *err)
+{
+    bool is_full = e->memory.used_bytes > e->memory.limit_bytes / 2;
+    return is_full ? ex_raise(err, EX_ETOOLARGE, "the state of '%.*s' is over its limit of %zu bytes",
+                              EX_ARG(e->stream), e->memory.limit_bytes)
+                   : ex_raise(err, EX_ENOMEM, "no memory for the state of '%.*s'", EX_ARG(e->stream));
+}
+
+/* The event's struct, with all it points to, in the state's own memory. */
+static ex_status read_event(state_cache *c, state_entry *e, const ex_type *type, ex_slice json,
+                            const void *value, void *ret, ex_error *err)
+{
+    if (value)
+        return ex_type_copy(type, value, &e->memory, ret, NULL) ? state_failure(e, err) : EX_OK;
+    static const ex_read_options options = {.ignore_unknown = true};
+    ex_json tree;
+    ex_status st = ex_json_parse(json, &c->scratch, NULL, &tree, err);
+    if (!st)
+        st = ex_type_read_json(type, &tree, &e->memory, &options, ret, err);
+    ex_arena_reset(&c->scratch);
+    if (st == EX_ENOMEM || st == EX_ETOOLARGE)
+        return state_failure(e, err);
+    if (st) {
+        (void)ex_error_context(err, st, "stored %s of '%.*s' does not fit its type", type->name,
+                               EX_ARG(e->stream));
+        if (err)
+            err->status = EX_ECORRUPT;
+        ex_error_set_code(err, ex_status_code(EX_ECORRUPT));
+        return EX_ECORRUPT;
+    }
+    return EX_OK;
+}
+
+ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_slice json,
+                            const void *value, uint64_t version, ex_error *err)
+{
+    if (!e->state) {
+        e->state = ex_arena_zalloc(&e->memory, e->aggregate->state->size);
+        if (!e->state)
+            return state_failure(e, err);
+    }
+    const ex_event_def *def = registry_find_event(e->aggregate, type);
+    if (def) { /* a type without handler changes nothing but counts (R-08-02) */
+        void *event = ex_arena_alloc(&e->memory, def->type->size);
+        if (!event)
+            return state_failure(e, err);
+        ex_status st = read_event(c, e, def->type, json, value, event, err);
+        if (st)
+            return st;
+        def->evolve(e->state, event, &e->memory);
+    }
+    if (ex_arena_has_failed(&e->memory))
+        return state_failure(e, err);
+    e->version = version;
+    return EX_OK;
+}
+
+/* Copy the state into a fresh arena. Out of memory: keep the old one, it is correct. */
+static void compact(state_entry *e)
+{
+    const ex_type *type = e->aggregate->state;
+    ex_arena fresh;
+    ex_arena_init(&fresh, e->memory.limit_bytes);
+    void *state = ex_arena_alloc(&fresh, type->size);
+    if (!state || ex_type_copy(type, e->state, &fresh, state, NULL)) {
+        ex_arena_done(&fresh);
+        return;
+    }
+    ex_arena_done(&e->memory);
+    e->memory = fresh;
+    e->state = state;
+    e->live_bytes = fresh.used_bytes;
+}
+
+void state_cache_settle(state_cache *c, state_entry *e)
+{
+    if (e->state && e->memory.used_bytes > 2 * e->live_bytes + COMPACT_SLACK_BYTES)
+        compact(e);
+    charge(c, e);
+    evict_over_limits(c, e);
+    publish_size(c);
+}
