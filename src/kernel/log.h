@@ -31,20 +31,35 @@ typedef struct ex_log_options {
     ex_log_level level;
     ex_log_format format;      /* auto: pretty on a terminal, JSON otherwise */
     const char *output;        /* "stdout" (error lines then go to stderr), "stderr" [default], or a file path */
-    const char *service_name;  /* ["excore"] */
+    const char *service_name;  /* ["excore"]; copied, at most 63 bytes */
+    const char *level_name;    /* beats `level` when set; an unknown word means info and one warning line */
 } ex_log_options;
 
-/** Open the process log. May be called again. @return EX_OK, EX_EFILESYSTEM, EX_EINVAL */
+/** Longest line, its newline included: what a pipe takes in one piece (PIPE_BUF). A longer one is cut
+ *  at a character, closed, and carries "truncated":true. */
+#define EX_LOG_LINE_SIZE 4096
+
+/** Open the process log; until then nothing is written. May be called again; on failure the old log
+ *  stays. A file is opened for append and made with mode 0640.
+ *  @return EX_OK, EX_EFILESYSTEM, EX_EINVAL. Thread: any. */
 EX_NODISCARD ex_status ex_log_open(const ex_log_options *options, ex_error *err);
-/** Close and reopen the file (SIGHUP). */
+/** Close and reopen the file (SIGHUP); nothing for stdout and stderr. On failure the old file stays in
+ *  use. Not for a signal handler itself. @return EX_OK, EX_EFILESYSTEM. Thread: any. */
 EX_NODISCARD ex_status ex_log_reopen(ex_error *err);
 void ex_log_close(void);
+/** Change the level while running. Thread: any. */
 void ex_log_set_level(ex_log_level level);
+/** One relaxed atomic load. */
 bool ex_log_is_enabled(ex_log_level level);
-/** "debug" … "error"; false (and info) for another word. */
+/** "debug", "info", "warn", "error" or "off"; false (and info) for another word. */
 bool ex_log_level_parse(ex_slice text, ex_log_level *ret);
+/** Lines lost since start because they could not be written whole (full disk, closed pipe). */
+uint64_t ex_log_lost(void);
 
-/** Write one line. Thread: any. Blocking: one write(2). */
+/** Write one line: JSON with the keys timestamp (UTC, milliseconds), level, message, service_name and
+ *  the fields; or LEVEL message [trace=…] time, fields, error. Control characters are escaped, bytes
+ *  that are no UTF-8 become U+FFFD. Lines of several threads never mix. Allocates nothing.
+ *  Thread: any, not signal handlers. Blocking: one write(2). */
 void ex_log_write(ex_log_level level, const char *message, const ex_log_field *fields, size_t count);
 /** Log a failure: code, message, and file:line when at debug level. */
 void ex_log_error(ex_log_level level, const char *message, const ex_error *err);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernel/log.h"
 #include "kernel/utf8.h"
 
 const double EX_BUCKETS_SECONDS[11] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
@@ -251,14 +252,21 @@ static metric_series *series_with(metric_series *root, const ex_slice *values)
     ex_slice key;
     metric_series *s = NULL;
     bool has_key = make_key(f, values, bytes, &key);
+    bool must_warn = false;
     pthread_mutex_lock(&f->mu);
     if (has_key)
         s = find_or_make(f, key, values);
-    if (!s)
+    if (!s) {
         s = f->other;
+        must_warn = !f->has_warned;
+        f->has_warned = true;
+    }
     if (s == f->other)
         atomic_store_explicit(&s->is_used, true, memory_order_relaxed);
     pthread_mutex_unlock(&f->mu);
+    if (must_warn)
+        EX_LOG(EX_LOG_WARN, "label sets of a metric are counted as \"other\" from now on",
+               ex_f_cstr("metric", f->name), ex_f_u64("limit", EX_METRIC_SETS_MAX));
     return s;
 }
 

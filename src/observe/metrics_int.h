@@ -72,6 +72,7 @@ struct metric_family {
     metric_series *last;
     metric_series *chains[SERIES_CHAINS];
     size_t set_count;
+    bool has_warned; /* one line in the log for a family that folds */
 };
 
 typedef struct metric_collector {
