@@ -1,0 +1,321 @@
+/* event_json.c: events as JSON text. The hot path of every reader.
+ *
+ * The largest possible length is reserved once, then bytes go out through a
+ * bare pointer: no bounds check and no call per field. Names were checked to be
+ * UTF-8 without control characters when they were appended; what JSON wants
+ * escaped is escaped all the same, so even a damaged name gives valid structure. */
+#include "api/rest/event_json.h"
+
+#include <excore/clock.h>
+
+#include <assert.h>
+#include <strings.h>
+
+#define FIXED_BYTES   ((size_t)768) /* keys, numbers, id, times, punctuation of either form */
+#define ESCAPE_FACTOR ((size_t)6)   /* \u00XX */
+#define DIGITS_MAX    20
+
+static const char hex[] = "0123456789abcdef";
+
+/* ---- Bare writing: the caller reserved enough ---- */
+
+static char *put(char *p, ex_slice s)
+{
+    if (s.len)
+        memcpy(p, s.ptr, s.len);
+    return p + s.len;
+}
+
+#define PUT_LITERAL(p, literal)                                                                    \
+    ((char *)memcpy((p), (literal), sizeof(literal) - 1) + sizeof(literal) - 1)
+
+static char *put_u64(char *p, uint64_t n)
+{
+    char digits[DIGITS_MAX];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    memcpy(p, digits + at, sizeof(digits) - at);
+    return p + (sizeof(digits) - at);
+}
+
+static char *put_escaped_byte(char *p, unsigned char c)
+{
+    static const char shorts[32] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    *p++ = '\\';
+    if (c == '"' || c == '\\') {
+        *p++ = (char)c;
+    } else if (shorts[c]) {
+        *p++ = shorts[c];
+    } else {
+        p = PUT_LITERAL(p, "u00");
+        *p++ = hex[c >> 4];
+        *p++ = hex[c & 15];
+    }
+    return p;
+}
+
+/* The inside of a JSON string, without the quotes. */
+static char *put_text(char *p, ex_slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c < 0x20 || c == '"' || c == '\\')
+            p = put_escaped_byte(p, c);
+        else
+            *p++ = (char)c;
+    }
+    return p;
+}
+
+static char *put_string(char *p, ex_slice s)
+{
+    *p++ = '"';
+    p = put_text(p, s);
+    *p++ = '"';
+    return p;
+}
+
+static char *put_base64(char *p, ex_slice s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = (const unsigned char *)s.ptr;
+    size_t i = 0;
+    for (; i + 3 <= s.len; i += 3) {
+        uint32_t v = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
+        *p++ = digits[v >> 18];
+        *p++ = digits[v >> 12 & 63];
+        *p++ = digits[v >> 6 & 63];
+        *p++ = digits[v & 63];
+    }
+    if (i < s.len) {
+        bool two = s.len - i == 2;
+        uint32_t v = (uint32_t)in[i] << 16 | (two ? (uint32_t)in[i + 1] << 8 : 0);
+        *p++ = digits[v >> 18];
+        *p++ = digits[v >> 12 & 63];
+        *p++ = two ? digits[v >> 6 & 63] : '=';
+        *p++ = '=';
+    }
+    return p;
+}
+
+static char *put_time(char *p, int64_t us)
+{
+    char text[EX_TIME_TEXT_SIZE];
+    return put(p, ex_time_text(us, text));
+}
+
+static char *put_id(char *p, const ex_id *id)
+{
+    char text[EX_ID_TEXT_SIZE];
+    return put(p, ex_id_text(id, text));
+}
+
+/* `"data":…` or `"data_base64":"…"`. No bytes at all read as null, which JSON can say. */
+static char *put_data(char *p, const ex_event *e, bool is_json)
+{
+    if (!is_json) {
+        p = PUT_LITERAL(p, "\"data_base64\":\"");
+        p = put_base64(p, e->data);
+        *p++ = '"';
+        return p;
+    }
+    p = PUT_LITERAL(p, "\"data\":");
+    return e->data.len ? put(p, e->data) : PUT_LITERAL(p, "null");
+}
+
+/* ---- Our own form ---- */
+
+static bool is_plain_json(ex_slice content_type)
+{
+    return content_type.len == 0 || ex_slice_eq(content_type, EX_S("application/json"));
+}
+
+static char *put_tags(char *p, ex_tags tags)
+{
+    ex_slice tag;
+    size_t at = 0;
+    bool first = true;
+    *p++ = '[';
+    while (ex_tags_next(tags, &at, &tag)) {
+        if (!first)
+            *p++ = ',';
+        first = false;
+        p = put_string(p, tag);
+    }
+    *p++ = ']';
+    return p;
+}
+
+static char *put_plain(char *p, const ex_event *e)
+{
+    p = PUT_LITERAL(p, "{\"position\":");
+    p = put_u64(p, e->position);
+    p = PUT_LITERAL(p, ",\"stream\":");
+    p = put_string(p, e->stream);
+    p = PUT_LITERAL(p, ",\"version\":");
+    p = put_u64(p, e->version);
+    p = PUT_LITERAL(p, ",\"id\":\"");
+    p = put_id(p, &e->id);
+    p = PUT_LITERAL(p, "\",\"type\":");
+    p = put_string(p, e->type);
+    p = PUT_LITERAL(p, ",\"schema_version\":");
+    p = put_u64(p, e->schema_version);
+    bool is_json = true;
+    if (!is_plain_json(e->content_type)) {
+        is_json = event_content_is_json(e->content_type);
+        p = PUT_LITERAL(p, ",\"content_type\":");
+        p = put_string(p, e->content_type);
+    }
+    *p++ = ',';
+    p = put_data(p, e, is_json);
+    p = PUT_LITERAL(p, ",\"metadata\":");
+    p = e->metadata.len ? put(p, e->metadata) : PUT_LITERAL(p, "{}");
+    p = PUT_LITERAL(p, ",\"tags\":");
+    p = put_tags(p, e->tags);
+    if (e->correlation_id.len) {
+        p = PUT_LITERAL(p, ",\"correlation_id\":");
+        p = put_string(p, e->correlation_id);
+    }
+    if (e->causation_id.len) {
+        p = PUT_LITERAL(p, ",\"causation_id\":");
+        p = put_string(p, e->causation_id);
+    }
+    p = PUT_LITERAL(p, ",\"recorded_at\":\"");
+    p = put_time(p, e->recorded_at_us);
+    return PUT_LITERAL(p, "\"}");
+}
+
+/* ---- CloudEvents ---- */
+
+static bool is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+static char *put_percent(char *p, unsigned char c)
+{
+    static const char upper[] = "0123456789ABCDEF";
+    *p++ = '%';
+    *p++ = upper[c >> 4];
+    *p++ = upper[c & 15];
+    return p;
+}
+
+static char *put_uri_segment(char *p, ex_slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (is_unreserved(c))
+            *p++ = (char)c;
+        else
+            p = put_percent(p, c);
+    }
+    return p;
+}
+
+static char *put_tag_list(char *p, ex_tags tags)
+{
+    ex_slice tag;
+    size_t at = 0;
+    bool first = true;
+    while (ex_tags_next(tags, &at, &tag)) {
+        if (!first)
+            *p++ = ',';
+        first = false;
+        for (size_t i = 0; i < tag.len; i++) {
+            unsigned char c = (unsigned char)tag.ptr[i];
+            p = c == ',' || c == '%' ? put_percent(p, c) : put_text(p, ex_slice_of(&tag.ptr[i], 1));
+        }
+    }
+    return p;
+}
+
+static char *put_extensions(char *p, const ex_event *e)
+{
+    p = PUT_LITERAL(p, ",\"position\":\"");
+    p = put_u64(p, e->position);
+    p = PUT_LITERAL(p, "\",\"streamversion\":\"");
+    p = put_u64(p, e->version);
+    p = PUT_LITERAL(p, "\",\"schemaversion\":");
+    p = put_u64(p, e->schema_version);
+    if (e->correlation_id.len) {
+        p = PUT_LITERAL(p, ",\"correlationid\":");
+        p = put_string(p, e->correlation_id);
+    }
+    if (e->causation_id.len) {
+        p = PUT_LITERAL(p, ",\"causationid\":");
+        p = put_string(p, e->causation_id);
+    }
+    if (e->tags.packed.len) {
+        p = PUT_LITERAL(p, ",\"tags\":\"");
+        p = put_tag_list(p, e->tags);
+        *p++ = '"';
+    }
+    if (e->metadata.len && !ex_slice_eq(e->metadata, EX_S("{}"))) {
+        p = PUT_LITERAL(p, ",\"metadata\":");
+        p = put_string(p, e->metadata);
+    }
+    *p++ = '}';
+    return p;
+}
+
+static char *put_cloudevent(char *p, const ex_event *e)
+{
+    ex_slice content_type = e->content_type.len ? e->content_type : EX_S("application/json");
+    p = PUT_LITERAL(p, "{\"specversion\":\"1.0\",\"id\":\"");
+    p = put_id(p, &e->id);
+    p = PUT_LITERAL(p, "\",\"source\":\"/streams/");
+    p = put_uri_segment(p, e->stream);
+    p = PUT_LITERAL(p, "\",\"type\":");
+    p = put_string(p, e->type);
+    p = PUT_LITERAL(p, ",\"subject\":");
+    p = put_string(p, e->stream);
+    p = PUT_LITERAL(p, ",\"time\":\"");
+    p = put_time(p, e->recorded_at_us);
+    p = PUT_LITERAL(p, "\",\"datacontenttype\":");
+    p = put_string(p, content_type);
+    *p++ = ',';
+    p = put_data(p, e, event_content_is_json(content_type));
+    return put_extensions(p, e);
+}
+
+/* ---- Both ---- */
+
+/* Above every length that either form can reach. */
+static size_t size_bound(const ex_event *e, event_form form)
+{
+    size_t names = e->stream.len * 2 + e->type.len + e->content_type.len + e->tags.packed.len * 2 +
+                   e->correlation_id.len + e->causation_id.len;
+    size_t metadata = form == EVENT_CLOUDEVENT ? e->metadata.len * ESCAPE_FACTOR : e->metadata.len;
+    return FIXED_BYTES + names * ESCAPE_FACTOR + metadata + e->data.len + e->data.len / 2;
+}
+
+void event_json_put(ex_buf *out, const ex_event *event, event_form form)
+{
+    size_t bound = size_bound(event, form);
+    if (!ex_buf_reserve(out, bound))
+        return;
+    char *start = out->ptr + out->len;
+    char *end = form == EVENT_CLOUDEVENT ? put_cloudevent(start, event) : put_plain(start, event);
+    assert((size_t)(end - start) <= bound);
+    out->len += (size_t)(end - start);
+}
+
+bool event_content_is_json(ex_slice content_type)
+{
+    size_t len = 0;
+    while (len < content_type.len && content_type.ptr[len] != ';')
+        len++;
+    while (len > 0 && (content_type.ptr[len - 1] == ' ' || content_type.ptr[len - 1] == '\t'))
+        len--;
+    if (len == 16 && strncasecmp(content_type.ptr, "application/json", 16) == 0)
+        return true;
+    if (len == 9 && strncasecmp(content_type.ptr, "text/json", 9) == 0)
+        return true;
+    return len > 5 && strncasecmp(content_type.ptr + len - 5, "+json", 5) == 0;
+}
