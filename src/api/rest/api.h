@@ -1,4 +1,5 @@
-/* api.h: the HTTP surface as the composition sees it: make it, hand its routes to a server, stop it.
+/* api.h: the HTTP surface as the composition sees it: make it, hand its routes to a server, stop
+ * it.
  *
  *   api_new → api_routes → http_server_start
  *   http_server_drain → api_stop → http_server_stop → api_free → ex_store_close
@@ -12,29 +13,30 @@
 #include "api/http/http.h"
 #include "observe/metrics.h"
 
-#include <excore/store.h>
+#include <excore/runtime.h>
 
 typedef struct api api;
-struct ex_app;
+
 struct ex_health;
 
-/** Zero-initialised fields take the default in brackets. Everything pointed to must outlive the api. */
+/** Zero-initialised fields take the default in brackets. Everything pointed to must outlive the
+ * api. */
 typedef struct api_options {
-    ex_store *store;           /* required */
-    struct ex_app *app;        /* [none] the running application: commands and queries */
-    ex_metrics *metrics;       /* [none] /metrics answers 404 without */
-    struct ex_health *health;  /* [none] readiness is then always healthy */
-    const ex_clock *clock;     /* [system] */
-    const char *version;       /* ["unknown"] shown by /health */
-    const char *commit;        /* ["unknown"] */
-    uint32_t reader_threads;   /* [4] pages, queries and catching up run here */
-    uint32_t reader_queue_limit;   /* [1024] further requests get 503 */
-    uint32_t page_limit_bytes;     /* [4 MiB] a page ends early above it */
-    uint32_t stream_page_events;   /* [1000] default of limit= for one stream */
-    uint32_t log_page_events;      /* [100] default of limit= for the log */
-    uint32_t page_events_limit;    /* [1000] above it limit= is clamped */
-    uint32_t sse_connection_limit; /* [1000] further ones get 503 */
-    uint32_t sse_heartbeat_ms;     /* [15000] */
+    ex_store *store;                  /* required */
+    ex_runtime *runtime;              /* [none] commands and queries; 404 without */
+    ex_metrics *metrics;              /* [none] /metrics answers 404 without */
+    struct ex_health *health;         /* [none] readiness is then always healthy */
+    const ex_clock *clock;            /* [system] */
+    const char *version;              /* ["unknown"] shown by /health */
+    const char *commit;               /* ["unknown"] */
+    uint32_t reader_threads;          /* [4] pages, queries and catching up run here */
+    uint32_t reader_queue_limit;      /* [1024] further requests get 503 */
+    uint32_t page_limit_bytes;        /* [4 MiB] a page ends early above it */
+    uint32_t stream_page_events;      /* [1000] default of limit= for one stream */
+    uint32_t log_page_events;         /* [100] default of limit= for the log */
+    uint32_t page_events_limit;       /* [1000] above it limit= is clamped */
+    uint32_t sse_connection_limit;    /* [1000] further ones get 503 */
+    uint32_t sse_heartbeat_ms;        /* [15000] */
     uint32_t min_position_timeout_ms; /* [5000] longest wait of a query for min_position: 504 */
 } api_options;
 
@@ -43,7 +45,8 @@ typedef struct api_options {
 EX_NODISCARD ex_status api_new(const api_options *options, api **ret, ex_error *err);
 /** The table for http_server_start; belongs to the api. */
 void api_routes(const api *a, const http_route **ret, size_t *ret_count);
-/** The OpenAPI document served at /openapi.json (copied); 404 until it is set. Before the server starts. */
+/** The OpenAPI document served at /openapi.json (copied); 404 until it is set. Before the server
+ * starts. */
 EX_NODISCARD ex_status api_set_openapi(api *a, ex_slice document, ex_error *err);
 /** Refuse further work with 503 and wait until what was accepted is answered. The server must still
  *  run. Blocking. Thread: any but a loop or the sequencer. */

@@ -1,0 +1,113 @@
+/* api.c: the table of routes and the life of what they share. */
+#include "api/rest/context.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static uint32_t or_default(uint32_t value, uint32_t preset)
+{
+    return value ? value : preset;
+}
+
+static void fill_defaults(api_options *o)
+{
+    o->clock = o->clock ? o->clock : ex_clock_system();
+    o->version = o->version ? o->version : "unknown";
+    o->commit = o->commit ? o->commit : "unknown";
+    o->reader_threads = or_default(o->reader_threads, 4);
+    o->reader_queue_limit = or_default(o->reader_queue_limit, 1024);
+    o->page_limit_bytes = or_default(o->page_limit_bytes, 4u << 20);
+    o->page_events_limit = or_default(o->page_events_limit, 1000);
+    o->stream_page_events = or_default(o->stream_page_events, 1000);
+    o->log_page_events = or_default(o->log_page_events, 100);
+    o->sse_connection_limit = or_default(o->sse_connection_limit, 1000);
+    o->sse_heartbeat_ms = or_default(o->sse_heartbeat_ms, 15000);
+    o->min_position_timeout_ms = or_default(o->min_position_timeout_ms, 5000);
+}
+
+static void add_route(api *a, http_method method, const char *pattern, http_handler *handler)
+{
+    assert(a->route_count < API_ROUTES_MAX);
+    a->routes[a->route_count++] =
+        (http_route){.method = method, .pattern = pattern, .handler = handler, .ctx = a};
+}
+
+static void add_routes(api *a)
+{
+    add_route(a, HTTP_POST_, "/v1/streams/{stream}", route_append_stream);
+    add_route(a, HTTP_POST_, "/v1/append", route_append_streams);
+    add_route(a, HTTP_GET_, "/v1/streams/{stream}", route_read_stream);
+    add_route(a, HTTP_GET_, "/v1/events", route_read_log);
+    add_route(a, HTTP_GET_, "/health/live", route_live);
+    add_route(a, HTTP_GET_, "/health/ready", route_ready);
+    add_route(a, HTTP_GET_, "/ready", route_ready);
+    add_route(a, HTTP_GET_, "/health", route_health);
+    if (a->options.metrics)
+        add_route(a, HTTP_GET_, "/metrics", route_metrics);
+    add_route(a, HTTP_GET_, "/openapi.json", route_openapi);
+}
+
+ex_status api_new(const api_options *options, api **ret, ex_error *err)
+{
+    if (!options->store)
+        return ex_raise(err, EX_EINVAL, "the HTTP surface needs a store");
+    api *a = calloc(1, sizeof(*a));
+    if (!a)
+        return ex_raise(err, EX_ENOMEM, "no memory for the HTTP surface");
+    a->options = *options;
+    fill_defaults(&a->options);
+    a->started_us = ex_now_us(a->options.clock);
+    gate_init(&a->gate);
+    ex_buf_init(&a->openapi, 0);
+    const sse_options sse = {.store = a->options.store,
+                             .clock = a->options.clock,
+                             .gate = &a->gate,
+                             .metrics = a->options.metrics,
+                             .connection_limit = a->options.sse_connection_limit,
+                             .heartbeat_ms = a->options.sse_heartbeat_ms};
+    ex_status st = sse_service_new(&sse, &a->sse, err);
+    if (!st)
+        st = ex_workers_start("reader", a->options.reader_threads, a->options.reader_queue_limit,
+                              &a->readers, err);
+    if (st) {
+        api_free(a);
+        return st;
+    }
+    add_routes(a);
+    *ret = a;
+    return EX_OK;
+}
+
+void api_routes(const api *a, const http_route **ret, size_t *ret_count)
+{
+    *ret = a->routes;
+    *ret_count = a->route_count;
+}
+
+ex_status api_set_openapi(api *a, ex_slice document, ex_error *err)
+{
+    ex_buf_reset(&a->openapi);
+    ex_buf_put(&a->openapi, document);
+    if (ex_buf_status(&a->openapi))
+        return ex_raise(err, ex_buf_status(&a->openapi), "no memory for the OpenAPI document");
+    return EX_OK;
+}
+
+void api_stop(api *a)
+{
+    gate_close(&a->gate);
+    ex_workers_stop(a->readers);
+    a->readers = NULL;
+    sse_service_stop(a->sse);
+}
+
+void api_free(api *a)
+{
+    if (!a)
+        return;
+    api_stop(a);
+    sse_service_free(a->sse);
+    ex_buf_done(&a->openapi);
+    gate_done(&a->gate);
+    free(a);
+}

@@ -1,0 +1,224 @@
+/* append_routes.c: POST /v1/streams/{stream} and POST /v1/append.
+ *
+ * The loop thread reads the body into the exchange's arena and queues the append
+ * itself: no thread in between. The sequencer's callback only posts back; the posts
+ * of one batch cost one wake-up of the loop.
+ *
+ * Answers 201 {"position","version","events":[{"id","position","version"}]}, or 200 with the first
+ * outcome and "duplicate":true when all of it was stored before. Entries of /v1/append also
+ * name their stream. */
+#include "api/rest/context.h"
+
+#include "api/rest/event_input.h"
+#include "api/rest/json_fields.h"
+#include "api/rest/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+typedef struct append_job {
+    /* loop thread */
+    api *api;
+    http_exchange *x;
+    append_input input;
+    bool is_multi;
+    /* written on the sequencer's thread, read after the post */
+    ex_post post;
+    ex_appended appended;
+    ex_status status;
+    ex_error err;
+} append_job;
+
+/* ---- The answer ---- */
+
+/* The stream of event `index`, counting through all writes. */
+static ex_slice stream_of(const ex_append *a, uint32_t index)
+{
+    uint32_t w = 0;
+    while (index >= a->writes[w].event_count)
+        index -= a->writes[w++].event_count;
+    return a->writes[w].stream;
+}
+
+static void put_ref(ex_json_writer *w, const append_job *j, uint32_t index)
+{
+    const ex_event_ref *ref = &j->appended.events[index];
+    char id[EX_ID_TEXT_SIZE];
+    ex_json_begin_object(w);
+    if (j->is_multi) {
+        ex_json_key(w, EX_S("stream"));
+        ex_json_string(w, stream_of(&j->input.append, index));
+    }
+    ex_json_key(w, EX_S("id"));
+    ex_json_string(w, ex_id_text(&ref->id, id));
+    ex_json_key(w, EX_S("position"));
+    ex_json_u64(w, ref->position);
+    ex_json_key(w, EX_S("version"));
+    ex_json_u64(w, ref->version);
+    ex_json_end_object(w);
+}
+
+static void put_answer(ex_buf *out, const append_job *j)
+{
+    ex_json_writer w;
+    ex_json_writer_init(&w, out);
+    ex_json_begin_object(&w);
+    ex_json_key(&w, EX_S("position"));
+    ex_json_u64(&w, j->appended.position);
+    ex_json_key(&w, EX_S("version"));
+    ex_json_u64(&w, j->appended.version);
+    if (j->appended.is_duplicate) {
+        ex_json_key(&w, EX_S("duplicate"));
+        ex_json_bool(&w, true);
+    }
+    ex_json_key(&w, EX_S("events"));
+    ex_json_begin_array(&w);
+    for (uint32_t i = 0; i < j->appended.event_count; i++)
+        put_ref(&w, j, i);
+    ex_json_end_array(&w);
+    ex_json_end_object(&w);
+}
+
+static void respond(append_job *j)
+{
+    ex_buf out;
+    ex_buf_init(&out, 0);
+    put_answer(&out, j);
+    if (ex_buf_status(&out)) {
+        (void)ex_raise(&j->err, ex_buf_status(&out),
+                       "the events are stored, but there is no memory for the answer");
+        http_respond_error(j->x, &j->err);
+    } else {
+        if (!j->is_multi) {
+            char etag[24];
+            int n = snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", j->appended.version);
+            http_add_header(j->x, "etag", ex_slice_of(etag, (size_t)n));
+        }
+        http_respond(j->x, j->appended.is_duplicate ? 200 : 201, "application/json",
+                     ex_buf_slice(&out));
+    }
+    ex_buf_done(&out);
+}
+
+static void on_posted(void *arg)
+{
+    append_job *j = arg;
+    gate *g = &j->api->gate; /* the job goes with the exchange */
+    if (j->status)
+        http_respond_error(j->x, &j->err);
+    else
+        respond(j);
+    gate_leave(g);
+}
+
+static void on_done(void *ctx, ex_status status, const ex_appended *appended, const ex_error *err)
+{
+    append_job *j = ctx;
+    (void)appended; /* is j->appended */
+    j->status = status;
+    if (status)
+        j->err = *err;
+    ex_loop_post(http_loop(j->x), &j->post);
+}
+
+/* ---- The request ---- */
+
+static ex_status check_stream_name(ex_slice stream, ex_error *err)
+{
+    if (stream.len == 0 || stream.ptr[0] != '$')
+        return EX_OK;
+    ex_status st =
+        ex_raise(err, EX_EFORBIDDEN, "streams whose names begin with $ belong to the platform");
+    ex_error_set_code(err, "RESERVED_STREAM");
+    ex_error_set_field(err, EX_S("stream"));
+    return st;
+}
+
+static ex_status check_streams(const append_input *in, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; i < in->append.write_count && !st; i++)
+        if (in->append.writes[i].event_count)
+            st = check_stream_name(in->append.writes[i].stream, err);
+    return st;
+}
+
+static ex_status read_stream_request(append_job *j, ex_error *err)
+{
+    static const char *const types[] = {
+        [APPEND_JSON] = "application/json",
+        [APPEND_CLOUDEVENT] = "application/cloudevents+json",
+        [APPEND_CLOUDEVENT_BATCH] = "application/cloudevents-batch+json",
+    };
+    expected_input header;
+    size_t type = 0;
+    ex_status st = request_body_type(j->x, types, sizeof(types) / sizeof(types[0]), &type, err);
+    if (!st)
+        st = expected_from_headers(http_header(j->x, "if-match"),
+                                   http_header(j->x, "if-none-match"), &header, err);
+    if (!st)
+        st = append_input_stream(http_param(j->x, "stream"), (append_body)type,
+                                 http_request_body(j->x), header, http_arena(j->x), &j->input, err);
+    return st;
+}
+
+static ex_status read_streams_request(append_job *j, ex_error *err)
+{
+    static const char *const types[] = {"application/json"};
+    size_t type = 0;
+    ex_status st = request_body_type(j->x, types, 1, &type, err);
+    return st ? st
+              : append_input_streams(http_request_body(j->x), http_arena(j->x), &j->input, err);
+}
+
+static ex_status submit(append_job *j, ex_error *err)
+{
+    ex_arena *arena = http_arena(j->x);
+    append_input_correlate(&j->input, request_correlation_id(j->x));
+    j->appended.event_room = j->input.event_count;
+    j->appended.events = ex_arena_array(arena, j->input.event_count, sizeof(ex_event_ref));
+    if (!j->appended.events)
+        return field_no_memory(err);
+    ex_status st = gate_enter(&j->api->gate, err);
+    if (st)
+        return st;
+    j->post = (ex_post){.fn = on_posted, .arg = j};
+    st = ex_store_append_async(j->api->options.store, &j->input.append, &j->appended, on_done, j,
+                               err);
+    if (st)
+        gate_leave(&j->api->gate);
+    return st;
+}
+
+static void handle(http_exchange *x, api *a, bool is_multi)
+{
+    ex_error err = {0};
+    ex_status st;
+    append_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
+    if (!j) {
+        st = field_no_memory(&err);
+    } else {
+        j->api = a;
+        j->x = x;
+        j->is_multi = is_multi;
+        st = request_check_params(x, NULL, 0, &err);
+        if (!st)
+            st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);
+        if (!st)
+            st = check_streams(&j->input, &err);
+        if (!st)
+            st = submit(j, &err);
+    }
+    if (st)
+        http_respond_error(x, &err);
+}
+
+void route_append_stream(http_exchange *x, void *ctx)
+{
+    handle(x, ctx, false);
+}
+
+void route_append_streams(http_exchange *x, void *ctx)
+{
+    handle(x, ctx, true);
+}

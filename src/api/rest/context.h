@@ -1,0 +1,31 @@
+/* context.h: what the routes of the HTTP surface share. Private to api/rest. */
+#ifndef EXCORE_API_REST_CONTEXT_H
+#define EXCORE_API_REST_CONTEXT_H
+
+#include "api/rest/api.h"
+#include "api/rest/gate.h"
+#include "api/sse/sse.h"
+#include "kernel/workers.h"
+
+#define API_ROUTES_MAX 16
+
+struct api {
+    /* immutable once the server runs */
+    api_options options; /* every default filled in */
+    http_route routes[API_ROUTES_MAX];
+    size_t route_count;
+    ex_workers *readers;
+    sse_service *sse;
+    ex_buf openapi;
+    int64_t started_us;
+    /* its own synchronisation */
+    gate gate;
+};
+
+/* Handlers; ctx is the api. */
+http_handler route_append_stream, route_append_streams;
+http_handler route_read_stream, route_read_log;
+http_handler route_live, route_ready, route_health, route_metrics, route_openapi;
+http_handler route_command, route_query;
+
+#endif

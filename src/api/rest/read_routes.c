@@ -1,0 +1,353 @@
+/* read_routes.c: GET /v1/streams/{stream} and GET /v1/events, as pages or as server-sent events.
+ *
+ * The loop thread reads the parameters, a reader thread fetches and formats the
+ * page, the loop answers. A page ends at limit= events or at page_limit_bytes,
+ * whichever comes first. As CloudEvents a page is a bare array; what the plain form
+ * says beside the events is then in the headers next, has-more and head below
+ * "excore-".
+ *
+ *   next      where the following page begins: from= of a stream, after= of the log. At the end of
+ *             the log it is the position up to which the filter has looked.
+ *   has_more  whether another event is there now
+ *   head      the stream's version, or the log's last position */
+#include "api/rest/context.h"
+
+#include "api/rest/event_json.h"
+#include "api/rest/json_fields.h"
+#include "api/rest/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define EVENT_SLACK_BYTES ((size_t)32 << 20) /* one largest event above the page's limit */
+
+enum { OFFER_JSON, OFFER_SSE, OFFER_BATCH, OFFER_CLOUDEVENT };
+static const char *const offers[] = {
+    [OFFER_JSON] = "application/json",
+    [OFFER_SSE] = "text/event-stream",
+    [OFFER_BATCH] = "application/cloudevents-batch+json",
+    [OFFER_CLOUDEVENT] = "application/cloudevents+json",
+};
+#define OFFER_COUNT (sizeof(offers) / sizeof(offers[0]))
+
+typedef struct page_job {
+    /* set on the loop, then read only */
+    api *api;
+    http_exchange *x;
+    bool is_stream;
+    event_form form;
+    uint64_t limit; /* events */
+    ex_read_stream stream;
+    ex_read_log log;
+    ex_filter filter;
+    ex_query_item item;
+    /* written by the reader thread, read after the post */
+    ex_post post;
+    ex_status status;
+    ex_error err;
+    ex_buf out;
+    uint64_t next, head;
+    bool has_more;
+} page_job;
+
+/* ---- The page, on a reader thread ---- */
+
+static void note_event(page_job *j, const ex_event *e)
+{
+    if (!j->is_stream)
+        j->next = e->position;
+    else if (j->stream.direction == EX_BACKWARD)
+        j->next = e->version - 1;
+    else
+        j->next = e->version + 1;
+    uint64_t number = j->is_stream ? e->version : e->position;
+    if (number > j->head) /* came after the head was read */
+        j->head = number;
+}
+
+static ex_status put_events(page_job *j, ex_cursor *cursor, ex_error *err)
+{
+    ex_event event;
+    ex_status st;
+    for (uint64_t count = 0; !(st = ex_cursor_next(cursor, &event, err)); count++) {
+        if (count == j->limit || j->out.len >= j->api->options.page_limit_bytes) {
+            j->has_more = true;
+            return EX_OK;
+        }
+        if (count)
+            ex_buf_put_char(&j->out, ',');
+        event_json_put(&j->out, &event, j->form);
+        note_event(j, &event);
+        if (ex_buf_status(&j->out))
+            return ex_raise(err, ex_buf_status(&j->out), "no memory for the page");
+    }
+    return st == EX_EEND ? EX_OK : st;
+}
+
+static ex_status open_cursor(page_job *j, ex_cursor **ret, ex_error *err)
+{
+    ex_store *store = j->api->options.store;
+    if (!j->is_stream) {
+        j->head = ex_store_head(store);
+        return ex_store_read_log(store, &j->log, ret, err);
+    }
+    ex_status st = ex_store_stream_version(store, j->stream.stream, &j->head, err);
+    if (!st && j->head == 0) {
+        st = ex_raise(err, EX_ENOTFOUND, "there is no stream \"%.*s\"", EX_ARG(j->stream.stream));
+        ex_error_set_field(err, EX_S("stream"));
+    }
+    return st ? st : ex_store_read_stream(store, &j->stream, ret, err);
+}
+
+static void put_tail(page_job *j)
+{
+    if (j->form == EVENT_CLOUDEVENT) {
+        ex_buf_put_char(&j->out, ']');
+        return;
+    }
+    ex_buf_put(&j->out, EX_S("],\"next\":"));
+    ex_buf_put_u64(&j->out, j->next);
+    ex_buf_put(&j->out, j->has_more ? EX_S(",\"has_more\":true,\"head\":")
+                                    : EX_S(",\"has_more\":false,\"head\":"));
+    ex_buf_put_u64(&j->out, j->head);
+    ex_buf_put_char(&j->out, '}');
+}
+
+static ex_status read_page(page_job *j, ex_error *err)
+{
+    ex_cursor *cursor = NULL;
+    ex_status st = open_cursor(j, &cursor, err);
+    if (st)
+        return st;
+    uint64_t head_before = j->head;
+    j->next = j->is_stream ? j->stream.from : j->log.after;
+    ex_buf_put(&j->out, j->form == EVENT_CLOUDEVENT ? EX_S("[") : EX_S("{\"events\":["));
+    st = put_events(j, cursor, err);
+    ex_cursor_close(cursor);
+    if (!st && !j->is_stream && !j->has_more && head_before > j->next)
+        j->next = head_before; /* the filter passed over everything up to there */
+    put_tail(j);
+    if (!st && ex_buf_status(&j->out))
+        st = ex_raise(err, ex_buf_status(&j->out), "no memory for the page");
+    return st;
+}
+
+/* ---- The answer, on the loop ---- */
+
+static void add_number(http_exchange *x, const char *name, const char *quote, uint64_t n)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%s%" PRIu64 "%s", quote, n, quote);
+    http_add_header(x, name, ex_slice_of(text, (size_t)len));
+}
+
+static void on_page(void *arg)
+{
+    page_job *j = arg;
+    gate *g = &j->api->gate; /* the job goes with the exchange */
+    ex_buf out = j->out;
+    if (j->status) {
+        http_respond_error(j->x, &j->err);
+    } else {
+        if (j->is_stream)
+            add_number(j->x, "etag", "\"", j->head);
+        if (j->form == EVENT_CLOUDEVENT) {
+            add_number(j->x, "excore-next", "", j->next);
+            http_add_header(j->x, "excore-has-more", j->has_more ? EX_S("true") : EX_S("false"));
+            add_number(j->x, "excore-head", "", j->head);
+        }
+        http_add_header(j->x, "vary", EX_S("accept"));
+        http_respond(j->x, 200, offers[j->form == EVENT_CLOUDEVENT ? OFFER_BATCH : OFFER_JSON],
+                     ex_buf_slice(&out));
+    }
+    ex_buf_done(&out);
+    gate_leave(g);
+}
+
+static void run_page(void *arg)
+{
+    page_job *j = arg;
+    ex_buf_init(&j->out, j->api->options.page_limit_bytes + EVENT_SLACK_BYTES);
+    j->status = read_page(j, &j->err);
+    ex_loop_post(http_loop(j->x), &j->post);
+}
+
+static ex_status submit_page(page_job *j, ex_error *err)
+{
+    gate *g = &j->api->gate;
+    ex_status st = gate_enter(g, err);
+    if (st)
+        return st;
+    j->post = (ex_post){.fn = on_page, .arg = j};
+    st = ex_workers_submit(j->api->readers, run_page, j, err);
+    if (st)
+        gate_leave(g);
+    return st;
+}
+
+/* ---- Parameters ---- */
+
+static ex_status read_limit(const page_job *j, uint64_t preset, uint64_t *ret, ex_error *err)
+{
+    uint64_t limit = preset, cap = j->api->options.page_events_limit;
+    ex_status st = request_u64(j->x, "limit", &limit, err);
+    *ret = limit < 1 ? 1 : limit > cap ? cap : limit;
+    return st;
+}
+
+static ex_status read_direction(page_job *j, ex_error *err)
+{
+    bool is_given = false;
+    ex_slice text = http_query(j->x, "direction", &is_given);
+    if (ex_slice_is(text, "backward")) {
+        j->stream.direction = EX_BACKWARD;
+    } else if (is_given && !ex_slice_is(text, "forward")) {
+        ex_status st =
+            ex_raise(err, EX_EINVAL, "query parameter \"direction\" must be forward or backward");
+        ex_error_set_field(err, EX_S("direction"));
+        return st;
+    }
+    return EX_OK;
+}
+
+static ex_status read_number(const page_job *j, const char *name, uint64_t *ret, ex_error *err)
+{
+    ex_status st = request_u64(j->x, name, ret, err);
+    if (!st && *ret > INT64_MAX)
+        *ret = INT64_MAX; /* beyond every event there can be */
+    return st;
+}
+
+static ex_status read_stream_params(page_job *j, ex_error *err)
+{
+    static const request_param known[] = {{"from", false}, {"limit", false}, {"direction", false}};
+    j->stream.stream = http_param(j->x, "stream");
+    ex_status st = request_check_params(j->x, known, sizeof(known) / sizeof(known[0]), err);
+    if (!st)
+        st = read_number(j, "from", &j->stream.from, err);
+    if (!st)
+        st = read_direction(j, err);
+    if (!st)
+        st = read_limit(j, j->api->options.stream_page_events, &j->limit, err);
+    j->stream.limit = j->limit + 1; /* one more tells whether there is more */
+    return st;
+}
+
+static ex_status read_filter(page_job *j, ex_error *err)
+{
+    ex_status st = request_list(j->x, "types", &j->item.types, &j->item.type_count, err);
+    if (!st)
+        st = request_list(j->x, "tags", &j->item.tags, &j->item.tag_count, err);
+    if (!st)
+        st = request_list(j->x, "streams", &j->filter.streams, &j->filter.stream_count, err);
+    if (j->item.type_count || j->item.tag_count)
+        j->filter.query = (ex_query){.items = &j->item, .item_count = 1};
+    if (j->filter.query.item_count || j->filter.stream_count)
+        j->log.filter = &j->filter;
+    return st;
+}
+
+static ex_status read_log_params(page_job *j, bool is_live, ex_error *err)
+{
+    static const request_param known[] = {
+        {"after", false}, {"limit", false}, {"types", true}, {"tags", true}, {"streams", true}};
+    ex_status st = request_check_params(j->x, known, sizeof(known) / sizeof(known[0]), err);
+    bool is_given = false;
+    if (!st && is_live && ex_slice_is(http_query(j->x, "after", &is_given), "head"))
+        j->log.after = ex_store_head(j->api->options.store);
+    else if (!st)
+        st = read_number(j, "after", &j->log.after, err);
+    if (!st)
+        st = read_filter(j, err);
+    if (!st)
+        st = read_limit(j, j->api->options.log_page_events, &j->limit, err);
+    j->log.limit = j->limit + 1; /* one more tells whether there is more */
+    return st;
+}
+
+/* ---- Following ---- */
+
+/* A reconnecting client's Last-Event-ID: the number that `id:` had. It wins over from and after. */
+static ex_status read_last_event_id(const http_exchange *x, uint64_t *ret, ex_error *err)
+{
+    ex_slice text = http_header(x, "last-event-id");
+    uint64_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || text.len > 18) {
+            ex_status st =
+                ex_raise(err, EX_EINVAL, "Last-Event-ID must be the id of an event of this stream");
+            ex_error_set_field(err, EX_S("Last-Event-ID"));
+            return st;
+        }
+        n = n * 10 + (uint64_t)(text.ptr[i] - '0');
+    }
+    if (text.len)
+        *ret = n;
+    return EX_OK;
+}
+
+static ex_status check_follow_params(const http_exchange *x, ex_error *err)
+{
+    static const char *const paged[] = {"limit", "direction"};
+    for (size_t i = 0; i < 2; i++) {
+        bool is_given = false;
+        (void)http_query(x, paged[i], &is_given); /* whether it is there is all that matters */
+        if (!is_given)
+            continue;
+        ex_status st = ex_raise(
+            err, EX_EINVAL, "query parameter \"%s\" does not go with text/event-stream", paged[i]);
+        ex_error_set_field(err, ex_str(paged[i]));
+        return st;
+    }
+    return EX_OK;
+}
+
+static ex_status follow(page_job *j, ex_error *err)
+{
+    ex_subscribe sub = {.after = j->log.after, .filter = j->log.filter};
+    if (j->is_stream) {
+        sub.stream = j->stream.stream;
+        sub.after = j->stream.from ? j->stream.from - 1 : 0;
+    }
+    ex_status st = check_follow_params(j->x, err);
+    if (!st)
+        st = read_last_event_id(j->x, &sub.after, err);
+    if (st)
+        return st;
+    if (http_request_method(j->x) == HTTP_HEAD_)
+        http_respond(j->x, 200, offers[OFFER_SSE], EX_S(""));
+    else
+        sse_open(j->api->sse, j->x, &sub);
+    return EX_OK;
+}
+
+/* ---- Routes ---- */
+
+static void handle(http_exchange *x, api *a, bool is_stream)
+{
+    ex_error err = {0};
+    size_t offer = OFFER_JSON;
+    page_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
+    ex_status st = j ? request_accept(x, offers, OFFER_COUNT, &offer, &err) : field_no_memory(&err);
+    if (!st) {
+        j->api = a;
+        j->x = x;
+        j->is_stream = is_stream;
+        j->form = offer == OFFER_JSON ? EVENT_PLAIN : EVENT_CLOUDEVENT;
+        st = is_stream ? read_stream_params(j, &err) : read_log_params(j, offer == OFFER_SSE, &err);
+    }
+    if (!st)
+        st = offer == OFFER_SSE ? follow(j, &err) : submit_page(j, &err);
+    if (st)
+        http_respond_error(x, &err);
+}
+
+void route_read_stream(http_exchange *x, void *ctx)
+{
+    handle(x, ctx, true);
+}
+
+void route_read_log(http_exchange *x, void *ctx)
+{
+    handle(x, ctx, false);
+}
