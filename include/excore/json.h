@@ -15,7 +15,7 @@ EX_BEGIN_DECLS
 typedef enum ex_json_kind {
     EX_JSON_NULL,
     EX_JSON_BOOL,
-    EX_JSON_INT,    /* fits int64_t */
+    EX_JSON_INT,    /* fits int64_t; -0 is 0 */
     EX_JSON_UINT,   /* above INT64_MAX, fits uint64_t */
     EX_JSON_DOUBLE, /* has a fraction, an exponent, or no 64-bit integer form; always finite */
     EX_JSON_STRING,
@@ -47,7 +47,7 @@ struct ex_json_member {
 };
 
 typedef struct ex_json_options {
-    uint32_t max_depth; /* nested arrays and objects; 0 means 64 */
+    uint32_t max_depth; /* nested arrays and objects; 0 means 64, at most 1024 */
 } ex_json_options;
 
 /** Read one JSON text; only blanks may follow it.
@@ -70,14 +70,16 @@ EX_API EX_NODISCARD ex_status ex_json_validate(ex_slice text, ex_arena *arena,
 EX_API const ex_json *ex_json_get(const ex_json *object, ex_slice key);
 
 /** Append the canonical form: keys sorted bytewise (UTF-8) at every depth, no blanks, shortest
- *  escapes, integers as integers, other numbers in shortest form that reads back equal.
+ *  escapes, integers as integers, other numbers in shortest form that reads back equal. Numbers of
+ *  one value have one form: 1.0 is 1, 1e5 is 100000, -0 and -0.0 are 0, 1e21 is 1e+21.
  *  Check ex_buf_status(out) as well. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE */
 EX_API EX_NODISCARD ex_status ex_json_canonical(const ex_json *value, ex_arena *scratch,
                                                 ex_buf *out);
 
 /** Append `text` as a JSON string with quotes. Text must be UTF-8; bad bytes become U+FFFD. */
 EX_API void ex_json_put_string(ex_buf *out, ex_slice text);
-/** Append the shortest decimal that reads back as `number`; a non-finite one becomes null. */
+/** Append the shortest decimal that reads back as `number` (1 for 1.0, -0.0 for minus zero, 1e+21);
+ *  a non-finite one becomes null. */
 EX_API void ex_json_put_double(ex_buf *out, double number);
 
 /** True when `text` is well-formed UTF-8 (no surrogates, no overlong forms). */
