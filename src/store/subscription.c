@@ -99,7 +99,7 @@ ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe, ex_subs
                         subscribe->stream.len, EX_STREAM_NAME_MAX);
     if (subscribe->stream.len != 0 && subscribe->filter != NULL)
         return ex_raise(err, EX_EINVAL, "a subscription to one stream takes no filter");
-    if (subscribe->after > INT64_MAX)
+    if (subscribe->after >= INT64_MAX)
         return ex_raise(err, EX_EINVAL, "a subscription after %llu, beyond any position",
                         (unsigned long long)subscribe->after);
     ex_subscription *sub = calloc(1, sizeof *sub + subscribe->stream.len);
