@@ -1,0 +1,446 @@
+/* health.c: one round of checks at a time, on threads that may be left behind.
+ *
+ * Happy path: the first caller of ex_health_run leads a round: it starts one
+ * thread for each check, waits for all of them, writes the answer once and
+ * keeps it. Callers that come meanwhile wait for that answer.
+ * Possible failures: a check that outlives the limit is "error: timeout"; its
+ * thread goes on by itself with references to the check and to `h`, its late
+ * outcome is dropped, and no further run of it starts until it has returned. */
+#include "observe/health.h"
+
+#include <excore/clock.h>
+#include <excore/json.h>
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "kernel/log.h"
+
+#define DEFAULT_LIMIT_MS 5000
+#define DEFAULT_KEEP_MS  1000
+#define OUTCOME_SIZE     (EX_ERROR_MESSAGE_SIZE + 8) /* "error: " before a message */
+
+static const char draining_answer[] =
+    "{\"status\":\"unhealthy\",\"checks\":{\"server\":\"error: shutting down\"}}";
+
+/* All fields are guarded by the mutex of the registry, but the first four, which do not change. */
+typedef struct check {
+    char name[EX_HEALTH_NAME_MAX + 1];
+    ex_health_fn *run;
+    void *ctx;
+    void (*free_ctx)(void *ctx);
+
+    uint32_t refs;              /* the registry, the round, the thread */
+    bool is_running;            /* a thread is inside `run`, maybe since an earlier round */
+    bool is_awaited;            /* and the current round waits for it */
+    char outcome[OUTCOME_SIZE]; /* "ok" or "error: …" of the last round; "" before the first */
+    bool has_changed;           /* the outcome differs from the round before */
+} check;
+
+struct ex_health {
+    uint64_t limit_ns, keep_ns; /* immutable */
+
+    pthread_mutex_t mu;
+    pthread_cond_t changed; /* a run or a round ended, or draining began */
+    uint32_t refs;          /* the owner and each running thread */
+    check *checks[EX_HEALTH_CHECKS_MAX];
+    size_t count;
+    size_t awaited; /* runs that the current round waits for */
+    bool has_round;
+    bool is_draining;
+    uint64_t rounds; /* finished ones */
+    ex_buf answer;   /* of the last finished round */
+    bool is_healthy;
+    bool has_answer; /* cleared when checks come and go */
+    uint64_t answered_ns;
+};
+
+/* A started run: what its thread owns. */
+typedef struct health_run {
+    ex_health *h;
+    check *c;
+} health_run;
+
+static uint64_t now_ns(void)
+{
+    return ex_monotonic_ns(ex_clock_system());
+}
+
+/* ---- References ---- */
+
+/* With h->mu held; the caller frees the result (nullable) when the lock is gone. */
+EX_NODISCARD static check *drop_check(check *c)
+{
+    assert(c->refs > 0);
+    return --c->refs == 0 ? c : NULL;
+}
+
+/* Without the lock: free_ctx belongs to somebody else. */
+static void free_check(check *c)
+{
+    if (!c)
+        return;
+    if (c->free_ctx)
+        c->free_ctx(c->ctx);
+    free(c);
+}
+
+static void free_health(ex_health *h)
+{
+    ex_buf_done(&h->answer);
+    pthread_cond_destroy(&h->changed);
+    pthread_mutex_destroy(&h->mu);
+    free(h);
+}
+
+/* Wait for a change; false when `deadline_ns` has passed. With h->mu held. */
+static bool wait_until(ex_health *h, uint64_t deadline_ns)
+{
+    struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                          .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    return pthread_cond_timedwait(&h->changed, &h->mu, &at) == 0 || now_ns() < deadline_ns;
+}
+
+/* ---- One run ---- */
+
+/* With h->mu held. */
+static void set_outcome(check *c, ex_status status, const char *detail)
+{
+    char text[OUTCOME_SIZE] = "ok";
+    if (status)
+        (void)snprintf(text, sizeof(text), "error: %s", detail); /* sized to fit */
+    c->has_changed = strcmp(text, c->outcome) != 0;
+    memcpy(c->outcome, text, sizeof(text));
+}
+
+static void *run_main(void *arg)
+{
+    health_run r = *(health_run *)arg;
+    free(arg);
+    ex_error err = {0};
+    ex_status status = r.c->run(r.c->ctx, &err);
+    pthread_mutex_lock(&r.h->mu);
+    r.c->is_running = false;
+    if (r.c->is_awaited) {
+        r.c->is_awaited = false;
+        r.h->awaited--;
+        set_outcome(r.c, status, err.message[0] ? err.message : ex_status_text(status));
+    }
+    check *dead = drop_check(r.c);
+    pthread_cond_broadcast(&r.h->changed);
+    pthread_mutex_unlock(&r.h->mu);
+    free_check(dead);
+    /* only now: ex_health_free must not return before the context is free */
+    pthread_mutex_lock(&r.h->mu);
+    bool is_last = --r.h->refs == 0;
+    pthread_cond_broadcast(&r.h->changed);
+    pthread_mutex_unlock(&r.h->mu);
+    if (is_last)
+        free_health(r.h);
+    return NULL;
+}
+
+/* A detached thread that takes no signals. */
+static int spawn(health_run *r)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&thread, &attr, run_main, r);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+/* With h->mu held. */
+static void start_run(ex_health *h, check *c)
+{
+    if (c->is_running) { /* still hangs from an earlier round */
+        set_outcome(c, EX_ETIMEOUT, "timeout");
+        return;
+    }
+    health_run *r = malloc(sizeof(*r));
+    if (r)
+        *r = (health_run){h, c};
+    if (!r || spawn(r)) {
+        free(r);
+        set_outcome(c, EX_EAGAIN, "cannot start a thread");
+        return;
+    }
+    /* the thread takes the lock before it touches any of this */
+    c->refs++;
+    h->refs++;
+    c->is_running = c->is_awaited = true;
+    h->awaited++;
+}
+
+/* ---- A round ---- */
+
+static void log_change(const check *c)
+{
+    if (strcmp(c->outcome, "ok") == 0)
+        EX_LOG(EX_LOG_INFO, "health check passes", ex_f_cstr("check", c->name));
+    else
+        EX_LOG(EX_LOG_WARN, "health check fails", ex_f_cstr("check", c->name),
+               ex_f_cstr("error", c->outcome + strlen("error: ")));
+}
+
+/* The outcomes do not change any more: only this round's leader may set has_round to false. */
+static void log_changes(check *const *round, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (round[i]->has_changed)
+            log_change(round[i]);
+    }
+}
+
+static void write_answer(ex_health *h, check *const *round, size_t count)
+{
+    h->is_healthy = true;
+    for (size_t i = 0; i < count; i++)
+        h->is_healthy &= strcmp(round[i]->outcome, "ok") == 0;
+    ex_buf_reset(&h->answer);
+    ex_buf_put_str(&h->answer, "{\"status\":\"");
+    ex_buf_put_str(&h->answer, h->is_healthy ? "healthy" : "unhealthy");
+    ex_buf_put_str(&h->answer, "\",\"checks\":{");
+    for (size_t i = 0; i < count; i++) {
+        ex_buf_put_str(&h->answer, i ? "," : "");
+        ex_json_put_string(&h->answer, ex_str(round[i]->name));
+        ex_buf_put_char(&h->answer, ':');
+        ex_json_put_string(&h->answer, ex_str(round[i]->outcome));
+    }
+    ex_buf_put_str(&h->answer, "}}");
+}
+
+static void await_runs(ex_health *h, check *const *round, size_t count)
+{
+    uint64_t deadline = now_ns() + h->limit_ns;
+    while (h->awaited > 0 && !h->is_draining) {
+        if (!wait_until(h, deadline))
+            break;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (round[i]->is_awaited) {
+            round[i]->is_awaited = false;
+            set_outcome(round[i], EX_ETIMEOUT, "timeout");
+        }
+    }
+    h->awaited = 0;
+}
+
+/* With h->mu held, which is let go while the checks run. */
+static void lead_round(ex_health *h)
+{
+    check *round[EX_HEALTH_CHECKS_MAX];
+    check *dead[EX_HEALTH_CHECKS_MAX];
+    size_t count = h->count;
+    h->has_round = h->has_answer = true; /* has_answer is cleared when checks change meanwhile */
+    for (size_t i = 0; i < count; i++) {
+        round[i] = h->checks[i];
+        round[i]->refs++;
+        round[i]->has_changed = false;
+        start_run(h, round[i]);
+    }
+    await_runs(h, round, count);
+    if (!h->is_draining) {
+        pthread_mutex_unlock(&h->mu);
+        log_changes(round, count);
+        pthread_mutex_lock(&h->mu);
+    }
+    write_answer(h, round, count);
+    h->answered_ns = now_ns();
+    h->has_round = false;
+    h->rounds++;
+    for (size_t i = 0; i < count; i++)
+        dead[i] = drop_check(round[i]);
+    pthread_cond_broadcast(&h->changed);
+    pthread_mutex_unlock(&h->mu);
+    for (size_t i = 0; i < count; i++)
+        free_check(dead[i]);
+    pthread_mutex_lock(&h->mu);
+}
+
+/* ---- Answers ---- */
+
+static bool put_answer(const ex_health *h, ex_buf *out)
+{
+    if (h->is_draining) {
+        ex_buf_put_str(out, draining_answer);
+        return false;
+    }
+    if (ex_buf_status(&h->answer)) { /* no memory for the text: say less, but say it */
+        ex_buf_put_str(out, h->is_healthy ? "{\"status\":\"healthy\",\"checks\":{}}"
+                                          : "{\"status\":\"unhealthy\",\"checks\":{}}");
+        return h->is_healthy;
+    }
+    ex_buf_put(out, ex_buf_slice(&h->answer));
+    return h->is_healthy;
+}
+
+static bool is_fresh(const ex_health *h)
+{
+    return h->is_draining ||
+           (!h->has_round && h->has_answer && now_ns() - h->answered_ns < h->keep_ns);
+}
+
+bool ex_health_run(ex_health *h, ex_buf *out)
+{
+    pthread_mutex_lock(&h->mu);
+    if (!is_fresh(h)) {
+        uint64_t before = h->rounds;
+        if (!h->has_round)
+            lead_round(h);
+        while (h->rounds == before && !h->is_draining)
+            pthread_cond_wait(&h->changed, &h->mu);
+    }
+    bool is_healthy = put_answer(h, out);
+    pthread_mutex_unlock(&h->mu);
+    return is_healthy;
+}
+
+bool ex_health_peek(ex_health *h, ex_buf *out, bool *ret_is_healthy)
+{
+    pthread_mutex_lock(&h->mu);
+    if (h->count == 0 && !h->has_round && !is_fresh(h))
+        lead_round(h); /* nothing to run, so nothing to wait for */
+    bool is_known = is_fresh(h);
+    if (is_known)
+        *ret_is_healthy = put_answer(h, out);
+    pthread_mutex_unlock(&h->mu);
+    return is_known;
+}
+
+void ex_health_drain(ex_health *h)
+{
+    pthread_mutex_lock(&h->mu);
+    h->is_draining = true;
+    pthread_cond_broadcast(&h->changed);
+    pthread_mutex_unlock(&h->mu);
+}
+
+/* ---- Adding and removing ---- */
+
+static size_t find_check(const ex_health *h, const char *name)
+{
+    size_t i = 0;
+    while (i < h->count && strcmp(h->checks[i]->name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Let a check go that is out of the list, after its run under way. With h->mu held, returns
+ * without. */
+static void retire(ex_health *h, check *c)
+{
+    uint64_t deadline = now_ns() + h->limit_ns;
+    while (c->is_running && wait_until(h, deadline))
+        continue;
+    check *dead = drop_check(c);
+    pthread_mutex_unlock(&h->mu);
+    free_check(dead);
+}
+
+ex_status ex_health_add(ex_health *h, const ex_health_check *spec, ex_error *err)
+{
+    size_t length = strlen(spec->name);
+    if (length == 0 || length > EX_HEALTH_NAME_MAX)
+        return ex_raise(err, EX_EINVAL, "a health check's name has 1 to %d bytes",
+                        EX_HEALTH_NAME_MAX);
+    check *c = calloc(1, sizeof(*c));
+    if (!c)
+        return ex_raise(err, EX_ENOMEM, "no memory for health check \"%s\"", spec->name);
+    memcpy(c->name, spec->name, length + 1);
+    c->run = spec->run;
+    c->ctx = spec->ctx;
+    c->free_ctx = spec->free_ctx;
+    c->refs = 1;
+    pthread_mutex_lock(&h->mu);
+    size_t at = find_check(h, spec->name);
+    if (at == EX_HEALTH_CHECKS_MAX) {
+        pthread_mutex_unlock(&h->mu);
+        free(c);
+        return ex_raise(err, EX_ETOOLARGE, "more than %d health checks", EX_HEALTH_CHECKS_MAX);
+    }
+    check *old = at < h->count ? h->checks[at] : NULL;
+    h->checks[at] = c;
+    h->count += !old;
+    h->has_answer = false;
+    if (old)
+        retire(h, old);
+    else
+        pthread_mutex_unlock(&h->mu);
+    return EX_OK;
+}
+
+bool ex_health_remove(ex_health *h, const char *name)
+{
+    pthread_mutex_lock(&h->mu);
+    size_t at = find_check(h, name);
+    if (at == h->count) {
+        pthread_mutex_unlock(&h->mu);
+        return false;
+    }
+    check *c = h->checks[at];
+    h->count--;
+    memmove(&h->checks[at], &h->checks[at + 1], (h->count - at) * sizeof(h->checks[0]));
+    h->has_answer = false;
+    retire(h, c);
+    return true;
+}
+
+/* ---- Life ---- */
+
+ex_status ex_health_new(const ex_health_options *options, ex_health **ret, ex_error *err)
+{
+    ex_health_options o = options ? *options : (ex_health_options){0};
+    ex_health *h = calloc(1, sizeof(*h));
+    if (!h)
+        return ex_raise(err, EX_ENOMEM, "no memory for the health checks");
+    h->limit_ns = (uint64_t)(o.limit_ms ? o.limit_ms : DEFAULT_LIMIT_MS) * 1000000u;
+    h->keep_ns = (uint64_t)(o.keep_ms ? o.keep_ms : DEFAULT_KEEP_MS) * 1000000u;
+    h->refs = 1;
+    ex_buf_init(&h->answer, 0);
+    pthread_mutex_init(&h->mu, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    *ret = h;
+    return EX_OK;
+}
+
+void ex_health_free(ex_health *h)
+{
+    if (!h)
+        return;
+    pthread_mutex_lock(&h->mu);
+    assert(!h->has_round); /* nobody else uses it */
+    uint64_t deadline = now_ns() + h->limit_ns;
+    while (h->refs > 1 && wait_until(h, deadline))
+        continue;
+    check *dead[EX_HEALTH_CHECKS_MAX];
+    size_t count = h->count;
+    for (size_t i = 0; i < count; i++)
+        dead[i] = drop_check(h->checks[i]);
+    h->count = 0;
+    bool is_last = --h->refs == 0;
+    pthread_mutex_unlock(&h->mu);
+    for (size_t i = 0; i < count; i++)
+        free_check(dead[i]);
+    if (is_last)
+        free_health(h);
+}
