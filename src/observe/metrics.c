@@ -519,3 +519,15 @@ ex_status ex_metrics_on_collect(ex_metrics *m, ex_metrics_collect_fn *fn, void *
     pthread_mutex_unlock(&m->mu);
     return EX_OK;
 }
+
+void ex_metrics_off_collect(ex_metrics *m, ex_metrics_collect_fn *fn, void *ctx)
+{
+    if (!m)
+        return;
+    pthread_mutex_lock(&m->collect_mu);
+    for (metric_collector *c = atomic_load(&m->first_collector); c; c = atomic_load(&c->next)) {
+        if (c->fn == fn && c->ctx == ctx)
+            c->fn = NULL;
+    }
+    pthread_mutex_unlock(&m->collect_mu);
+}

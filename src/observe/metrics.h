@@ -61,6 +61,9 @@ int64_t ex_gauge_value(const ex_gauge *g);
 /** Called before each exposition to refresh gauges. */
 typedef void ex_metrics_collect_fn(void *ctx);
 EX_NODISCARD ex_status ex_metrics_on_collect(ex_metrics *m, ex_metrics_collect_fn *fn, void *ctx);
+/** Take it back, for those who end before the registry. After it returned, fn is not running and is
+ *  not called again. NULL m is accepted. Not from inside a collector. Blocking: while fn runs. */
+void ex_metrics_off_collect(ex_metrics *m, ex_metrics_collect_fn *fn, void *ctx);
 
 /** Process metrics (cpu seconds, resident memory, open and max descriptors, start time) and build_info. */
 EX_NODISCARD ex_status ex_metrics_add_process(ex_metrics *m, const char *version, const char *commit, ex_error *err);

@@ -76,7 +76,7 @@ struct metric_family {
 };
 
 typedef struct metric_collector {
-    ex_metrics_collect_fn *fn;
+    ex_metrics_collect_fn *fn; /* NULL: taken back; once it is in the list, guarded by collect_mu */
     void *ctx;
     _Atomic(struct metric_collector *) next;
 } metric_collector;

@@ -138,8 +138,10 @@ static void collect(ex_metrics *m)
     /* A collector may register metrics and collectors; it may not call ex_metrics_write. */
     pthread_mutex_lock(&m->collect_mu);
     for (metric_collector *c = atomic_load_explicit(&m->first_collector, memory_order_acquire); c;
-         c = atomic_load_explicit(&c->next, memory_order_acquire))
-        c->fn(c->ctx);
+         c = atomic_load_explicit(&c->next, memory_order_acquire)) {
+        if (c->fn)
+            c->fn(c->ctx);
+    }
     pthread_mutex_unlock(&m->collect_mu);
 }
 

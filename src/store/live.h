@@ -11,13 +11,26 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "observe/metrics.h"
 #include "store/ring.h"
 #include "store/watch.h"
+
+/** All NULL without a registry. Refreshed before each exposition, but for the counter. */
+typedef struct live_metrics {
+    ex_metrics *registry;
+    ex_gauge *ring_bytes;
+    ex_gauge *ring_events;
+    ex_gauge *live;
+    ex_gauge *catching_up;
+    ex_gauge *lag_events;
+    ex_counter *fills;
+} live_metrics;
 
 typedef struct store_live {
     /* immutable after live_init */
     bool is_ready;
     ring *ring; /* NULL: read-only */
+    live_metrics metrics;
     /* their own locks */
     watch_list watchers;
     atomic_bool is_closed;

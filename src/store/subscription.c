@@ -284,6 +284,7 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
     uint64_t last = c.count != 0 ? c.events[c.count - 1].position : at(sub);
     if (status == EX_EEND && last < head)
         last = head;
+    ex_counter_add(sub->live->metrics.fills, 1);
     chunk_done(&sub->chunk);
     sub->chunk = c;
     sub->chunk_end = last;

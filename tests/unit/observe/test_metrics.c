@@ -303,6 +303,28 @@ static void test_metrics_call_collectors_before_each_exposition(void **state)
     ex_metrics_free(m);
 }
 
+static void test_metrics_forget_a_collector_that_was_taken_back(void **state)
+{
+    (void)state;
+    ex_metrics *m = new_registry();
+    ex_gauge *g = NULL;
+    ex_gauge *gone = NULL;
+    ex_metric_desc d = {"g", "G.", {NULL}};
+    ex_metric_desc d_gone = {"gone", "Gone.", {NULL}};
+    assert_int_equal(ex_metrics_gauge(m, &d, &g, NULL), EX_OK);
+    assert_int_equal(ex_metrics_gauge(m, &d_gone, &gone, NULL), EX_OK);
+    assert_int_equal(ex_metrics_on_collect(m, refresh, gone), EX_OK);
+    assert_int_equal(ex_metrics_on_collect(m, refresh, g), EX_OK);
+    free(write_text(m));
+    ex_metrics_off_collect(m, refresh, gone);
+    ex_metrics_off_collect(NULL, refresh, gone);
+    char *text = write_text(m);
+    assert_has(text, "excore_g 2\n");
+    assert_has(text, "excore_gone 1\n");
+    free(text);
+    ex_metrics_free(m);
+}
+
 static double value_of(const char *text, const char *name)
 {
     char line[128];
@@ -377,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_metrics_lose_no_update_of_eight_threads),
         cmocka_unit_test(test_metrics_accept_null),
         cmocka_unit_test(test_metrics_call_collectors_before_each_exposition),
+        cmocka_unit_test(test_metrics_forget_a_collector_that_was_taken_back),
         cmocka_unit_test(test_metrics_describe_the_process),
         cmocka_unit_test(test_metrics_text_passes_promtool),
     };
