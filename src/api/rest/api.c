@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define PROBE_QUEUE_LIMIT 256
+#define VIEW_WAIT_LIMIT   1024
+
 static uint32_t or_default(uint32_t value, uint32_t preset)
 {
     return value ? value : preset;
@@ -45,6 +48,29 @@ static void add_routes(api *a)
     if (a->options.metrics)
         add_route(a, HTTP_GET_, "/metrics", route_metrics);
     add_route(a, HTTP_GET_, "/openapi.json", route_openapi);
+    add_route(a, HTTP_POST_, "/v1/{context}/{aggregate}/{id}/{command}", route_command);
+    add_route(a, HTTP_GET_, "/v1/{context}/{query}", route_query);
+}
+
+static ex_status start_threads(api *a, ex_error *err)
+{
+    const api_options *o = &a->options;
+    const sse_options sse = {.store = o->store,
+                             .clock = o->clock,
+                             .gate = &a->gate,
+                             .metrics = o->metrics,
+                             .connection_limit = o->sse_connection_limit,
+                             .heartbeat_ms = o->sse_heartbeat_ms};
+    ex_status st = sse_service_new(&sse, &a->sse, err);
+    if (!st)
+        st = ex_workers_start("reader", o->reader_threads, o->reader_queue_limit, &a->readers, err);
+    if (!st && o->health)
+        st = ex_workers_start("probe", 1, PROBE_QUEUE_LIMIT, &a->prober, err);
+    if (!st && o->runtime)
+        st = ex_workers_start("query", o->reader_threads, o->reader_queue_limit, &a->queriers, err);
+    if (!st && o->runtime)
+        st = view_waits_start(o->runtime, o->clock, VIEW_WAIT_LIMIT, &a->view_waits, err);
+    return st;
 }
 
 ex_status api_new(const api_options *options, api **ret, ex_error *err)
@@ -59,16 +85,7 @@ ex_status api_new(const api_options *options, api **ret, ex_error *err)
     a->started_us = ex_now_us(a->options.clock);
     gate_init(&a->gate);
     ex_buf_init(&a->openapi, 0);
-    const sse_options sse = {.store = a->options.store,
-                             .clock = a->options.clock,
-                             .gate = &a->gate,
-                             .metrics = a->options.metrics,
-                             .connection_limit = a->options.sse_connection_limit,
-                             .heartbeat_ms = a->options.sse_heartbeat_ms};
-    ex_status st = sse_service_new(&sse, &a->sse, err);
-    if (!st)
-        st = ex_workers_start("reader", a->options.reader_threads, a->options.reader_queue_limit,
-                              &a->readers, err);
+    ex_status st = start_threads(a, err);
     if (st) {
         api_free(a);
         return st;
@@ -96,8 +113,12 @@ ex_status api_set_openapi(api *a, ex_slice document, ex_error *err)
 void api_stop(api *a)
 {
     gate_close(&a->gate);
+    view_waits_stop(a->view_waits);
     ex_workers_stop(a->readers);
-    a->readers = NULL;
+    ex_workers_stop(a->queriers);
+    ex_workers_stop(a->prober);
+    a->view_waits = NULL;
+    a->readers = a->queriers = a->prober = NULL;
     sse_service_stop(a->sse);
 }
 

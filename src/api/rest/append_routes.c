@@ -123,26 +123,6 @@ static void on_done(void *ctx, ex_status status, const ex_appended *appended, co
 
 /* ---- The request ---- */
 
-static ex_status check_stream_name(ex_slice stream, ex_error *err)
-{
-    if (stream.len == 0 || stream.ptr[0] != '$')
-        return EX_OK;
-    ex_status st =
-        ex_raise(err, EX_EFORBIDDEN, "streams whose names begin with $ belong to the platform");
-    ex_error_set_code(err, "RESERVED_STREAM");
-    ex_error_set_field(err, EX_S("stream"));
-    return st;
-}
-
-static ex_status check_streams(const append_input *in, ex_error *err)
-{
-    ex_status st = EX_OK;
-    for (uint32_t i = 0; i < in->append.write_count && !st; i++)
-        if (in->append.writes[i].event_count)
-            st = check_stream_name(in->append.writes[i].stream, err);
-    return st;
-}
-
 static ex_status read_stream_request(append_job *j, ex_error *err)
 {
     static const char *const types[] = {
@@ -204,8 +184,6 @@ static void handle(http_exchange *x, api *a, bool is_multi)
         st = request_check_params(x, NULL, 0, &err);
         if (!st)
             st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);
-        if (!st)
-            st = check_streams(&j->input, &err);
         if (!st)
             st = submit(j, &err);
     }

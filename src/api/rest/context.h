@@ -4,6 +4,7 @@
 
 #include "api/rest/api.h"
 #include "api/rest/gate.h"
+#include "api/rest/view_wait.h"
 #include "api/sse/sse.h"
 #include "kernel/workers.h"
 
@@ -14,7 +15,10 @@ struct api {
     api_options options; /* every default filled in */
     http_route routes[API_ROUTES_MAX];
     size_t route_count;
-    ex_workers *readers;
+    ex_workers *readers;    /* pages */
+    ex_workers *queriers;   /* queries of views; NULL without an application */
+    ex_workers *prober;     /* one thread: health checks may take seconds */
+    view_waits *view_waits; /* NULL without an application */
     sse_service *sse;
     ex_buf openapi;
     int64_t started_us;

@@ -1,0 +1,196 @@
+/* command_routes.c: POST /v1/{context}/{aggregate}/{id}/{command}.
+ *
+ * The body is the command's payload (a JSON object; an empty body is {}), the
+ * Idempotency-Key header its id, If-Match the expected version of the aggregate's
+ * stream. The loop checks and queues, the sequencer decides and posts back.
+ *
+ * Answers 201 (200 when it is the stored outcome of an earlier call)
+ *
+ *   {"outcome":"executed","version":3,"position":12,"events":[{"type","id","position","version"}]}
+ *   {"outcome":"failed","reason":"…",…}     a business failure, recorded by its event
+ *
+ * and a problem otherwise; a rejection is 422 with the rejection's own code. */
+#include "api/rest/context.h"
+
+#include "api/rest/event_input.h"
+#include "api/rest/json_fields.h"
+#include "api/rest/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define COMMAND_ID_MAX 255
+
+typedef struct command_job {
+    /* loop thread */
+    api *api;
+    http_exchange *x;
+    /* written on the sequencer's thread, read after the post */
+    ex_command_call call;
+    ex_post post;
+    ex_status status;
+    ex_error err;
+} command_job;
+
+/* ---- The answer ---- */
+
+static void put_event(ex_json_writer *w, const ex_command_event *e)
+{
+    char id[EX_ID_TEXT_SIZE];
+    ex_json_begin_object(w);
+    ex_json_key(w, EX_S("type"));
+    ex_json_string(w, e->type);
+    ex_json_key(w, EX_S("id"));
+    ex_json_string(w, ex_id_text(&e->id, id));
+    ex_json_key(w, EX_S("position"));
+    ex_json_u64(w, e->position);
+    ex_json_key(w, EX_S("version"));
+    ex_json_u64(w, e->version);
+    ex_json_end_object(w);
+}
+
+static void put_answer(ex_buf *out, const ex_command_result *r)
+{
+    ex_json_writer w;
+    ex_json_writer_init(&w, out);
+    ex_json_begin_object(&w);
+    ex_json_key(&w, EX_S("outcome"));
+    ex_json_string(&w, r->outcome == EX_FAILED ? EX_S("failed") : EX_S("executed"));
+    if (r->outcome == EX_FAILED) {
+        ex_json_key(&w, EX_S("reason"));
+        ex_json_string(&w, r->reason);
+    }
+    ex_json_key(&w, EX_S("version"));
+    ex_json_u64(&w, r->version);
+    ex_json_key(&w, EX_S("position"));
+    ex_json_u64(&w, r->position);
+    if (r->is_duplicate) {
+        ex_json_key(&w, EX_S("duplicate"));
+        ex_json_bool(&w, true);
+    }
+    ex_json_key(&w, EX_S("events"));
+    ex_json_begin_array(&w);
+    for (uint32_t i = 0; i < r->event_count; i++)
+        put_event(&w, &r->events[i]);
+    ex_json_end_array(&w);
+    ex_json_end_object(&w);
+}
+
+static void respond(command_job *j)
+{
+    const ex_command_result *r = &j->call.result;
+    ex_buf out;
+    ex_buf_init(&out, 0);
+    put_answer(&out, r);
+    if (ex_buf_status(&out)) {
+        (void)ex_raise(&j->err, ex_buf_status(&out),
+                       "the command ran, but there is no memory for the answer");
+        http_respond_error(j->x, &j->err);
+    } else {
+        char etag[24];
+        int n = snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", r->version);
+        http_add_header(j->x, "etag", ex_slice_of(etag, (size_t)n));
+        http_respond(j->x, r->is_duplicate ? 200 : 201, "application/json", ex_buf_slice(&out));
+    }
+    ex_buf_done(&out);
+}
+
+static void on_posted(void *arg)
+{
+    command_job *j = arg;
+    gate *g = &j->api->gate; /* the job goes with the exchange */
+    if (j->status)
+        http_respond_error(j->x, &j->err);
+    else
+        respond(j);
+    gate_leave(g);
+}
+
+static void on_done(ex_command_call *call, ex_status status, const ex_error *err)
+{
+    command_job *j = call->ctx;
+    j->status = status;
+    if (status)
+        j->err = *err;
+    ex_loop_post(http_loop(j->x), &j->post);
+}
+
+/* ---- The request ---- */
+
+static ex_status read_command_id(const http_exchange *x, ex_slice *ret, ex_error *err)
+{
+    ex_slice id = http_header(x, "idempotency-key");
+    if (id.ptr && (id.len == 0 || id.len > COMMAND_ID_MAX)) {
+        ex_status st =
+            ex_raise(err, EX_EINVAL, "Idempotency-Key must have 1 to %d bytes", COMMAND_ID_MAX);
+        ex_error_set_field(err, EX_S("Idempotency-Key"));
+        return st;
+    }
+    *ret = id;
+    return EX_OK;
+}
+
+static ex_status read_request(command_job *j, ex_error *err)
+{
+    static const char *const types[] = {"application/json"};
+    http_exchange *x = j->x;
+    ex_command_call *call = &j->call;
+    expected_input expected = {0};
+    size_t type = 0;
+    call->context = http_param(x, "context");
+    call->aggregate = http_param(x, "aggregate");
+    call->id = http_param(x, "id");
+    call->command = http_param(x, "command");
+    call->payload = http_request_body(x);
+    call->correlation_id = request_correlation_id(x);
+    ex_status st = request_check_params(x, NULL, 0, err);
+    if (!st && call->payload.len)
+        st = request_body_type(x, types, 1, &type, err);
+    if (!st)
+        st = read_command_id(x, &call->command_id, err);
+    if (!st)
+        st = expected_from_headers(http_header(x, "if-match"), http_header(x, "if-none-match"),
+                                   &expected, err);
+    call->expected = expected.value;
+    return st;
+}
+
+static ex_status submit(command_job *j, ex_error *err)
+{
+    ex_runtime *rt = j->api->options.runtime;
+    if (!rt) {
+        ex_status st =
+            ex_raise(err, EX_ENOTFOUND, "there is no context \"%.*s\": no application is loaded",
+                     EX_ARG(j->call.context));
+        ex_error_set_code(err, "UNKNOWN_CONTEXT");
+        return st;
+    }
+    ex_status st = gate_enter(&j->api->gate, err);
+    if (st)
+        return st;
+    j->call.done = on_done;
+    j->call.ctx = j;
+    j->post = (ex_post){.fn = on_posted, .arg = j};
+    st = ex_command_submit(rt, &j->call, http_arena(j->x), err);
+    if (st)
+        gate_leave(&j->api->gate);
+    return st;
+}
+
+void route_command(http_exchange *x, void *ctx)
+{
+    ex_error err = {0};
+    command_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
+    ex_status st = EX_OK;
+    if (!j) {
+        st = field_no_memory(&err);
+    } else {
+        j->api = ctx;
+        j->x = x;
+        st = read_request(j, &err);
+        if (!st)
+            st = submit(j, &err);
+    }
+    if (st)
+        http_respond_error(x, &err);
+}
