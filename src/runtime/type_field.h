@@ -31,6 +31,13 @@ EX_NODISCARD ex_status type_check_text(const ex_field *field, ex_slice text, con
                                        ex_error *err);
 
 bool type_is_optional(const ex_field *field);
+/** True for an optional member that is not set. */
+bool type_is_absent(const ex_field *field, const void *member);
+/** Append one member's value as JSON, without its name. */
+void type_write_member(const ex_field *field, const void *member, ex_buf *out);
+/** Fill one member from a tree that was written by type_write_member. */
+EX_NODISCARD ex_status type_read_member(const ex_field *field, const ex_json *json, ex_arena *arena,
+                                        void *ret);
 
 static inline uint32_t type_text_max(const ex_field *field)
 {

@@ -268,6 +268,13 @@ static ex_status read_struct(reader *r, const ex_type *type, const ex_json *json
     return matched == json->count || ignores ? EX_OK : refuse_unknown(r, type, json, parent);
 }
 
+ex_status type_read_member(const ex_field *field, const ex_json *json, ex_arena *arena, void *ret)
+{
+    static const ex_read_options options = {.ignore_unknown = true};
+    reader r = {arena, &options, NULL};
+    return read_member(&r, field, json, NULL, ret);
+}
+
 ex_status ex_type_read_json(const ex_type *type, const ex_json *json, ex_arena *arena,
                             const ex_read_options *options, void *ret, ex_error *err)
 {

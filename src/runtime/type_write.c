@@ -3,8 +3,6 @@
 
 #include <excore/clock.h>
 
-static void write_value(const ex_field *f, const void *member, ex_buf *out);
-
 static void write_time(int64_t us, ex_buf *out)
 {
     char text[EX_TIME_TEXT_SIZE];
@@ -32,7 +30,7 @@ static void write_bool(bool value, ex_buf *out)
     ex_buf_put(out, value ? EX_S("true") : EX_S("false"));
 }
 
-static void write_value(const ex_field *f, const void *member, ex_buf *out)
+void type_write_member(const ex_field *f, const void *member, ex_buf *out)
 {
     switch (f->kind) {
     case EX_KIND_BOOL:
@@ -92,7 +90,7 @@ static void write_value(const ex_field *f, const void *member, ex_buf *out)
     }
 }
 
-static bool is_absent(const ex_field *f, const void *member)
+bool type_is_absent(const ex_field *f, const void *member)
 {
     switch (f->kind) {
     case EX_KIND_OPT_BOOL:
@@ -117,12 +115,12 @@ void ex_type_write(const ex_type *type, const void *value, ex_buf *out)
     for (uint32_t i = 0; i < type->field_count; i++) {
         const ex_field *f = &type->fields[i];
         const void *member = (const char *)value + f->offset;
-        if (is_absent(f, member))
+        if (type_is_absent(f, member))
             continue;
         ex_buf_put(out, is_first ? EX_S("\"") : EX_S(",\""));
         ex_buf_put_str(out, f->name);
         ex_buf_put(out, EX_S("\":"));
-        write_value(f, member, out);
+        type_write_member(f, member, out);
         is_first = false;
     }
     ex_buf_put_char(out, '}');

@@ -1,0 +1,466 @@
+/* command.c: a command's life: decode, queue, load state, decide, append, evolve, answer.
+ *
+ * Happy path: ex_command_submit finds the command and reads its payload into a
+ * struct on the caller's thread. stage() runs on the sequencer: the outcome of
+ * a known command id is answered as it is stored; otherwise the state comes from
+ * the cache (events it has not seen yet are folded in), decide answers, its
+ * events are staged, folded into the cached state, and the outcome is recorded
+ * when the command has an id. done() runs after the commit.
+ *
+ * Failures: a rejection or a fault stages nothing. When the batch does not
+ * commit, done() drops the state that had run ahead of the log. A rejection of
+ * a command with an id is stored too, so its stage succeeds and done() turns it
+ * into EX_EREJECTED. */
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "kernel/fingerprint.h"
+#include "runtime/outcome.h"
+#include "runtime/registry.h"
+#include "runtime/runtime_internal.h"
+#include "store/submission.h"
+
+#define TARGET_ID_MAX 200
+
+/** Lies in the caller's arena until done. */
+typedef struct ex_command_work {
+    ex_submission submission; /* first: the sequencer hands this pointer back */
+    ex_runtime *rt;
+    ex_command_call *call;
+    ex_arena *arena;
+    const ex_aggregate *aggregate;
+    const ex_command_def *command;
+    const void *value;    /* the command's struct */
+    ex_slice stream;
+    ex_slice command_id;  /* the caller's, or a fresh one */
+    uint64_t fingerprint; /* with a caller's id only */
+    uint64_t started_ns;
+    bool ran_ahead;       /* the cached state holds events of this batch */
+    bool is_rejected;     /* stored rejection: in `rejection` */
+    ex_error rejection;
+    sem_t *waiter;        /* ex_command_run */
+    ex_status status;
+    ex_error *waiter_err;
+} ex_command_work;
+
+typedef struct fold {
+    state_cache *cache;
+    state_entry *entry;
+} fold;
+
+static ex_status fold_event(void *ctx, const ex_event *event, ex_error *err)
+{
+    fold *f = ctx;
+    return state_entry_apply(f->cache, f->entry, event->type, event->data, NULL, event->version, err);
+}
+
+/* The entry of the command's stream, folded up to `version`. */
+static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, state_entry **ret,
+                            ex_error *err)
+{
+    state_cache *cache = w->rt->cache;
+    state_entry *entry = NULL;
+    ex_status st = state_cache_get(cache, w->aggregate, w->stream, &entry, err);
+    if (st)
+        return st;
+    if (entry->version < version) {
+        fold f = {cache, entry};
+        st = ex_batch_read_stream(b, w->stream, entry->version + 1, fold_event, &f, err);
+    }
+    if (st)
+        state_cache_drop(cache, w->stream);
+    else
+        *ret = entry;
+    return st;
+}
+
+static ex_status check_expected(const ex_command_work *w, uint64_t version, ex_error *err)
+{
+    uint64_t raw = w->call->expected.raw;
+    if (raw == ex_expect_any().raw || (raw == ex_expect_exists().raw && version > 0) ||
+        (raw >= 2 && raw - 2 == version))
+        return EX_OK;
+    uint64_t expected = raw >= 2 ? raw - 2 : 1;
+    ex_status st = ex_raise(err, EX_ECONFLICT, "'%.*s' is at version %llu, not %llu",
+                            EX_ARG(w->stream), (unsigned long long)version,
+                            (unsigned long long)expected);
+    if (err) {
+        err->expected = expected;
+        err->current = version;
+    }
+    return st;
+}
+
+/* ---- Idempotent command ids ---- */
+
+static ex_status fingerprint_call(const ex_command_call *call, const ex_json *payload,
+                                  ex_arena *arena, uint64_t *ret, ex_error *err)
+{
+    ex_buf canonical;
+    ex_buf_init(&canonical, 0);
+    ex_status st = ex_json_canonical(payload, arena, &canonical);
+    st = st ? st : ex_buf_status(&canonical);
+    uint64_t h = ex_fingerprint(EX_FINGERPRINT_START, call->context);
+    h = ex_fingerprint(h, call->aggregate);
+    h = ex_fingerprint(h, call->id);
+    h = ex_fingerprint(h, call->command);
+    *ret = ex_fingerprint(h, ex_buf_slice(&canonical));
+    ex_buf_done(&canonical);
+    return st ? ex_raise(err, st, "no memory for the command's fingerprint") : EX_OK;
+}
+
+/* EX_ENOTFOUND: the id is new. */
+static ex_status replay(ex_command_work *w, ex_batch *b, ex_error *err)
+{
+    ex_command_record record;
+    ex_status st = ex_batch_command_find(b, w->command_id, &record, err);
+    if (st)
+        return st;
+    if (record.fingerprint != w->fingerprint)
+        return ex_raise(err, EX_EIDEMPOTENCY, "command id '%.*s' was used for another command",
+                        EX_ARG(w->command_id));
+    st = outcome_read(record.outcome, w->arena, &w->call->result, &w->rejection);
+    w->is_rejected = st == EX_EREJECTED;
+    if (st && !w->is_rejected && err)
+        *err = w->rejection;
+    return w->is_rejected ? EX_OK : st;
+}
+
+static ex_status record_outcome(ex_command_work *w, ex_batch *b, const ex_error *rejection,
+                                ex_error *err)
+{
+    if (!w->call->command_id.len)
+        return EX_OK;
+    ex_buf *json = &w->rt->json;
+    ex_buf_reset(json);
+    outcome_write(&w->call->result, rejection, json);
+    ex_command_record record = {w->command_id, w->fingerprint, ex_batch_now_us(b),
+                                ex_arena_copy(w->arena, ex_buf_slice(json))};
+    if (ex_buf_status(json) || !record.outcome.ptr)
+        return ex_raise(err, EX_ENOMEM, "no memory for the command's outcome");
+    return ex_batch_command_record(b, &record, err);
+}
+
+/* ---- Decide and append ---- */
+
+static ex_decision *begin_decision(ex_command_work *w, ex_batch *b)
+{
+    ex_decision *d = &w->rt->decision;
+    d->aggregate = w->aggregate;
+    d->id = w->call->id;
+    d->command_id = w->command_id;
+    d->now_us = ex_batch_now_us(b);
+    d->arena = w->arena;
+    d->json = &w->rt->json;
+    d->event_count = d->tag_count = 0;
+    d->is_failed = false;
+    d->reason = (ex_slice){NULL, 0};
+    d->status = EX_OK;
+    return d;
+}
+
+static ex_slice event_metadata(const ex_command_work *w)
+{
+    if (!w->call->actor.len)
+        return (ex_slice){NULL, 0};
+    ex_buf *json = &w->rt->json;
+    ex_buf_reset(json);
+    ex_buf_put(json, EX_S("{\"$actor\":"));
+    ex_json_put_string(json, w->call->actor);
+    ex_buf_put_char(json, '}');
+    return ex_buf_status(json) ? (ex_slice){NULL, 0} : ex_arena_copy(w->arena, ex_buf_slice(json));
+}
+
+static ex_status build_events(const ex_command_work *w, const ex_decision *d,
+                              ex_new_event **ret, ex_error *err)
+{
+    const ex_command_call *call = w->call;
+    ex_new_event *events = ex_arena_array(w->arena, d->event_count, sizeof(*events));
+    ex_slice *tags = ex_arena_array(w->arena, d->tag_count ? d->tag_count : 1, sizeof(*tags));
+    ex_slice metadata = event_metadata(w);
+    if (!events || !tags || (call->actor.len && !metadata.ptr))
+        return ex_raise(err, EX_ENOMEM, "no memory for the command's events");
+    memcpy(tags, d->tags, d->tag_count * sizeof(*tags));
+    for (uint32_t i = 0; i < d->event_count; i++) {
+        events[i].type = ex_str(d->events[i].type->name);
+        events[i].data = d->events[i].json;
+        events[i].schema_version = d->events[i].type->schema_version;
+        events[i].metadata = metadata;
+        events[i].tags = tags;
+        events[i].tag_count = d->tag_count;
+        events[i].correlation_id = call->correlation_id.len ? call->correlation_id : w->command_id;
+        events[i].causation_id = call->causation_id.len ? call->causation_id : w->command_id;
+    }
+    *ret = events;
+    return EX_OK;
+}
+
+static ex_status append_events(ex_command_work *w, ex_batch *b, const ex_decision *d,
+                               uint64_t version, ex_error *err)
+{
+    ex_command_result *result = &w->call->result;
+    ex_new_event *events = NULL;
+    ex_status st = build_events(w, d, &events, err);
+    if (st)
+        return st;
+    /* both are read by the store until the batch is over */
+    ex_stream_write *write = ex_arena_zalloc(w->arena, sizeof(*write));
+    ex_append *append = ex_arena_zalloc(w->arena, sizeof(*append));
+    ex_event_ref *refs = ex_arena_array(w->arena, d->event_count, sizeof(*refs));
+    result->events = ex_arena_array(w->arena, d->event_count, sizeof(*result->events));
+    if (!write || !append || !refs || !result->events)
+        return ex_raise(err, EX_ENOMEM, "no memory for the command's events");
+    *write = (ex_stream_write){w->stream, ex_expect_version(version), events, d->event_count};
+    *append = (ex_append){.writes = write, .write_count = 1};
+    ex_appended appended = {.events = refs, .event_room = d->event_count};
+    st = ex_batch_append(b, append, &appended, err);
+    if (st)
+        return st;
+    for (uint32_t i = 0; i < d->event_count; i++)
+        result->events[i] =
+            (ex_command_event){events[i].type, refs[i].id, refs[i].position, refs[i].version};
+    result->event_count = d->event_count;
+    result->position = appended.position;
+    result->version = appended.version;
+    return EX_OK;
+}
+
+/* The events are staged, so a state that cannot follow is only dropped. */
+static void evolve(ex_command_work *w, const ex_decision *d, state_entry *entry)
+{
+    state_cache *cache = w->rt->cache;
+    uint64_t version = entry->version;
+    w->ran_ahead = true;
+    for (uint32_t i = 0; i < d->event_count; i++) {
+        const decision_event *e = &d->events[i];
+        if (state_entry_apply(cache, entry, ex_str(e->type->name), (ex_slice){NULL, 0}, e->value,
+                              version + i + 1, NULL)) {
+            state_cache_drop(cache, w->stream);
+            return;
+        }
+    }
+    state_cache_settle(cache, entry);
+}
+
+static ex_status decide(ex_command_work *w, ex_batch *b, state_entry *entry, ex_decision *d,
+                        ex_error *err)
+{
+    watchdog_enter(w->rt->watchdog, w->command->name);
+    ex_status st = decision_run(d, w->command->decide, entry->version ? entry->state : NULL, w->value);
+    watchdog_leave(w->rt->watchdog);
+    if (st == EX_EREJECTED && w->call->command_id.len) {
+        w->is_rejected = true;
+        w->rejection = d->error;
+        return record_outcome(w, b, &w->rejection, err);
+    }
+    if (st && err)
+        *err = d->error;
+    return st;
+}
+
+static ex_status execute(ex_command_work *w, ex_batch *b, ex_error *err)
+{
+    ex_command_result *result = &w->call->result;
+    uint64_t version = 0;
+    state_entry *entry = NULL;
+    ex_status st = ex_batch_stream_version(b, w->stream, &version, err);
+    st = st ? st : check_expected(w, version, err);
+    st = st ? st : load_state(w, b, version, &entry, err);
+    if (st)
+        return st;
+    ex_decision *d = begin_decision(w, b);
+    st = decide(w, b, entry, d, err);
+    if (st || w->is_rejected) {
+        state_cache_settle(w->rt->cache, entry);
+        return st;
+    }
+    result->outcome = d->is_failed ? EX_FAILED : EX_EXECUTED;
+    result->reason = d->reason;
+    result->version = version;
+    result->position = ex_batch_position(b);
+    if (d->event_count)
+        st = append_events(w, b, d, version, err);
+    st = st ? st : record_outcome(w, b, NULL, err);
+    if (st)
+        state_cache_settle(w->rt->cache, entry);
+    else
+        evolve(w, d, entry);
+    return st;
+}
+
+static ex_status stage(ex_submission *s, ex_batch *b, ex_error *err)
+{
+    ex_command_work *w = (ex_command_work *)s;
+    if (w->call->command_id.len) {
+        ex_status st = replay(w, b, err);
+        if (st != EX_ENOTFOUND)
+            return st;
+    }
+    return execute(w, b, err);
+}
+
+/* ---- Answer ---- */
+
+static void count(ex_command_work *w, ex_status status)
+{
+    ex_runtime *rt = w->rt;
+    if (!rt->metrics.command_seconds)
+        return;
+    const char *outcome = status == EX_EREJECTED                   ? "rejected"
+                          : status                                  ? "error"
+                          : w->call->result.is_duplicate            ? "duplicate"
+                          : w->call->result.outcome == EX_FAILED    ? "failed"
+                                                                    : "executed";
+    ex_slice labels[] = {ex_str(w->command->type->name), ex_str(outcome)};
+    double seconds = (double)(ex_monotonic_ns(rt->clock) - w->started_ns) / 1e9;
+    ex_histogram_observe(ex_histogram_with(rt->metrics.command_seconds, labels), seconds);
+}
+
+static void done(ex_submission *s, ex_status status, const ex_error *err)
+{
+    ex_command_work *w = (ex_command_work *)s;
+    ex_runtime *rt = w->rt;
+    if (status && w->ran_ahead)
+        state_cache_drop(rt->cache, w->stream);
+    if (!status && w->is_rejected) {
+        status = EX_EREJECTED;
+        err = &w->rejection;
+    }
+    count(w, status);
+    if (status == EX_EREJECTED && rt->metrics.rejections) {
+        ex_slice labels[] = {ex_str(w->command->type->name), ex_str(err->code)};
+        ex_counter_add(ex_counter_with(rt->metrics.rejections, labels), 1);
+    }
+    if (w->waiter) {
+        w->status = status;
+        if (status && w->waiter_err)
+            *w->waiter_err = *err;
+        sem_post(w->waiter);
+    } else {
+        w->call->done(w->call, status, err);
+    }
+    runtime_leave(rt); /* last: w may be gone */
+}
+
+/* ---- On the caller's thread ---- */
+
+static ex_status check_target(const ex_command_call *call, ex_error *err)
+{
+    ex_slice id = call->id;
+    bool is_clean = id.len >= 1 && id.len <= TARGET_ID_MAX && ex_utf8_is_valid(id);
+    for (size_t i = 0; i < id.len && is_clean; i++)
+        is_clean = (unsigned char)id.ptr[i] >= 0x20 && id.ptr[i] != 0x7f;
+    if (!is_clean)
+        return ex_raise(err, EX_EINVAL, "the id must be 1 to %d bytes of UTF-8 without control "
+                        "characters", TARGET_ID_MAX);
+    const ex_slice ids[] = {call->command_id, call->correlation_id, call->causation_id, call->actor};
+    static const char *const names[] = {"command_id", "correlation_id", "causation_id", "actor"};
+    for (size_t i = 0; i < 4; i++) {
+        if (ids[i].len <= EX_CORRELATION_MAX && ex_utf8_is_valid(ids[i]))
+            continue;
+        ex_status st = ex_raise(err, EX_EINVAL, "%s must be UTF-8 of at most %d bytes", names[i],
+                                EX_CORRELATION_MAX);
+        ex_error_set_field(err, ex_str(names[i]));
+        return st;
+    }
+    return EX_OK;
+}
+
+static ex_status read_payload(ex_command_work *w, ex_error *err)
+{
+    const ex_command_call *call = w->call;
+    ex_slice text = call->payload.len ? call->payload : EX_S("{}");
+    ex_json json;
+    ex_status st = ex_json_parse(text, w->arena, NULL, &json, err);
+    if (!st && call->command_id.len)
+        st = fingerprint_call(call, &json, w->arena, &w->fingerprint, err);
+    if (st)
+        return st;
+    void *value = ex_arena_zalloc(w->arena, w->command->type->size);
+    if (!value)
+        return ex_raise(err, EX_ENOMEM, "no memory for the command");
+    ex_read_options options = {.key = call->id};
+    w->value = value;
+    return ex_type_read_json(w->command->type, &json, w->arena, &options, value, err);
+}
+
+static ex_status name_work(ex_command_work *w, ex_error *err)
+{
+    w->stream = ex_arena_printf(w->arena, "%s-%.*s", w->aggregate->name, EX_ARG(w->call->id));
+    w->command_id = w->call->command_id;
+    if (!w->command_id.len) {
+        char text[EX_ID_TEXT_SIZE];
+        ex_id id;
+        ex_status st = ex_id_new(&id, err);
+        if (st)
+            return st;
+        w->command_id = ex_arena_copy(w->arena, ex_id_text(&id, text));
+    }
+    return w->stream.ptr && w->command_id.ptr ? EX_OK
+                                              : ex_raise(err, EX_ENOMEM, "no memory for the command");
+}
+
+static ex_status prepare(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
+                         ex_command_work **ret, ex_error *err)
+{
+    ex_status st = check_target(call, err);
+    if (st)
+        return st;
+    ex_command_work *w = ex_arena_zalloc(arena, sizeof(*w));
+    if (!w)
+        return ex_raise(err, EX_ENOMEM, "no memory for the command");
+    w->submission.stage = stage;
+    w->submission.done = done;
+    w->rt = rt;
+    w->call = call;
+    w->arena = arena;
+    w->started_ns = ex_monotonic_ns(rt->clock);
+    memset(&call->result, 0, sizeof(call->result));
+    call->work = w;
+    st = registry_find_command(rt->app, call->context, call->aggregate, call->command, &w->aggregate,
+                               &w->command, err);
+    st = st ? st : read_payload(w, err);
+    st = st ? st : name_work(w, err);
+    if (!st)
+        *ret = w;
+    return st;
+}
+
+static ex_status submit(ex_command_work *w, ex_error *err)
+{
+    ex_runtime *rt = w->rt;
+    ex_status st = runtime_enter(rt, err);
+    if (st)
+        return st;
+    st = ex_store_submit(rt->store, &w->submission, err);
+    if (st)
+        runtime_leave(rt);
+    return st;
+}
+
+ex_status ex_command_submit(ex_runtime *rt, ex_command_call *call, ex_arena *arena, ex_error *err)
+{
+    ex_command_work *w = NULL;
+    ex_status st = prepare(rt, call, arena, &w, err);
+    return st ? st : submit(w, err);
+}
+
+ex_status ex_command_run(ex_runtime *rt, ex_command_call *call, ex_arena *arena, ex_error *err)
+{
+    ex_command_work *w = NULL;
+    ex_status st = prepare(rt, call, arena, &w, err);
+    if (st)
+        return st;
+    sem_t waiter;
+    sem_init(&waiter, 0, 0);
+    w->waiter = &waiter;
+    w->waiter_err = err;
+    st = submit(w, err);
+    if (!st) {
+        while (sem_wait(&waiter)) {
+        } /* interrupted by a signal: wait on */
+        st = w->status;
+    }
+    sem_destroy(&waiter);
+    return st;
+}

@@ -1,0 +1,403 @@
+/* query.c: named queries: typed parameters, keyset pages, waiting for a position.
+ *
+ * A page is the query's own SELECT as a subquery, cut behind the last row of
+ * the page before: WHERE (keys) > (last keys) ORDER BY keys LIMIT n + 1. The
+ * cursor is base64url of {"query":"context/name","after":[keys]}; rows that
+ * come or go between two pages neither repeat nor hide others. */
+#include "kernel/base64.h"
+#include "runtime/registry.h"
+#include "runtime/row.h"
+#include "runtime/views.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PAGE_DEFAULT 20u
+#define PAGE_MAX 100u
+#define LIST_MAX 1000u
+#define WAIT_DEFAULT_MS 5000u
+#define KEYS_MAX 4
+#define CURSOR_MAX_BYTES 4096
+
+typedef struct query_run {
+    const ex_query_call *call;
+    const ex_query_def *def;
+    ex_arena *arena;
+    ex_buf *out;
+    ex_error *err;
+    uint32_t limit;
+    uint32_t key_count;
+    int key_columns[KEYS_MAX];    /* of the row type */
+    const ex_json *after;         /* array of the cursor's keys, NULL: first page */
+    void *params;                 /* struct of def->params, NULL: none */
+} query_run;
+
+/* ---- Parameters ---- */
+
+/* A text from a query string as the parameter's own kind; anything else stays as it is. */
+static ex_json convert(const ex_json *value, const ex_field *f)
+{
+    if (value->kind != EX_JSON_STRING || value->as.text.len == 0 || value->as.text.len > 32)
+        return *value;
+    char text[33];
+    memcpy(text, value->as.text.ptr, value->as.text.len);
+    text[value->as.text.len] = '\0';
+    char *end = text;
+    ex_json number = {.kind = EX_JSON_INT, .raw = value->raw};
+    errno = 0;
+    switch (f->kind) {
+    case EX_KIND_I32:
+    case EX_KIND_U32:
+    case EX_KIND_I64:
+    case EX_KIND_U64:
+    case EX_KIND_OPT_I64:
+        number.as.i64 = strtoll(text, &end, 10);
+        break;
+    case EX_KIND_DOUBLE:
+    case EX_KIND_OPT_DOUBLE:
+        number.kind = EX_JSON_DOUBLE;
+        number.as.number = strtod(text, &end);
+        break;
+    case EX_KIND_BOOL:
+    case EX_KIND_OPT_BOOL:
+        number.kind = EX_JSON_BOOL;
+        number.as.boolean = strcmp(text, "true") == 0;
+        end = number.as.boolean || strcmp(text, "false") == 0 ? text + value->as.text.len : text;
+        break;
+    default:
+        return *value;
+    }
+    return *end == '\0' && end != text && errno == 0 ? number : *value;
+}
+
+static const ex_field *find_field(const ex_type *type, ex_slice name)
+{
+    for (uint32_t i = 0; i < type->field_count; i++)
+        if (ex_slice_is(name, type->fields[i].name))
+            return &type->fields[i];
+    return NULL;
+}
+
+static ex_status read_params(query_run *q)
+{
+    const ex_json *given = q->call->params;
+    uint32_t count = given ? given->count : 0;
+    if (!q->def->params) {
+        if (count == 0)
+            return EX_OK;
+        ex_status st = ex_raise(q->err, EX_EINVAL, "query '%s' takes no parameter '%.*s'", q->def->name,
+                                EX_ARG(given->as.members[0].key));
+        ex_error_set_field(q->err, given->as.members[0].key);
+        return st;
+    }
+    ex_json object = {.kind = EX_JSON_OBJECT, .count = count};
+    object.as.members = ex_arena_array(q->arena, count ? count : 1, sizeof(ex_json_member));
+    q->params = ex_arena_zalloc(q->arena, q->def->params->size);
+    if (!object.as.members || !q->params)
+        return ex_raise(q->err, EX_ENOMEM, "no memory for parameters");
+    for (uint32_t i = 0; i < count; i++) {
+        const ex_json_member *m = &given->as.members[i];
+        const ex_field *f = find_field(q->def->params, m->key);
+        object.as.members[i].key = m->key;
+        object.as.members[i].value = f ? convert(&m->value, f) : m->value;
+    }
+    return ex_type_read_json(q->def->params, &object, q->arena, NULL, q->params, q->err);
+}
+
+/* ---- Cursor ---- */
+
+static ex_slice query_name(query_run *q)
+{
+    return ex_arena_printf(q->arena, "%.*s/%s", EX_ARG(q->call->context), q->def->name);
+}
+
+static ex_status bad_cursor(query_run *q)
+{
+    ex_status st = ex_raise(q->err, EX_EINVAL, "the cursor is not one of query '%s'", q->def->name);
+    ex_error_set_code(q->err, "INVALID_CURSOR");
+    ex_error_set_field(q->err, EX_S("cursor"));
+    return st;
+}
+
+static ex_status read_cursor(query_run *q)
+{
+    ex_slice text = q->call->cursor;
+    if (!text.len)
+        return EX_OK;
+    ex_json *tree = ex_arena_alloc(q->arena, sizeof(*tree));
+    char *bytes = ex_arena_alloc(q->arena, text.len + 1);
+    if (!tree || !bytes)
+        return ex_raise(q->err, EX_ENOMEM, "no memory for the cursor");
+    size_t len = 0;
+    if (text.len > CURSOR_MAX_BYTES || q->def->kind != EX_QUERY_PAGE ||
+        !ex_base64url_decode(text, bytes, &len) ||
+        ex_json_parse(ex_slice_of(bytes, len), q->arena, NULL, tree, NULL))
+        return bad_cursor(q);
+    const ex_json *name = ex_json_get(tree, EX_S("query"));
+    const ex_json *after = ex_json_get(tree, EX_S("after"));
+    if (!name || name->kind != EX_JSON_STRING || !ex_slice_eq(name->as.text, query_name(q)) || !after ||
+        after->kind != EX_JSON_ARRAY || after->count != q->key_count)
+        return bad_cursor(q);
+    for (uint32_t i = 0; i < after->count; i++)
+        if (after->as.items[i].kind != EX_JSON_STRING && after->as.items[i].kind != EX_JSON_INT &&
+            after->as.items[i].kind != EX_JSON_DOUBLE)
+            return bad_cursor(q);
+    q->after = after;
+    return EX_OK;
+}
+
+static void write_key(ex_json_writer *w, sqlite3_stmt *st, int column)
+{
+    switch (sqlite3_column_type(st, column)) {
+    case SQLITE_INTEGER:
+        ex_json_i64(w, sqlite3_column_int64(st, column));
+        return;
+    case SQLITE_FLOAT:
+        ex_json_double(w, sqlite3_column_double(st, column));
+        return;
+    default: {
+        const void *text = sqlite3_column_text(st, column); /* before _bytes: it may convert */
+        ex_json_string(w, ex_slice_of(text, (size_t)sqlite3_column_bytes(st, column)));
+    }
+    }
+}
+
+/* The cursor behind the statement's current row, in the arena. */
+static ex_slice make_cursor(query_run *q, sqlite3_stmt *st)
+{
+    ex_buf json;
+    ex_buf_init(&json, CURSOR_MAX_BYTES);
+    ex_json_writer w;
+    ex_json_writer_init(&w, &json);
+    ex_json_begin_object(&w);
+    ex_json_key(&w, EX_S("query"));
+    ex_json_string(&w, query_name(q));
+    ex_json_key(&w, EX_S("after"));
+    ex_json_begin_array(&w);
+    for (uint32_t i = 0; i < q->key_count; i++)
+        write_key(&w, st, q->key_columns[i]);
+    ex_json_end_array(&w);
+    ex_json_end_object(&w);
+    ex_slice cursor = {NULL, 0};
+    if (!ex_buf_status(&json)) {
+        char *text = ex_arena_alloc(q->arena, ex_base64url_size(json.len));
+        if (text)
+            cursor = ex_slice_of(text, ex_base64url_encode(ex_buf_slice(&json), text));
+    }
+    ex_buf_done(&json);
+    return cursor;
+}
+
+/* ---- SQL ---- */
+
+static ex_status find_keys(query_run *q)
+{
+    for (uint32_t i = 0; i < KEYS_MAX && q->def->order_by[i]; i++) {
+        int column = -1;
+        for (uint32_t k = 0; k < q->def->row->field_count; k++)
+            if (strcmp(q->def->order_by[i], q->def->row->fields[k].name) == 0)
+                column = (int)k;
+        if (column < 0)
+            return ex_raise(q->err, EX_EINTERNAL, "query '%s' orders by %s, which is no column of %s",
+                            q->def->name, q->def->order_by[i], q->def->row->name);
+        q->key_columns[q->key_count++] = column;
+    }
+    return EX_OK;
+}
+
+static void put_keys(const query_run *q, const char *suffix, ex_buf *sql)
+{
+    for (uint32_t i = 0; i < q->key_count; i++)
+        ex_buf_printf(sql, "%s%s%s", i ? ", " : "", q->def->order_by[i], suffix);
+}
+
+static void write_sql(const query_run *q, ex_buf *sql)
+{
+    if (q->def->kind == EX_QUERY_COUNT) {
+        ex_buf_put_str(sql, q->def->sql);
+        return;
+    }
+    ex_buf_put_str(sql, "SELECT ");
+    row_sql_columns(q->def->row, sql);
+    ex_buf_printf(sql, " FROM (%s)", q->def->sql);
+    if (q->after) {
+        ex_buf_put_str(sql, " WHERE (");
+        put_keys(q, "", sql);
+        ex_buf_put_str(sql, q->def->is_descending ? ") < (" : ") > (");
+        for (uint32_t i = 0; i < q->key_count; i++)
+            ex_buf_printf(sql, "%s:excore_after_%u", i ? ", " : "", i);
+        ex_buf_put_str(sql, ")");
+    }
+    if (q->key_count) {
+        ex_buf_put_str(sql, " ORDER BY ");
+        put_keys(q, q->def->is_descending ? " DESC" : "", sql);
+    }
+    ex_buf_put_str(sql, " LIMIT :excore_limit");
+}
+
+static void bind_after(const query_run *q, sqlite3_stmt *st)
+{
+    for (uint32_t i = 0; q->after && i < q->key_count; i++) {
+        char name[] = ":excore_after_0";
+        name[sizeof(name) - 2] = (char)('0' + i);
+        int at = sqlite3_bind_parameter_index(st, name);
+        const ex_json *key = &q->after->as.items[i];
+        /* cannot fail: the index exists and nothing is copied */
+        if (key->kind == EX_JSON_INT)
+            (void)sqlite3_bind_int64(st, at, key->as.i64);
+        else if (key->kind == EX_JSON_DOUBLE)
+            (void)sqlite3_bind_double(st, at, key->as.number);
+        else
+            (void)sqlite3_bind_text(st, at, key->as.text.ptr, (int)key->as.text.len, SQLITE_STATIC);
+    }
+    int at = sqlite3_bind_parameter_index(st, ":excore_limit");
+    if (at)
+        (void)sqlite3_bind_int64(st, at, (sqlite3_int64)q->limit + 1);
+}
+
+static ex_status prepare(query_run *q, ex_db *db, sqlite3_stmt **ret)
+{
+    ex_buf sql;
+    ex_buf_init(&sql, 0);
+    write_sql(q, &sql);
+    ex_status st = ex_buf_status(&sql) ? ex_raise(q->err, EX_ENOMEM, "no memory for a query")
+                                       : ex_db_statement(db, ex_buf_slice(&sql), ret, q->err);
+    ex_buf_done(&sql);
+    if (!st && q->params)
+        st = row_bind(q->def->params, q->params, *ret, true, q->arena, q->err);
+    if (!st)
+        bind_after(q, *ret);
+    return st;
+}
+
+/* ---- Answers ---- */
+
+static ex_status write_rows(query_run *q, ex_db *db, sqlite3_stmt *st)
+{
+    ex_slice cursor = {NULL, 0};
+    bool is_done = true;
+    uint32_t count = 0;
+    ex_status status = EX_OK;
+    ex_buf_put(q->out, EX_S("{\"items\":["));
+    while ((status = ex_db_step(db, st, q->err)) == EX_OK) {
+        if (count == q->limit) {
+            is_done = false;
+            (void)sqlite3_reset(st); /* the one row too many only tells that there is more */
+            status = EX_EEND;
+            break;
+        }
+        if (count++)
+            ex_buf_put_char(q->out, ',');
+        row_write_json(q->def->row, st, q->out);
+        if (count == q->limit && q->def->kind == EX_QUERY_PAGE)
+            cursor = make_cursor(q, st);
+    }
+    if (status != EX_EEND)
+        return status;
+    ex_buf_put_char(q->out, ']');
+    if (q->def->kind == EX_QUERY_LIST)
+        return EX_OK;
+    if (!is_done && !cursor.ptr)
+        return ex_raise(q->err, EX_ENOMEM, "no memory for the cursor");
+    ex_buf_put(q->out, EX_S(",\"continue_cursor\":"));
+    if (is_done)
+        ex_buf_put(q->out, EX_S("null"));
+    else
+        ex_json_put_string(q->out, cursor);
+    ex_buf_put(q->out, is_done ? EX_S(",\"is_done\":true") : EX_S(",\"is_done\":false"));
+    return EX_OK;
+}
+
+static ex_status write_single(query_run *q, ex_db *db, sqlite3_stmt *st)
+{
+    ex_status status = ex_db_step(db, st, q->err);
+    if (status && status != EX_EEND)
+        return status;
+    bool is_count = q->def->kind == EX_QUERY_COUNT;
+    ex_buf_put(q->out, is_count ? EX_S("{\"count\":") : EX_S("{\"item\":"));
+    if (status == EX_EEND)
+        ex_buf_put(q->out, is_count ? EX_S("0") : EX_S("null"));
+    else if (is_count)
+        ex_buf_put_i64(q->out, sqlite3_column_int64(st, 0));
+    else
+        row_write_json(q->def->row, st, q->out);
+    if (status == EX_OK)
+        (void)sqlite3_reset(st); /* a read: its failure was told by step */
+    return EX_OK;
+}
+
+/* Rows and checkpoint from one snapshot. */
+static ex_status answer(query_run *q, ex_db *db, uint64_t known_position)
+{
+    sqlite3_stmt *st = NULL;
+    uint64_t position = 0;
+    ex_status status = ex_db_exec(db, "BEGIN", q->err);
+    status = status ? status : view_store_position(db, q->def->view, &position, q->err);
+    status = status ? status : prepare(q, db, &st);
+    if (!status) {
+        bool is_rows = q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST;
+        status = is_rows ? write_rows(q, db, st) : write_single(q, db, st);
+    }
+    ex_db_rollback(db); /* nothing was written */
+    if (status)
+        return status;
+    ex_buf_put(q->out, EX_S(",\"position\":"));
+    ex_buf_put_u64(q->out, position > known_position ? position : known_position);
+    ex_buf_put_char(q->out, '}');
+    return ex_buf_status(q->out) ? ex_raise(q->err, ex_buf_status(q->out), "the answer is too large")
+                                 : EX_OK;
+}
+
+static uint32_t clamp_limit(const ex_query_call *call, const ex_query_def *def)
+{
+    uint32_t most = def->kind == EX_QUERY_PAGE ? PAGE_MAX : LIST_MAX;
+    uint32_t limit = call->limit ? call->limit : PAGE_DEFAULT;
+    return limit < most ? limit : most;
+}
+
+static ex_status run(ex_runtime *rt, query_run *q)
+{
+    view_runner *view = views_find(rt->views, q->def->view);
+    if (!view)
+        return ex_raise(q->err, EX_EINTERNAL, "query '%s' reads a view that no context lists",
+                        q->def->name);
+    q->limit = clamp_limit(q->call, q->def);
+    ex_status st = q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST ? find_keys(q) : EX_OK;
+    st = st ? st : read_params(q);
+    st = st ? st : read_cursor(q);
+    if (!st && q->call->min_position)
+        st = view_runner_wait(view, q->call->min_position,
+                              q->call->timeout_ms ? q->call->timeout_ms : WAIT_DEFAULT_MS, q->err);
+    if (st)
+        return st;
+    uint64_t known_position = view_runner_position(view);
+    ex_db *db = NULL;
+    st = views_lock_reader(rt->views, &db, q->err);
+    if (st)
+        return st;
+    st = answer(q, db, known_position);
+    views_unlock_reader(rt->views, db);
+    return st;
+}
+
+static void count(ex_runtime *rt, const ex_query_def *def, ex_status status, uint64_t started_ns)
+{
+    if (!rt->metrics.query_seconds)
+        return;
+    ex_slice labels[] = {ex_str(def->name), status ? EX_S("error") : EX_S("ok")};
+    ex_histogram_observe(ex_histogram_with(rt->metrics.query_seconds, labels),
+                         (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9);
+}
+
+ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scratch, ex_buf *out,
+                       ex_error *err)
+{
+    query_run q = {.call = call, .arena = scratch, .out = out, .err = err};
+    ex_status st = registry_find_query(rt->app, call->context, call->query, &q.def, err);
+    if (st)
+        return st;
+    uint64_t started_ns = ex_monotonic_ns(rt->clock);
+    st = run(rt, &q);
+    count(rt, q.def, st, started_ns);
+    return st;
+}

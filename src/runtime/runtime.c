@@ -1,0 +1,164 @@
+/* runtime.c: start and stop of the runtime: options, metrics, cache, watchdog, views. */
+#include <stdlib.h>
+
+#include "runtime/registry.h"
+#include "runtime/runtime_internal.h"
+#include "runtime/views.h"
+#include "store/store_internal.h"
+
+static void fill_defaults(ex_runtime_options *o)
+{
+    o->state_cache_bytes = o->state_cache_bytes ? o->state_cache_bytes : (uint64_t)64 << 20;
+    o->state_cache_count = o->state_cache_count ? o->state_cache_count : 100000;
+    o->state_limit_bytes = o->state_limit_bytes ? o->state_limit_bytes : 4u << 20;
+    o->view_batch_events = o->view_batch_events ? o->view_batch_events : 1000;
+    o->view_retry_ms = o->view_retry_ms ? o->view_retry_ms : 1000;
+    o->decide_warn_ms = o->decide_warn_ms ? o->decide_warn_ms : 100;
+    o->query_readers = o->query_readers ? o->query_readers : 4;
+}
+
+/* ---- Metrics ---- */
+
+static ex_status register_histogram(ex_metrics *m, const char *name, const char *help,
+                                    ex_histogram **ret, ex_error *err)
+{
+    ex_metric_desc d = {name, help, {"name", "outcome"}};
+    return ex_metrics_histogram(m, &d, EX_BUCKETS_SECONDS, 11, ret, err);
+}
+
+static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *err)
+{
+    if (!m)
+        return EX_OK;
+    const struct {
+        ex_metric_desc desc;
+        ex_counter **counter;
+        ex_gauge **gauge;
+    } rows[] = {
+        {{"command_rejections_total", "Commands refused by a business rule", {"name", "code"}}, &r->rejections, NULL},
+        {{"state_cache_hits_total", "States found in the cache", {NULL}}, &r->cache_hits, NULL},
+        {{"state_cache_misses_total", "States folded from their stream", {NULL}}, &r->cache_misses, NULL},
+        {{"state_cache_evictions_total", "States dropped over a limit", {NULL}}, &r->cache_evictions, NULL},
+        {{"state_cache_bytes", "Memory of cached states", {NULL}}, NULL, &r->cache_bytes},
+        {{"state_cache_states", "Cached states", {NULL}}, NULL, &r->cache_states},
+        {{"view_lag_events", "Events between a view and the log head", {"view"}}, NULL, &r->view_lag},
+        {{"view_position", "Checkpoint of a view", {"view"}}, NULL, &r->view_position},
+        {{"view_events_total", "Events applied by a view", {"view"}}, &r->view_events, NULL},
+        {{"view_failures_total", "Failed view transactions", {"view"}}, &r->view_failures, NULL},
+    };
+    ex_status st = register_histogram(m, "command_duration_seconds",
+                                      "From submission to commit, by command and outcome",
+                                      &r->command_seconds, err);
+    st = st ? st : register_histogram(m, "query_duration_seconds", "Named queries",
+                                      &r->query_seconds, err);
+    for (size_t i = 0; !st && i < sizeof(rows) / sizeof(rows[0]); i++)
+        st = rows[i].counter ? ex_metrics_counter(m, &rows[i].desc, rows[i].counter, err)
+                             : ex_metrics_gauge(m, &rows[i].desc, rows[i].gauge, err);
+    return st;
+}
+
+/* ---- In flight ---- */
+
+ex_status runtime_enter(ex_runtime *rt, ex_error *err)
+{
+    pthread_mutex_lock(&rt->mu);
+    bool is_stopping = rt->is_stopping;
+    rt->in_flight += !is_stopping;
+    pthread_mutex_unlock(&rt->mu);
+    return is_stopping ? ex_raise(err, EX_ECLOSED, "the runtime is stopping") : EX_OK;
+}
+
+void runtime_leave(ex_runtime *rt)
+{
+    pthread_mutex_lock(&rt->mu);
+    if (--rt->in_flight == 0 && rt->is_stopping)
+        pthread_cond_broadcast(&rt->idle);
+    pthread_mutex_unlock(&rt->mu);
+}
+
+void runtime_report(ex_runtime *rt, const char *what, const char *name, const ex_error *err)
+{
+    if (rt->options.report)
+        rt->options.report(rt->options.report_ctx, what, name, err);
+}
+
+static void report_slow_decide(void *ctx, const char *name, uint64_t running_ms)
+{
+    ex_error err;
+    (void)ex_raise(&err, EX_ETIMEOUT, "decide of '%s' is running for %llu ms", name,
+                   (unsigned long long)running_ms);
+    runtime_report(ctx, "slow decide", name, &err);
+}
+
+/* ---- Start and stop ---- */
+
+static ex_status start_parts(ex_runtime *rt, ex_error *err)
+{
+    ex_status st = register_metrics(rt->options.metrics, &rt->metrics, err);
+    if (st)
+        return st;
+    state_cache_options cache = {
+        .count_limit = rt->options.state_cache_count,
+        .bytes_limit = rt->options.state_cache_bytes,
+        .state_limit_bytes = rt->options.state_limit_bytes,
+        .hits = rt->metrics.cache_hits,
+        .misses = rt->metrics.cache_misses,
+        .evictions = rt->metrics.cache_evictions,
+        .bytes = rt->metrics.cache_bytes,
+        .count = rt->metrics.cache_states,
+    };
+    st = state_cache_new(&cache, &rt->cache, err);
+    if (!st && rt->options.report)
+        st = watchdog_start(rt->options.decide_warn_ms, rt->clock, report_slow_decide, rt,
+                            &rt->watchdog, err);
+    return st ? st : views_start(rt, &rt->views, err);
+}
+
+ex_status ex_runtime_start(ex_store *store, const ex_app *app, const ex_runtime_options *options,
+                           ex_runtime **ret, ex_error *err)
+{
+    ex_status st = registry_check(app, err);
+    if (st)
+        return st;
+    ex_runtime *rt = calloc(1, sizeof(*rt));
+    if (!rt)
+        return ex_raise(err, EX_ENOMEM, "no memory for the runtime");
+    rt->store = store;
+    rt->app = app;
+    rt->clock = store->options.clock;
+    if (options)
+        rt->options = *options;
+    fill_defaults(&rt->options);
+    pthread_mutex_init(&rt->mu, NULL);
+    pthread_cond_init(&rt->idle, NULL);
+    ex_buf_init(&rt->json, 0);
+    st = start_parts(rt, err);
+    if (st)
+        ex_runtime_stop(rt);
+    else
+        *ret = rt;
+    return st;
+}
+
+void ex_runtime_stop(ex_runtime *rt)
+{
+    if (!rt)
+        return;
+    pthread_mutex_lock(&rt->mu);
+    rt->is_stopping = true;
+    while (rt->in_flight)
+        pthread_cond_wait(&rt->idle, &rt->mu);
+    pthread_mutex_unlock(&rt->mu);
+    views_stop(rt->views);
+    watchdog_stop(rt->watchdog);
+    state_cache_free(rt->cache);
+    ex_buf_done(&rt->json);
+    pthread_cond_destroy(&rt->idle);
+    pthread_mutex_destroy(&rt->mu);
+    free(rt);
+}
+
+const ex_app *ex_runtime_app(const ex_runtime *rt)
+{
+    return rt->app;
+}

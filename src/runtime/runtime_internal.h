@@ -1,0 +1,54 @@
+/* runtime_internal.h: the runtime's own structure, shared by the files of this folder.
+ *
+ * Owner of what: `cache`, `decision` and `json` belong to the sequencer's thread;
+ * everything else is set at start or has its own lock. */
+#ifndef EXCORE_RUNTIME_RUNTIME_INTERNAL_H
+#define EXCORE_RUNTIME_RUNTIME_INTERNAL_H
+
+#include <pthread.h>
+
+#include "observe/metrics.h"
+#include "runtime/decision.h"
+#include "runtime/state_cache.h"
+#include "runtime/watchdog.h"
+
+#include <excore/runtime.h>
+
+struct views;
+
+typedef struct runtime_metrics {
+    ex_histogram *command_seconds;  /* name, outcome */
+    ex_histogram *query_seconds;    /* name, outcome */
+    ex_counter *rejections;         /* name, code */
+    ex_counter *cache_hits, *cache_misses, *cache_evictions;
+    ex_gauge *cache_bytes, *cache_states;
+    ex_gauge *view_lag, *view_position; /* view */
+    ex_counter *view_events, *view_failures; /* view */
+} runtime_metrics;
+
+struct ex_runtime {
+    /* immutable after start */
+    ex_store *store;
+    const ex_app *app;
+    ex_runtime_options options; /* every default filled in */
+    const ex_clock *clock;
+    runtime_metrics metrics;
+    watchdog *watchdog; /* NULL when nobody is told */
+    struct views *views;
+    /* sequencer's thread */
+    state_cache *cache;
+    ex_decision decision;
+    ex_buf json;
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    pthread_cond_t idle;
+    uint64_t in_flight;
+    bool is_stopping;
+};
+
+/** Count a command in; EX_ECLOSED while stopping. */
+EX_NODISCARD ex_status runtime_enter(ex_runtime *rt, ex_error *err);
+void runtime_leave(ex_runtime *rt);
+void runtime_report(ex_runtime *rt, const char *what, const char *name, const ex_error *err);
+
+#endif

@@ -1,0 +1,475 @@
+/* view_runner.c: one view's thread: follow the log, apply events, keep the checkpoint.
+ *
+ * Happy path: poll the subscription; on the first event begin a transaction,
+ * apply up to view_batch_events, write the checkpoint, commit, tell waiting
+ * queries. Without events wait for the store's watcher.
+ *
+ * Failures: the transaction is rolled back, the state becomes ERROR, and after
+ * a pause that doubles up to 30 s the view starts again at its checkpoint, so
+ * no event is lost and none counts twice. Killed between commit and the next
+ * batch, it continues at the checkpoint. */
+#include <assert.h>
+#include <time.h>
+
+#include "runtime/views.h"
+
+#define RETRY_LIMIT_MS 30000u
+#define IDLE_CHECKPOINT_EVENTS 10000u /* passed over before the checkpoint is written for it alone */
+
+#define TO(state) (1u << (EX_VIEW_##state))
+/* R-PC-06 */
+static const struct {
+    const char *name;
+    uint32_t next;
+} moves[] = {
+    [EX_VIEW_REBUILDING] = {"rebuilding", TO(ACTIVE) | TO(ERROR)},
+    [EX_VIEW_ACTIVE] = {"active", TO(REBUILDING) | TO(PAUSED) | TO(ERROR)},
+    [EX_VIEW_PAUSED] = {"paused", TO(ACTIVE) | TO(REBUILDING) | TO(ERROR)},
+    [EX_VIEW_ERROR] = {"error", TO(ACTIVE) | TO(REBUILDING)},
+};
+
+/* mu is held */
+static bool may_move(const view_runner *r, ex_view_state to)
+{
+    return moves[r->state].next & (1u << to);
+}
+
+/* mu is held */
+static void move(view_runner *r, ex_view_state to)
+{
+    if (r->state == to)
+        return;
+    assert(may_move(r, to));
+    r->state = to;
+    if (to == EX_VIEW_ACTIVE)
+        r->error[0] = '\0';
+}
+
+/* ---- Waiting ---- */
+
+static struct timespec deadline(uint32_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+static void wake_on_commit(ex_watcher *w, uint64_t head)
+{
+    (void)head;
+    view_runner *r = (view_runner *)((char *)w - offsetof(view_runner, watcher));
+    pthread_mutex_lock(&r->mu);
+    r->has_news = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+}
+
+uint64_t view_runner_position(view_runner *r)
+{
+    pthread_mutex_lock(&r->mu);
+    uint64_t position = r->position;
+    pthread_mutex_unlock(&r->mu);
+    return position;
+}
+
+ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms, ex_error *err)
+{
+    struct timespec until = deadline(timeout_ms);
+    int rc = 0;
+    pthread_mutex_lock(&r->mu);
+    while (r->position < position && !r->is_stopping && rc == 0)
+        rc = pthread_cond_timedwait(&r->moved, &r->mu, &until);
+    uint64_t reached = r->position;
+    bool is_stopping = r->is_stopping;
+    pthread_mutex_unlock(&r->mu);
+    if (reached >= position)
+        return EX_OK;
+    if (is_stopping)
+        return ex_raise(err, EX_ECLOSED, "the view is stopping");
+    return ex_raise(err, EX_ETIMEOUT, "view '%s' is at position %llu, not yet at %llu", r->def->name,
+                    (unsigned long long)reached, (unsigned long long)position);
+}
+
+static void publish(view_runner *r, uint64_t position)
+{
+    pthread_mutex_lock(&r->mu);
+    r->position = position;
+    if (r->state == EX_VIEW_REBUILDING && position >= r->rebuild_to)
+        move(r, EX_VIEW_ACTIVE);
+    if (r->state == EX_VIEW_ERROR)
+        move(r, EX_VIEW_ACTIVE);
+    r->failures = 0;
+    pthread_cond_broadcast(&r->moved);
+    pthread_mutex_unlock(&r->mu);
+    ex_gauge_set(r->position_gauge, (int64_t)position);
+}
+
+/* ---- Applying ---- */
+
+static const ex_when_def *find_when(const ex_view_def *def, ex_slice type)
+{
+    for (uint32_t i = 0; i < def->event_count; i++)
+        if (ex_slice_is(type, def->events[i].type->name))
+            return &def->events[i];
+    return NULL;
+}
+
+static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event)
+{
+    static const ex_read_options options = {.ignore_unknown = true};
+    const ex_when_def *when = find_when(r->def, event->type);
+    if (!when)
+        return EX_OK;
+    ex_arena_reset(&r->arena);
+    void *data = ex_arena_alloc(&r->arena, when->type->size);
+    ex_status st = data ? ex_type_read(when->type, event->data, &r->arena, &options, data, &tx->error)
+                        : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
+    if (!st) {
+        st = when->when(tx, data, event);
+        st = tx->status ? tx->status : st;
+    }
+    if (st)
+        return ex_error_context(&tx->error, st, "%.*s at position %llu", EX_ARG(event->type),
+                                (unsigned long long)event->position);
+    return EX_OK;
+}
+
+/* Apply `event` and what follows it in memory, in one transaction. write_mu is held. */
+static ex_status apply_batch(view_runner *r, ex_event *event, uint64_t *ret_position, ex_error *err)
+{
+    ex_db *db = &r->views->writer;
+    ex_view_tx tx = {.db = db, .def = r->def, .arena = &r->arena};
+    ex_status st = ex_db_exec(db, "BEGIN IMMEDIATE", err);
+    if (st)
+        return st;
+    uint32_t count = 0;
+    uint64_t position = 0;
+    do {
+        position = event->position;
+        st = apply(r, &tx, event);
+        if (st) {
+            *err = tx.error;
+            break;
+        }
+        count++;
+        if (count == r->rt->options.view_batch_events)
+            break;
+        st = ex_subscription_poll(r->sub, event, err);
+    } while (!st);
+    bool is_drained = st == EX_ETIMEOUT || st == EX_EAGAIN;
+    if (is_drained || !st) {
+        if (is_drained)
+            position = ex_subscription_position(r->sub);
+        st = view_store_checkpoint(r->views, r->def, position, err);
+        st = st ? st : ex_db_exec(db, "COMMIT", err);
+    }
+    if (st)
+        ex_db_rollback(db);
+    else
+        *ret_position = position;
+    ex_counter_add(r->events_counter, st ? 0 : count);
+    return st;
+}
+
+static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
+{
+    uint64_t position = 0;
+    pthread_mutex_lock(&r->views->write_mu);
+    ex_status st = apply_batch(r, event, &position, err);
+    pthread_mutex_unlock(&r->views->write_mu);
+    if (st)
+        return st;
+    r->stored_position = position;
+    publish(r, position);
+    return EX_OK;
+}
+
+/* Nothing to apply: keep the position, in the file now and then. */
+static ex_status pass_over(view_runner *r, uint64_t least, ex_error *err)
+{
+    uint64_t position = ex_subscription_position(r->sub);
+    if (position - r->stored_position >= least && position > r->stored_position) {
+        pthread_mutex_lock(&r->views->write_mu);
+        ex_status st = view_store_checkpoint(r->views, r->def, position, err);
+        pthread_mutex_unlock(&r->views->write_mu);
+        if (st)
+            return st;
+        r->stored_position = position;
+    }
+    publish(r, position);
+    return EX_OK;
+}
+
+/* ---- The thread ---- */
+
+static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *err)
+{
+    ex_subscription_close(r->sub);
+    r->sub = NULL;
+    uint64_t position = 0;
+    pthread_mutex_lock(&r->views->write_mu);
+    ex_status st = view_store_prepare(r->views, r->def, must_rebuild, &position, err);
+    pthread_mutex_unlock(&r->views->write_mu);
+    if (st)
+        return st;
+    uint64_t head = ex_store_head(r->rt->store);
+    if (position > head)
+        return ex_raise(err, EX_ESTATE, "view '%s' is at position %llu but the log ends at %llu: it "
+                        "belongs to another log; delete views.db", r->def->name,
+                        (unsigned long long)position, (unsigned long long)head);
+    ex_slice *types = ex_arena_array(&r->arena, r->def->event_count ? r->def->event_count : 1,
+                                     sizeof(*types));
+    if (!types)
+        return ex_raise(err, EX_ENOMEM, "no memory for a view");
+    for (uint32_t i = 0; i < r->def->event_count; i++)
+        types[i] = ex_str(r->def->events[i].type->name);
+    ex_query_item item = {.types = types, .type_count = r->def->event_count};
+    ex_filter filter = {.query = {&item, 1}};
+    ex_subscribe subscribe = {.after = position, .filter = &filter};
+    st = ex_store_subscribe(r->rt->store, &subscribe, &r->sub, err);
+    ex_arena_reset(&r->arena);
+    if (st)
+        return st;
+    r->stored_position = position;
+    pthread_mutex_lock(&r->mu);
+    r->position = position;
+    r->rebuild_to = head;
+    if (position == 0 && head > 0)
+        move(r, EX_VIEW_REBUILDING);
+    pthread_mutex_unlock(&r->mu);
+    return EX_OK;
+}
+
+static ex_status follow(view_runner *r, ex_error *err)
+{
+    ex_event event;
+    ex_status st = ex_subscription_poll(r->sub, &event, err);
+    switch (st) {
+    case EX_OK:
+        return run_batch(r, &event, err);
+    case EX_EAGAIN:
+        st = ex_subscription_fill(r->sub, err);
+        return st ? st : pass_over(r, IDLE_CHECKPOINT_EVENTS, err);
+    case EX_ETIMEOUT:
+        st = pass_over(r, IDLE_CHECKPOINT_EVENTS, err);
+        if (st)
+            return st;
+        pthread_mutex_lock(&r->mu);
+        while (!r->has_news && !r->is_stopping && !r->wants_pause && !r->wants_rebuild)
+            pthread_cond_wait(&r->wake, &r->mu);
+        r->has_news = false;
+        pthread_mutex_unlock(&r->mu);
+        return EX_OK;
+    default:
+        return st;
+    }
+}
+
+static void fail(view_runner *r, const ex_error *err)
+{
+    pthread_mutex_lock(&r->mu);
+    move(r, EX_VIEW_ERROR);
+    size_t len = strnlen(err->message, sizeof(r->error) - 1); /* cut is fine: for people */
+    memcpy(r->error, err->message, len);
+    r->error[len] = '\0';
+    uint32_t doublings = r->failures < 10 ? r->failures : 10;
+    r->failures++;
+    uint64_t pause_ms = (uint64_t)r->rt->options.view_retry_ms << doublings;
+    struct timespec until = deadline(pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS);
+    pthread_mutex_unlock(&r->mu);
+    ex_counter_add(r->failures_counter, 1);
+    runtime_report(r->rt, "view failed, it will be tried again", r->def->name, err);
+    pthread_mutex_lock(&r->mu);
+    while (!r->is_stopping && !r->wants_rebuild &&
+           pthread_cond_timedwait(&r->wake, &r->mu, &until) == 0) {
+    } /* commits wake it too: wait on */
+    pthread_mutex_unlock(&r->mu);
+}
+
+/* What the operator asked for. True: stop the thread. */
+static bool obey(view_runner *r, bool *ret_must_open, bool *ret_must_rebuild)
+{
+    pthread_mutex_lock(&r->mu);
+    /* a view that fails or rebuilds just now pauses when it is active again */
+    while (r->wants_pause && !r->is_stopping && !r->wants_rebuild &&
+           (r->state == EX_VIEW_PAUSED || may_move(r, EX_VIEW_PAUSED))) {
+        move(r, EX_VIEW_PAUSED);
+        pthread_cond_wait(&r->wake, &r->mu);
+    }
+    if (r->state == EX_VIEW_PAUSED && !r->is_stopping)
+        move(r, EX_VIEW_ACTIVE);
+    if (r->wants_rebuild) {
+        r->wants_rebuild = r->wants_pause = false;
+        *ret_must_open = *ret_must_rebuild = true;
+        move(r, EX_VIEW_REBUILDING);
+    }
+    bool is_stopping = r->is_stopping;
+    pthread_mutex_unlock(&r->mu);
+    return is_stopping;
+}
+
+static void *run(void *arg)
+{
+    view_runner *r = arg;
+    bool must_open = true, must_rebuild = false;
+    ex_error err;
+    while (!obey(r, &must_open, &must_rebuild)) {
+        ex_status st = must_open ? open_subscription(r, must_rebuild, &err) : EX_OK;
+        if (!st) {
+            must_open = must_rebuild = false;
+            st = follow(r, &err);
+        }
+        if (st == EX_ECLOSED)
+            break;
+        if (st) {
+            fail(r, &err);
+            must_open = true; /* the subscription has run ahead of the checkpoint */
+        }
+    }
+    if (r->sub && !must_open)
+        (void)pass_over(r, 1, NULL); /* a nicety: without it the next start reads a little more */
+    ex_subscription_close(r->sub);
+    r->sub = NULL;
+    return NULL;
+}
+
+static void init_locks(view_runner *r)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&r->mu, NULL);
+    pthread_cond_init(&r->wake, &attr);
+    pthread_cond_init(&r->moved, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void init_metrics(view_runner *r)
+{
+    const runtime_metrics *m = &r->rt->metrics;
+    ex_slice label = ex_str(r->def->name);
+    r->lag_gauge = m->view_lag ? ex_gauge_with(m->view_lag, &label) : NULL;
+    r->position_gauge = m->view_position ? ex_gauge_with(m->view_position, &label) : NULL;
+    r->events_counter = m->view_events ? ex_counter_with(m->view_events, &label) : NULL;
+    r->failures_counter = m->view_failures ? ex_counter_with(m->view_failures, &label) : NULL;
+}
+
+ex_status view_runner_start(view_runner *r, ex_error *err)
+{
+    init_locks(r);
+    init_metrics(r);
+    ex_arena_init(&r->arena, 0);
+    r->state = EX_VIEW_ACTIVE;
+    r->watcher.wake = wake_on_commit;
+    if (pthread_create(&r->thread, NULL, run, r)) {
+        pthread_cond_destroy(&r->moved);
+        pthread_cond_destroy(&r->wake);
+        pthread_mutex_destroy(&r->mu);
+        return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
+    }
+    r->is_started = true;
+    ex_store_watch(r->rt->store, &r->watcher);
+    return EX_OK;
+}
+
+void view_runner_stop(view_runner *r)
+{
+    if (!r->is_started)
+        return;
+    ex_store_unwatch(r->rt->store, &r->watcher);
+    pthread_mutex_lock(&r->mu);
+    r->is_stopping = true;
+    pthread_cond_broadcast(&r->wake);
+    pthread_cond_broadcast(&r->moved);
+    pthread_mutex_unlock(&r->mu);
+    pthread_join(r->thread, NULL);
+    ex_arena_done(&r->arena);
+    pthread_cond_destroy(&r->moved);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->mu);
+    r->is_started = false;
+}
+
+/* ---- Operator's calls ---- */
+
+static ex_status find_by_name(ex_runtime *rt, const char *view, view_runner **ret, ex_error *err)
+{
+    for (uint32_t i = 0; i < rt->views->runner_count; i++) {
+        if (strcmp(rt->views->runners[i].def->name, view) == 0) {
+            *ret = &rt->views->runners[i];
+            return EX_OK;
+        }
+    }
+    return ex_raise(err, EX_ENOTFOUND, "there is no view '%s'", view);
+}
+
+static ex_status refuse_move(const view_runner *r, ex_view_state to, ex_error *err)
+{
+    return ex_raise(err, EX_ESTATE, "view '%s' is %s and cannot become %s", r->def->name,
+                    moves[r->state].name, moves[to].name);
+}
+
+ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view, ex_error *err)
+{
+    view_runner *r = NULL;
+    ex_status st = find_by_name(rt, view, &r, err);
+    if (st)
+        return st;
+    pthread_mutex_lock(&r->mu);
+    if (may_move(r, EX_VIEW_PAUSED))
+        r->wants_pause = true;
+    else
+        st = refuse_move(r, EX_VIEW_PAUSED, err);
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+    return st;
+}
+
+ex_status ex_runtime_view_resume(ex_runtime *rt, const char *view, ex_error *err)
+{
+    view_runner *r = NULL;
+    ex_status st = find_by_name(rt, view, &r, err);
+    if (st)
+        return st;
+    pthread_mutex_lock(&r->mu);
+    if (r->wants_pause)
+        r->wants_pause = false;
+    else
+        st = refuse_move(r, EX_VIEW_ACTIVE, err);
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+    return st;
+}
+
+ex_status ex_runtime_view_rebuild(ex_runtime *rt, const char *view, ex_error *err)
+{
+    view_runner *r = NULL;
+    ex_status st = find_by_name(rt, view, &r, err);
+    if (st)
+        return st;
+    pthread_mutex_lock(&r->mu);
+    r->wants_rebuild = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+    return EX_OK;
+}
+
+bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
+{
+    if (!rt->views || index >= rt->views->runner_count)
+        return false;
+    view_runner *r = &rt->views->runners[index];
+    uint64_t head = ex_store_head(rt->store);
+    pthread_mutex_lock(&r->mu);
+    *ret = (ex_view_status){r->context->name, r->def->name, r->state, r->position, 0, ""};
+    memcpy(ret->error, r->error, sizeof(ret->error));
+    pthread_mutex_unlock(&r->mu);
+    ret->lag = head > ret->position ? head - ret->position : 0;
+    return true;
+}

@@ -1,0 +1,96 @@
+/* views.h: the read models of an application: views.db, a runner for each view, read connections.
+ *
+ * DIR/views.db
+ *     excore_views (view TEXT PRIMARY KEY, version INTEGER, fingerprint INTEGER, position INTEGER)
+ *     one table for each row type
+ *
+ * A view's rows and its checkpoint change in one transaction. The file can be
+ * deleted: every view is then rebuilt from the log. One connection writes,
+ * guarded by a mutex, a batch of one view at a time. */
+#ifndef EXCORE_RUNTIME_VIEWS_H
+#define EXCORE_RUNTIME_VIEWS_H
+
+#include "runtime/runtime_internal.h"
+#include "sql/sqlite_db.h"
+#include "store/tail.h"
+
+typedef struct view_runner {
+    /* immutable after start */
+    ex_runtime *rt;
+    struct views *views;
+    const ex_context *context;
+    const ex_view_def *def;
+    pthread_t thread;
+    bool is_started;
+    ex_watcher watcher;
+    ex_gauge *lag_gauge, *position_gauge;
+    ex_counter *events_counter, *failures_counter;
+    /* the runner's thread */
+    ex_subscription *sub;
+    uint64_t stored_position; /* the checkpoint in views.db */
+    ex_arena arena;
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    pthread_cond_t wake;  /* for the runner: a commit, or a request */
+    pthread_cond_t moved; /* for queries: position rose */
+    ex_view_state state;
+    uint64_t position;    /* everything up to it was applied or passed over */
+    uint64_t rebuild_to;  /* REBUILDING ends there */
+    bool has_news, is_stopping, wants_pause, wants_rebuild;
+    uint32_t failures;    /* in a row */
+    char error[256];
+} view_runner;
+
+typedef struct views {
+    ex_runtime *rt;
+    char *path; /* NULL: in memory, then readers share the writer */
+    view_runner *runners;
+    uint32_t runner_count;
+    /* guarded by write_mu */
+    pthread_mutex_t write_mu;
+    ex_db writer;
+    /* guarded by pool_mu */
+    pthread_mutex_t pool_mu;
+    pthread_cond_t pool_free;
+    ex_db *readers;
+    bool *is_taken;
+    uint32_t reader_count;
+} views;
+
+EX_NODISCARD ex_status views_start(ex_runtime *rt, views **ret, ex_error *err);
+/** NULL and half-started ones are accepted. */
+void views_stop(views *v);
+view_runner *views_find(views *v, const ex_view_def *def);
+
+/** Borrow a read connection; waits for one. Give it back with views_unlock_reader. */
+EX_NODISCARD ex_status views_lock_reader(views *v, ex_db **ret, ex_error *err);
+void views_unlock_reader(views *v, ex_db *db);
+
+/* view_runner.c */
+EX_NODISCARD ex_status view_runner_start(view_runner *r, ex_error *err);
+void view_runner_stop(view_runner *r);
+/** Wait until the view has seen `position`. @return EX_OK, EX_ETIMEOUT, EX_ECLOSED */
+EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms,
+                                        ex_error *err);
+/** The position up to which everything was applied or passed over. Thread: any. */
+uint64_t view_runner_position(view_runner *r);
+
+/* view_store.c: checkpoints and tables; write_mu is held */
+/** Create what is missing; drop and recreate the tables of a changed definition (position 0). */
+EX_NODISCARD ex_status view_store_prepare(views *v, const ex_view_def *def, bool must_rebuild,
+                                          uint64_t *ret_position, ex_error *err);
+EX_NODISCARD ex_status view_store_checkpoint(views *v, const ex_view_def *def, uint64_t position,
+                                             ex_error *err);
+EX_NODISCARD ex_status view_store_position(ex_db *db, const ex_view_def *def, uint64_t *ret,
+                                           ex_error *err);
+
+/* view_tx.c */
+struct ex_view_tx {
+    ex_db *db;
+    const ex_view_def *def;
+    ex_arena *arena;
+    ex_status status; /* of the first failure, sticky */
+    ex_error error;
+};
+
+#endif
