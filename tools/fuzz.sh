@@ -10,9 +10,7 @@ cd "$(dirname "$0")/.."
 
 seconds=$1
 shift
-tools/build.sh fuzz
 build=build/fuzz
-mkdir -p $build/crash $build/log
 
 if [ $# -eq 0 ]; then
     for source in tests/fuzz/fuzz_*.c; do
@@ -21,6 +19,13 @@ if [ $# -eq 0 ]; then
         set -- "$@" "${name%.c}"
     done
 fi
+
+if [ $# -eq 0 ]; then
+    echo "no fuzz targets in tests/fuzz"
+    exit 1
+fi
+tools/build.sh fuzz "${@/#/fuzz_}"
+mkdir -p $build/crash $build/log
 
 fuzz_one() {
     local name=$1 program=$build/tests/fuzz/fuzz_$1

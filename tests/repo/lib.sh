@@ -27,3 +27,17 @@ skip() {
 # A folder that is gone when the script ends.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+
+# wait_for FILE PATTERN: until a line of FILE matches, for 20 seconds at most; sets found.
+# shellcheck disable=SC2034 # found is for the caller
+wait_for() {
+    local tries
+    for ((tries = 0; tries < 400; tries++)); do
+        found=$(grep -oE -m 1 -- "$2" "$1" 2>/dev/null | head -n 1) || true
+        if [ -n "$found" ]; then
+            return 0
+        fi
+        sleep 0.05
+    done
+    return 1
+}
