@@ -1,0 +1,169 @@
+/* openapi_text.c: see openapi_text.h. One entry for each route of api/rest/api.c that is not expanded
+ * from the application; a test compares the two. */
+#include "model/openapi_text.h"
+
+/* clang-format off */
+
+#define REF(kind, name)     "{'$ref':'#/components/" kind "/" name "'}"
+#define SCHEMA(name)        "{'schema':" REF("schemas", name) "}"
+#define JSON_OF(name)       "'application/json':" SCHEMA(name)
+#define BATCH               "'application/cloudevents-batch+json':{'schema':{'type':'array','items':" REF("schemas", "CloudEvent") "}}"
+#define EVENT_STREAM        "'text/event-stream':{'schema':{'type':'string'}}"
+#define PROBLEM(status)     "'" status "':" REF("responses", "Problem")
+#define ANSWER(status, text, content) "'" status "':{'description':'" text "','content':{" content "}}"
+#define QUERY_U64(name, text) "{'name':'" name "','in':'query','description':'" text "','schema':{'type':'integer','minimum':0}}"
+#define QUERY_LIST(name, text) "{'name':'" name "','in':'query','description':'" text \
+    "','explode':false,'schema':{'type':'array','items':{'type':'string'}}}"
+#define LAST_EVENT_ID       REF("parameters", "LastEventId")
+
+static const struct {
+    http_method method;
+    const char *pattern;
+    const char *text;
+} operations[] = {
+    {HTTP_POST_, "/v1/streams/{stream}",
+     "{'operationId':'append_stream','tags':['events'],'summary':'Append events to one stream, all or none',"
+     "'parameters':[" REF("parameters", "IfMatch") "," REF("parameters", "IfNoneMatch") "," REF("parameters", "CorrelationId") "],"
+     "'requestBody':{'required':true,'content':{" JSON_OF("Append") ","
+     "'application/cloudevents+json':" SCHEMA("CloudEvent") "," BATCH "}},"
+     "'responses':{" ANSWER("201", "Stored", JSON_OF("Appended")) ","
+     ANSWER("200", "All of it was stored before: the first outcome", JSON_OF("Appended")) ","
+     PROBLEM("400") "," PROBLEM("409") "," PROBLEM("413") "," PROBLEM("415") "," PROBLEM("503") "}}"},
+    {HTTP_POST_, "/v1/append",
+     "{'operationId':'append_streams','tags':['events'],'summary':'Append events to several streams, all or none',"
+     "'parameters':[" REF("parameters", "CorrelationId") "],"
+     "'requestBody':{'required':true,'content':{" JSON_OF("AppendStreams") "}},"
+     "'responses':{" ANSWER("201", "Stored", JSON_OF("Appended")) ","
+     ANSWER("200", "All of it was stored before: the first outcome", JSON_OF("Appended")) ","
+     PROBLEM("400") "," PROBLEM("409") "," PROBLEM("413") "," PROBLEM("415") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/v1/streams/{stream}",
+     "{'operationId':'read_stream','tags':['events'],'summary':'Read one stream, or follow it as server-sent events',"
+     "'parameters':[" QUERY_U64("from", "First version, inclusive. 0: the first, backward the last") ","
+     QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 1000)") ","
+     "{'name':'direction','in':'query','schema':{'type':'string','enum':['forward','backward'],'default':'forward'}},"
+     LAST_EVENT_ID "],"
+     "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
+     PROBLEM("400") "," PROBLEM("404") "," PROBLEM("406") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/v1/events",
+     "{'operationId':'read_log','tags':['events'],'summary':'Read the log after a position, or follow it as server-sent events',"
+     "'parameters':[" QUERY_U64("after", "Position, exclusive; for an event stream also the word head") ","
+     QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 100)") ","
+     QUERY_LIST("types", "Any of these types") "," QUERY_LIST("tags", "All of these tags") ","
+     QUERY_LIST("streams", "Any of these streams") "," LAST_EVENT_ID "],"
+     "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
+     PROBLEM("400") "," PROBLEM("406") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/health/live",
+     "{'operationId':'live','tags':['operation'],'summary':'Whether the process answers',"
+     "'responses':{" ANSWER("200", "Alive", "'application/json':{'schema':{'type':'object'}}") "}}"},
+    {HTTP_GET_, "/health/ready",
+     "{'operationId':'health_ready','tags':['operation'],'summary':'Whether it can serve',"
+     "'responses':{" ANSWER("200", "Healthy", JSON_OF("Health")) "," ANSWER("503", "Not healthy, or shutting down", JSON_OF("Health")) "}}"},
+    {HTTP_GET_, "/ready",
+     "{'operationId':'ready','tags':['operation'],'summary':'The same as /health/ready',"
+     "'responses':{" ANSWER("200", "Healthy", JSON_OF("Health")) "," ANSWER("503", "Not healthy, or shutting down", JSON_OF("Health")) "}}"},
+    {HTTP_GET_, "/health",
+     "{'operationId':'health','tags':['operation'],'summary':'Readiness with version, commit and uptime',"
+     "'responses':{" ANSWER("200", "Healthy", JSON_OF("Health")) "," ANSWER("503", "Not healthy, or shutting down", JSON_OF("Health")) "}}"},
+    {HTTP_GET_, "/metrics",
+     "{'operationId':'metrics','tags':['operation'],'summary':'Prometheus text, format 0.0.4',"
+     "'responses':{" ANSWER("200", "The metrics", "'text/plain':{'schema':{'type':'string'}}") "}}"},
+    {HTTP_GET_, "/openapi.json",
+     "{'operationId':'openapi','tags':['operation'],'summary':'This document',"
+     "'responses':{" ANSWER("200", "OpenAPI 3.1", "'application/json':{'schema':{'type':'object'}}") "," PROBLEM("404") "}}"},
+};
+
+#define TEXTS "{'type':'array','items':{'type':'string'}}"
+#define U64   "{'type':'integer','minimum':0}"
+#define EXPECTED "{'oneOf':[{'type':'string','enum':['any','no_stream','exists']}," U64 "]}"
+
+const char openapi_schemas[] =
+    "'NewEvent':{'type':'object','additionalProperties':false,'required':['type'],'properties':{"
+    "'type':{'type':'string','minLength':1,'maxLength':255},"
+    "'data':{'description':'Any JSON; kept byte for byte'},"
+    "'data_base64':{'type':'string','contentEncoding':'base64','description':'For content that is not JSON'},"
+    "'content_type':{'type':'string','default':'application/json'},"
+    "'id':{'type':'string','description':'UUID or ULID; makes the append idempotent'},"
+    "'metadata':{'type':'object'},"
+    "'tags':{'type':'array','maxItems':32,'items':{'type':'string','description':'key:value'}},"
+    "'schema_version':{'type':'integer','minimum':1,'default':1}},"
+    "'oneOf':[{'required':['data']},{'required':['data_base64']}]},"
+
+    "'Expected':" EXPECTED ","
+
+    "'Condition':{'type':'object','additionalProperties':false,'required':['fail_if_match'],'properties':{"
+    "'fail_if_match':{'type':'object','additionalProperties':false,'required':['items'],'properties':{"
+    "'items':{'type':'array','description':'OR-ed','items':{'type':'object','additionalProperties':false,'properties':{"
+    "'types':" TEXTS ",'tags':" TEXTS "}}}}},"
+    "'after':" U64 "}},"
+
+    "'Append':{'type':'object','additionalProperties':false,'required':['events'],'properties':{"
+    "'events':{'type':'array','minItems':1,'items':" REF("schemas", "NewEvent") "},"
+    "'expected':" REF("schemas", "Expected") ",'condition':" REF("schemas", "Condition") "}},"
+
+    "'AppendStreams':{'type':'object','additionalProperties':false,'required':['writes'],'properties':{"
+    "'writes':{'type':'array','minItems':1,'items':{'type':'object','additionalProperties':false,'required':['stream'],'properties':{"
+    "'stream':{'type':'string','minLength':1,'maxLength':255},'expected':" REF("schemas", "Expected") ","
+    "'events':{'type':'array','items':" REF("schemas", "NewEvent") "}}}},"
+    "'condition':" REF("schemas", "Condition") "}},"
+
+    "'Appended':{'type':'object','required':['position','version','events'],'properties':{"
+    "'position':" U64 ",'version':" U64 ",'duplicate':{'type':'boolean'},"
+    "'events':{'type':'array','items':{'type':'object','required':['id','position','version'],'properties':{"
+    "'stream':{'type':'string'},'id':{'type':'string'},'position':" U64 ",'version':" U64 "}}}}},"
+
+    "'Event':{'type':'object','required':['position','stream','version','id','type','schema_version','metadata','tags','recorded_at'],"
+    "'properties':{'position':" U64 ",'stream':{'type':'string'},'version':" U64 ",'id':{'type':'string'},"
+    "'type':{'type':'string'},'schema_version':" U64 ",'content_type':{'type':'string'},'data':true,"
+    "'data_base64':{'type':'string'},'metadata':{'type':'object'},'tags':" TEXTS ","
+    "'correlation_id':{'type':'string'},'causation_id':{'type':'string'},"
+    "'recorded_at':{'type':'string','format':'date-time'}}},"
+
+    "'CloudEvent':{'type':'object','required':['specversion','id','source','type'],'properties':{"
+    "'specversion':{'const':'1.0'},'id':{'type':'string'},'source':{'type':'string'},'type':{'type':'string'},"
+    "'subject':{'type':'string'},'time':{'type':'string','format':'date-time'},'datacontenttype':{'type':'string'},"
+    "'data':true,'data_base64':{'type':'string'},'position':{'type':'string'},'streamversion':{'type':'string'},"
+    "'schemaversion':{'type':'integer'},'correlationid':{'type':'string'},'causationid':{'type':'string'},"
+    "'tags':{'type':'string'},'metadata':{'type':'string'}}},"
+
+    "'Page':{'type':'object','required':['events','next','has_more','head'],'properties':{"
+    "'events':{'type':'array','items':" REF("schemas", "Event") "},'next':" U64 ",'has_more':{'type':'boolean'},'head':" U64 "}},"
+
+    "'CommandResult':{'type':'object','required':['outcome','version','position','events'],'properties':{"
+    "'outcome':{'type':'string','enum':['executed','failed']},'reason':{'type':'string'},'version':" U64 ","
+    "'position':" U64 ",'duplicate':{'type':'boolean'},'events':{'type':'array','items':{'type':'object','properties':{"
+    "'type':{'type':'string'},'id':{'type':'string'},'position':" U64 ",'version':" U64 "}}}}},"
+
+    "'Health':{'type':'object','required':['status','checks'],'properties':{"
+    "'status':{'type':'string','enum':['healthy','unhealthy']},"
+    "'checks':{'type':'object','additionalProperties':{'type':'string'}},'timestamp':{'type':'string','format':'date-time'},"
+    "'version':{'type':'string'},'commit':{'type':'string'},'uptime_seconds':" U64 "}},"
+
+    "'Problem':{'type':'object','required':['type','title','status','code'],'properties':{"
+    "'type':{'type':'string'},'title':{'type':'string'},'status':{'type':'integer'},'detail':{'type':'string'},"
+    "'instance':{'type':'string'},'code':{'type':'string'},'timestamp':{'type':'string','format':'date-time'},"
+    "'field':{'type':'string'},'expected':" U64 ",'current':" U64 ",'position':" U64 "}}";
+
+const char openapi_responses[] =
+    "'Problem':{'description':'RFC 9457, with a stable code','content':{'application/problem+json':" SCHEMA("Problem") "}}";
+
+const char openapi_parameters[] =
+    "'IfMatch':{'name':'If-Match','in':'header','description':'The version in quotes, or * for an existing stream','schema':{'type':'string'}},"
+    "'IfNoneMatch':{'name':'If-None-Match','in':'header','description':'* when the stream must not exist','schema':{'const':'*'}},"
+    "'CorrelationId':{'name':'X-Correlation-ID','in':'header','schema':{'type':'string','pattern':'^[A-Za-z0-9._-]{1,128}$'}},"
+    "'IdempotencyKey':{'name':'Idempotency-Key','in':'header','description':'The command id: a repeated one gives the stored outcome',"
+    "'schema':{'type':'string','minLength':1,'maxLength':255}},"
+    "'LastEventId':{'name':'Last-Event-ID','in':'header','description':'Resumes an event stream; wins over from and after',"
+    "'schema':{'type':'string'}},"
+    "'MinPosition':{'name':'min_position','in':'query','description':'Wait until the view has seen this position','schema':" U64 "},"
+    "'Limit':{'name':'limit','in':'query','description':'Rows, clamped','schema':" U64 "},"
+    "'Cursor':{'name':'cursor','in':'query','description':'continue_cursor of the page before','schema':{'type':'string'}}";
+
+/* clang-format on */
+
+const char *openapi_operation(http_method method, const char *pattern)
+{
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+        if (operations[i].method == method && strcmp(operations[i].pattern, pattern) == 0)
+            return operations[i].text;
+    return NULL;
+}
