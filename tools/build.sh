@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Configure (once) and build one preset: build.sh PRESET [TARGET]…
-# Library and program without the tests when no test package is installed.
+# Library and program without the tests when no test package is installed. Away from a terminal only
+# what goes wrong is printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,4 +19,8 @@ targets=()
 if [ $# -gt 0 ]; then
     targets=(--target "$@")
 fi
-cmake --build "build/$preset" ${targets[@]+"${targets[@]}"}
+quiet=(-- --quiet)
+if [ -t 1 ]; then
+    quiet=()
+fi
+cmake --build "build/$preset" ${targets[@]+"${targets[@]}"} ${quiet[@]+"${quiet[@]}"}

@@ -29,8 +29,12 @@ mkdir -p $build/crash $build/log
 
 fuzz_one() {
     local name=$1 program=$build/tests/fuzz/fuzz_$1
+    local dictionary=()
+    if [ -f "tests/fuzz/$name.dict" ]; then
+        dictionary=("-dict=tests/fuzz/$name.dict")
+    fi
     mkdir -p "$build/corpus/$name"
-    if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    if "$program" "${dictionary[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$build/crash/$name-" "$build/corpus/$name" "tests/fuzz/corpus/$name" \
         >"$build/log/$name" 2>&1; then
         sed -n 's/^stat::number_of_executed_units: */runs /p' "$build/log/$name" | sed "s/^/  $name: /"

@@ -10,7 +10,7 @@
  * and is kept in metadata under "cloudevent", in the order in which it came */
 #include "api/rest/event_input.h"
 
-#include "api/rest/event_json.h"
+#include "api/event_json.h"
 #include "api/rest/json_fields.h"
 
 #include <excore/clock.h>

@@ -3,7 +3,7 @@
 #define EXCORE_API_REST_CONTEXT_H
 
 #include "api/rest/api.h"
-#include "api/rest/gate.h"
+#include "api/gate.h"
 #include "api/rest/view_wait.h"
 #include "api/sse/sse.h"
 #include "kernel/workers.h"

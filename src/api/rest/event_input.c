@@ -1,7 +1,7 @@
 /* event_input.c: see event_input.h. Our own form; CloudEvents are in cloudevent_input.c. */
 #include "api/rest/event_input.h"
 
-#include "api/rest/event_json.h"
+#include "api/event_json.h"
 #include "api/rest/json_fields.h"
 
 #include <assert.h>

@@ -12,7 +12,7 @@
  *   head      the stream's version, or the log's last position */
 #include "api/rest/context.h"
 
-#include "api/rest/event_json.h"
+#include "api/event_json.h"
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 

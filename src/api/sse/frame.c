@@ -1,7 +1,7 @@
 /* frame.c: see frame.h. */
 #include "api/sse/frame.h"
 
-#include "api/rest/event_json.h"
+#include "api/event_json.h"
 
 #include <assert.h>
 

@@ -18,7 +18,7 @@
 #define EXCORE_API_SSE_SSE_H
 
 #include "api/http/http.h"
-#include "api/rest/gate.h"
+#include "api/gate.h"
 
 #include <excore/store.h>
 

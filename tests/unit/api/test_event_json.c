@@ -1,5 +1,5 @@
 /* test_event_json.c: the exact text of events in both forms. */
-#include "api/rest/event_json.h"
+#include "api/event_json.h"
 
 #include <jansson.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* gate.c: see gate.h. */
-#include "api/rest/gate.h"
+#include "api/gate.h"
 
 void gate_init(gate *g)
 {

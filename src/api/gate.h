@@ -2,8 +2,8 @@
  *
  * Enter before handing an exchange to another thread, leave on the loop when it
  * was answered. */
-#ifndef EXCORE_API_REST_GATE_H
-#define EXCORE_API_REST_GATE_H
+#ifndef EXCORE_API_GATE_H
+#define EXCORE_API_GATE_H
 
 #include <excore/error.h>
 

@@ -18,8 +18,8 @@
  * bits, so position and streamversion are decimal strings. tags are joined with
  * commas, a comma inside a tag as %2C and a percent sign as %25; metadata is JSON
  * text in a string, left out when it is {}. */
-#ifndef EXCORE_API_REST_EVENT_JSON_H
-#define EXCORE_API_REST_EVENT_JSON_H
+#ifndef EXCORE_API_EVENT_JSON_H
+#define EXCORE_API_EVENT_JSON_H
 
 #include <excore/buf.h>
 #include <excore/event.h>

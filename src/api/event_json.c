@@ -4,7 +4,7 @@
  * bare pointer: no bounds check and no call per field. Names were checked to be
  * UTF-8 without control characters when they were appended; what JSON wants
  * escaped is escaped all the same, so even a damaged name gives valid structure. */
-#include "api/rest/event_json.h"
+#include "api/event_json.h"
 
 #include <excore/clock.h>
 
