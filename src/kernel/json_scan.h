@@ -15,6 +15,23 @@ static inline bool json_is_plain(char c)
     return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
+/** json_plain_end for less than a vector: eight bytes at once, then one by one. */
+static inline const char *json_plain_end_short(const char *p, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    for (; end - p >= 8; p += 8) {
+        uint64_t v;
+        memcpy(&v, p, sizeof(v));
+        uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
+        /* a borrow can mark a byte too many, never one too few: the loop below decides */
+        if ((v | (v - ones * ' ') | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops)
+            break;
+    }
+    while (p < end && json_is_plain(*p))
+        p++;
+    return p;
+}
+
 /** The first byte that a JSON string cannot hold as it is, or that is not ASCII: a quote, a
  *  backslash, a control character, or 0x80 and above; `end` when there is none. */
 static inline const char *json_plain_end(const char *p, const char *end)
@@ -32,20 +49,8 @@ static inline const char *json_plain_end(const char *p, const char *end)
         if (mask)
             return p + __builtin_ctz((unsigned)mask);
     }
-#else
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    for (; end - p >= 8; p += 8) {
-        uint64_t v;
-        memcpy(&v, p, sizeof(v));
-        uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
-        /* a borrow can mark a byte too many, never one too few: the loop below decides */
-        if ((v | (v - ones * ' ') | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops)
-            break;
-    }
 #endif
-    while (p < end && json_is_plain(*p))
-        p++;
-    return p;
+    return json_plain_end_short(p, end);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include <excore/json.h>
 
 #include "kernel/json_scan.h"
+#include "support/temp_dir.h"
 
 #include <locale.h>
 #include <math.h>
@@ -484,19 +485,26 @@ static void test_json_numbers_are_exact(void **state)
     check_numbers();
 }
 
-/* The same with a decimal comma, when the machine has such a locale. */
+/* The same with a decimal comma: libc's own number functions change, ours must not. */
 static void test_json_numbers_do_not_depend_on_the_locale(void **state)
 {
     (void)state;
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "nl_NL.UTF-8"};
-    const char *found = NULL;
-    for (size_t i = 0; !found && i < sizeof(names) / sizeof(names[0]); i++)
-        found = setlocale(LC_ALL, names[i]);
-    if (!found)
-        skip();
-    assert_string_equal(localeconv()->decimal_point, ",");
-    check_numbers();
+    temp_dir dir = temp_dir_make();
+    char command[256];
+    snprintf(command, sizeof(command), "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 2>/dev/null",
+             dir.path);
+    bool is_built = system(command) == 0;
+    setenv("LOCPATH", dir.path, 1);
+    bool is_set = setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
+    bool has_comma = is_set && strcmp(localeconv()->decimal_point, ",") == 0;
+    if (has_comma)
+        check_numbers();
     setlocale(LC_ALL, "C");
+    unsetenv("LOCPATH");
+    temp_dir_remove(&dir);
+    if (!is_built)
+        skip(); /* a system without locale sources (Debian: package locales) */
+    assert_true(has_comma);
 }
 
 /* More digits than any buffer: the digit behind the 800th still breaks the tie. */
