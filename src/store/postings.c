@@ -1,0 +1,219 @@
+/* postings.c: a tree of sorted lists; every node answers "lowest position not below p". */
+#include "store/postings.h"
+
+#define FIRST_ROOM 16u /* most lookups of a condition find nothing: start small */
+#define FULL_ROOM  128u
+
+typedef enum node_kind { NODE_LEAF, NODE_ANY, NODE_ALL } node_kind;
+
+struct postings {
+    node_kind kind;
+    uint64_t current; /* the node's position; 0: not sought yet */
+    const postings_source *source;
+    ex_arena *arena;
+    /* inner nodes */
+    postings **children;
+    uint32_t child_count;
+    /* leaves */
+    postings_kind list;
+    uint64_t key; /* 0: the name is not stored, the list is empty */
+    uint64_t *buffer;
+    uint32_t room, count, at;
+    bool is_last_buffer;
+};
+
+/* ---- Seeking ---- */
+
+static ex_status leaf_refill(postings *p, uint64_t from, ex_error *err)
+{
+    uint32_t room = p->room ? FULL_ROOM : FIRST_ROOM;
+    if (room != p->room) {
+        p->buffer = ex_arena_array(p->arena, room, sizeof(*p->buffer));
+        if (!p->buffer)
+            return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
+        p->room = room;
+    }
+    p->at = 0;
+    ex_status st =
+        p->source->fill(p->source->ctx, p->list, p->key, from, p->buffer, room, &p->count, err);
+    p->is_last_buffer = st == EX_OK && p->count < room;
+    return st;
+}
+
+static ex_status leaf_seek(postings *p, uint64_t from, ex_error *err)
+{
+    if (p->key == 0) {
+        p->current = POSTINGS_END;
+        return EX_OK;
+    }
+    while (p->at < p->count && p->buffer[p->at] < from)
+        p->at++;
+    if (p->at == p->count && !p->is_last_buffer) {
+        ex_status st = leaf_refill(p, from, err);
+        if (st)
+            return st;
+    }
+    p->current = p->at < p->count ? p->buffer[p->at] : POSTINGS_END;
+    return EX_OK;
+}
+
+static ex_status node_seek(postings *p, uint64_t from, ex_error *err);
+
+static ex_status any_seek(postings *p, uint64_t from, ex_error *err)
+{
+    uint64_t lowest = POSTINGS_END;
+    for (uint32_t i = 0; i < p->child_count; i++) {
+        ex_status st = node_seek(p->children[i], from, err);
+        if (st)
+            return st;
+        if (p->children[i]->current < lowest)
+            lowest = p->children[i]->current;
+    }
+    p->current = lowest;
+    return EX_OK;
+}
+
+/* Leapfrog: whoever is behind jumps to the furthest, until all stand at the same position. */
+static ex_status all_seek(postings *p, uint64_t from, ex_error *err)
+{
+    uint64_t target = from;
+    for (uint32_t agreed = 0, i = 0; agreed < p->child_count; i = (i + 1) % p->child_count) {
+        postings *child = p->children[i];
+        ex_status st = node_seek(child, target, err);
+        if (st)
+            return st;
+        agreed = child->current == target ? agreed + 1 : 1;
+        target = child->current;
+        if (target == POSTINGS_END)
+            break;
+    }
+    p->current = target;
+    return EX_OK;
+}
+
+static ex_status node_seek(postings *p, uint64_t from, ex_error *err)
+{
+    if (p->current >= from)
+        return EX_OK;
+    switch (p->kind) {
+    case NODE_LEAF:
+        return leaf_seek(p, from, err);
+    case NODE_ANY:
+        return any_seek(p, from, err);
+    case NODE_ALL:
+        return all_seek(p, from, err);
+    }
+    return ex_raise(err, EX_EINTERNAL, "unknown kind of index node");
+}
+
+ex_status postings_seek(postings *p, uint64_t from, uint64_t *ret_position, ex_error *err)
+{
+    ex_status st = node_seek(p, from, err);
+    if (st == EX_OK)
+        *ret_position = p->current;
+    return st;
+}
+
+/* ---- Building ---- */
+
+static bool query_is_all(const ex_query *query)
+{
+    if (query->item_count == 0)
+        return true;
+    for (uint32_t i = 0; i < query->item_count; i++)
+        if (query->items[i].type_count == 0 && query->items[i].tag_count == 0)
+            return true;
+    return false;
+}
+
+bool postings_is_all(const ex_filter *filter)
+{
+    return !filter || (filter->stream_count == 0 && query_is_all(&filter->query));
+}
+
+static postings *node_new(node_kind kind, uint32_t children, const postings_source *source,
+                          ex_arena *arena)
+{
+    postings *p = ex_arena_zalloc(arena, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->kind = kind;
+    p->source = source;
+    p->arena = arena;
+    if (children) {
+        p->children = ex_arena_array(arena, children, sizeof(postings *));
+        if (!p->children)
+            return NULL;
+    }
+    return p;
+}
+
+static ex_status add_leaves(postings *parent, postings_kind list, const ex_slice *names,
+                            uint32_t count, ex_error *err)
+{
+    const postings_source *source = parent->source;
+    for (uint32_t i = 0; i < count; i++) {
+        postings *leaf = node_new(NODE_LEAF, 0, source, parent->arena);
+        if (!leaf)
+            return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
+        leaf->list = list;
+        ex_status st = source->resolve(source->ctx, list, names[i], &leaf->key, err);
+        if (st)
+            return st;
+        parent->children[parent->child_count++] = leaf;
+    }
+    return EX_OK;
+}
+
+static ex_status any_of(postings *parent, postings_kind list, const ex_slice *names, uint32_t count,
+                        ex_error *err)
+{
+    postings *any = node_new(NODE_ANY, count, parent->source, parent->arena);
+    if (!any)
+        return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
+    parent->children[parent->child_count++] = any;
+    return add_leaves(any, list, names, count, err);
+}
+
+static ex_status add_item(postings *parent, const ex_query_item *item, ex_error *err)
+{
+    postings *all = node_new(NODE_ALL, item->tag_count + 1, parent->source, parent->arena);
+    if (!all)
+        return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
+    parent->children[parent->child_count++] = all;
+    /* tags first: they are the more selective lists, and the first one leads */
+    ex_status st = add_leaves(all, POSTINGS_TAG, item->tags, item->tag_count, err);
+    if (st == EX_OK && item->type_count)
+        st = any_of(all, POSTINGS_TYPE, item->types, item->type_count, err);
+    return st;
+}
+
+static ex_status add_query(postings *parent, const ex_query *query, ex_error *err)
+{
+    postings *any = node_new(NODE_ANY, query->item_count, parent->source, parent->arena);
+    if (!any)
+        return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
+    parent->children[parent->child_count++] = any;
+    for (uint32_t i = 0; i < query->item_count; i++) {
+        ex_status st = add_item(any, &query->items[i], err);
+        if (st)
+            return st;
+    }
+    return EX_OK;
+}
+
+ex_status postings_new(const ex_filter *filter, const postings_source *source, ex_arena *arena,
+                       postings **ret, ex_error *err)
+{
+    postings *root = node_new(NODE_ALL, 2, source, arena);
+    if (!root)
+        return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
+    ex_status st = EX_OK;
+    if (filter->stream_count)
+        st = any_of(root, POSTINGS_STREAM, filter->streams, filter->stream_count, err);
+    if (st == EX_OK && !query_is_all(&filter->query))
+        st = add_query(root, &filter->query, err);
+    if (st == EX_OK)
+        *ret = root;
+    return st;
+}

@@ -1,0 +1,46 @@
+/* postings.h: walking the log through its indexes: positions that match a filter.
+ *
+ * A filter becomes a small tree: the streams are OR-ed, the items of the query
+ * are OR-ed, inside an item the types are OR-ed and the tags AND-ed. A leaf is
+ * one posting list of the database (the positions of one type, tag or stream,
+ * rising) read a buffer at a time; inner nodes merge and leapfrog. Positions
+ * come out in order and once, nothing is sorted, and memory depends on the
+ * filter only, not on the log.
+ *
+ *   ALL( ANY(streams), ANY( ALL(tag, tag, ANY(types)), ALL(...) ) ) */
+#ifndef EXCORE_STORE_POSTINGS_H
+#define EXCORE_STORE_POSTINGS_H
+
+#include <excore/arena.h>
+#include <excore/event.h>
+
+typedef enum postings_kind { POSTINGS_STREAM, POSTINGS_TYPE, POSTINGS_TAG } postings_kind;
+
+/** Where the lists come from: a driver. */
+typedef struct postings_source {
+    void *ctx;
+    /** Key of a name, 0 when it is not stored. */
+    ex_status (*resolve)(void *ctx, postings_kind kind, ex_slice name, uint64_t *ret_key,
+                         ex_error *err);
+    /** The next positions of a list, rising, not below `from`. Fewer than `room`: the list ended.
+     */
+    ex_status (*fill)(void *ctx, postings_kind kind, uint64_t key, uint64_t from, uint64_t *out,
+                      uint32_t room, uint32_t *ret_count, ex_error *err);
+} postings_source;
+
+typedef struct postings postings;
+
+#define POSTINGS_END UINT64_MAX
+
+/** True when the filter lets every event pass: then scan the log instead. */
+bool postings_is_all(const ex_filter *filter);
+
+/** Build the walk in `arena`; the source must live as long. The filter is not all. */
+EX_NODISCARD ex_status postings_new(const ex_filter *filter, const postings_source *source,
+                                    ex_arena *arena, postings **ret, ex_error *err);
+/** The lowest matching position that is not below `from` (from 1, rising from call to call), or
+ *  POSTINGS_END. */
+EX_NODISCARD ex_status postings_seek(postings *p, uint64_t from, uint64_t *ret_position,
+                                     ex_error *err);
+
+#endif

@@ -1,0 +1,19 @@
+/* event_row.h: an event as a row of the table `events`, and back. */
+#ifndef EXCORE_STORE_SQLITE_EVENT_ROW_H
+#define EXCORE_STORE_SQLITE_EVENT_ROW_H
+
+#include <excore/event.h>
+
+#include "store/sqlite/sqlite_conn.h"
+
+/** Bind an event to STATEMENT_EVENT_INSERT; the slices must live until it is reset. */
+EX_NODISCARD ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, const ex_event *event,
+                                      uint64_t stream_id, uint64_t type_id, ex_error *err);
+
+/** Read the current row of a statement over EVENT_COLUMNS.
+ *  @param stream its stream; empty: the column behind the others has it
+ *  @param ret borrowed from the statement until it is stepped or reset */
+EX_NODISCARD ex_status event_row_read(sqlite_conn *c, sqlite3_stmt *st, ex_slice stream,
+                                      ex_event *ret, ex_error *err);
+
+#endif

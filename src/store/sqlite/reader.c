@@ -1,0 +1,227 @@
+/* reader.c: scans over one read-only connection.
+ *
+ *   scan                 how
+ *   -------------------  -----------------------------------------------------------
+ *   log, no filter       one statement by row id, zero copies
+ *   log, filter          postings.c gives positions, each row is fetched by row id
+ *   stream               one statement by (stream_id, version), either way
+ *
+ * A statement that stays open holds a snapshot, and with it the WAL: it cannot
+ * start anew. The log never changes, so after some rows a scan lets its
+ * statement go and starts a new one behind the last row. Nobody can tell. */
+#include "store/sqlite/sqlite_driver.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "store/sqlite/lists.h"
+#include "store/sqlite/event_row.h"
+
+#define READER_CACHE_BYTES  (1u << 20)
+#define ROWS_OF_A_STATEMENT 4096
+
+typedef struct reader {
+    sqlite_conn conn;
+    postings_source source;
+    /* the scan */
+    sqlite3_stmt *st; /* NULL: no scan, or one of nothing */
+    statement which;
+    uint64_t stream_id;
+    ex_slice stream; /* in arena; empty for the log */
+    uint64_t from;   /* next position or version */
+    uint64_t upto;
+    uint32_t rows_left; /* of this run of the statement */
+    bool is_running;
+    postings *walk; /* filtered */
+    ex_arena arena; /* of the scan */
+} reader;
+
+static void reader_close(void *impl)
+{
+    reader *r = impl;
+    if (!r)
+        return;
+    ex_arena_done(&r->arena);
+    sqlite_conn_close(&r->conn);
+    free(r);
+}
+
+static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
+{
+    const sqlite_driver *d = impl;
+    reader *r = calloc(1, sizeof(*r));
+    if (!r)
+        return ex_raise(err, EX_ENOMEM, "no memory for a reader");
+    ex_arena_init(&r->arena, 0);
+    sqlite_conn_options options = {d->path, d->vfs, sqlite_reader_flags(d), READER_CACHE_BYTES};
+    ex_status st = sqlite_conn_open(&r->conn, &options, err);
+    if (st) {
+        free(r);
+        return st;
+    }
+    r->source = sqlite_lists_source(&r->conn);
+    *ret_reader = r;
+    return EX_OK;
+}
+
+/* ---- Starting and stopping ---- */
+
+static void reader_stop(void *impl)
+{
+    reader *r = impl;
+    if (r->st)
+        (void)sqlite3_reset(r->st); /* repeats the last failure */
+    r->st = NULL;
+    r->walk = NULL;
+    r->is_running = false;
+    r->stream = EX_S("");
+    ex_arena_reset(&r->arena);
+}
+
+static ex_status start_stream(reader *r, const store_scan *scan, ex_error *err)
+{
+    ex_status st =
+        sqlite_lists_find_id(&r->conn, STATEMENT_STREAM_FIND, scan->stream, &r->stream_id, err);
+    if (st || r->stream_id == 0)
+        return st;
+    r->stream = ex_arena_copy(&r->arena, scan->stream);
+    if (!r->stream.ptr)
+        return ex_raise(err, EX_ENOMEM, "no memory to read a stream");
+    r->which =
+        scan->direction == EX_BACKWARD ? STATEMENT_STREAM_BACKWARD : STATEMENT_STREAM_FORWARD;
+    return sqlite_conn_statement(&r->conn, r->which, &r->st, err);
+}
+
+static ex_status start_log(reader *r, const store_scan *scan, ex_error *err)
+{
+    bool is_all = postings_is_all(scan->filter);
+    r->which = is_all ? STATEMENT_LOG_SCAN : STATEMENT_EVENT_BY_POSITION;
+    if (!is_all) {
+        ex_status st = postings_new(scan->filter, &r->source, &r->arena, &r->walk, err);
+        if (st)
+            return st;
+    }
+    return sqlite_conn_statement(&r->conn, r->which, &r->st, err);
+}
+
+static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
+{
+    reader *r = impl;
+    assert(!r->st && !r->walk);
+    r->from = scan->from;
+    r->upto = scan->upto;
+    ex_status st = scan->is_stream ? start_stream(r, scan, err) : start_log(r, scan, err);
+    if (st)
+        reader_stop(r);
+    return st;
+}
+
+/* ---- Walking ---- */
+
+static ex_status run_statement(reader *r, ex_error *err)
+{
+    (void)sqlite3_reset(r->st); /* repeats the last failure */
+    int rc;
+    if (r->stream.len) {
+        rc = bind_u64(r->st, 1, r->stream_id);
+        if (rc == SQLITE_OK)
+            rc = bind_u64(r->st, 2, r->from);
+    } else {
+        rc = bind_u64(r->st, 1, r->from);
+        if (rc == SQLITE_OK && !r->walk)
+            rc = bind_u64(r->st, 2, r->upto);
+    }
+    r->rows_left = ROWS_OF_A_STATEMENT;
+    r->is_running = true;
+    return rc == SQLITE_OK ? EX_OK : sqlite_conn_raise(&r->conn, rc, "cannot read the log", err);
+}
+
+static ex_status step(reader *r, ex_event *ret, ex_error *err)
+{
+    int rc = sqlite3_step(r->st);
+    if (rc == SQLITE_DONE)
+        return EX_EEND;
+    if (rc != SQLITE_ROW)
+        return sqlite_conn_raise(&r->conn, rc, "cannot read the log", err);
+    return event_row_read(&r->conn, r->st, r->stream, ret, err);
+}
+
+static ex_status next_in_order(reader *r, ex_event *ret, ex_error *err)
+{
+    if (!r->is_running || r->rows_left == 0) {
+        ex_status st = run_statement(r, err);
+        if (st)
+            return st;
+    }
+    ex_status st = step(r, ret, err);
+    if (st)
+        return st;
+    r->rows_left--;
+    if (r->which == STATEMENT_LOG_SCAN)
+        r->from = ret->position + 1;
+    else if (r->which == STATEMENT_STREAM_FORWARD)
+        r->from = ret->version + 1;
+    else
+        r->from = ret->version - 1; /* 0 finds nothing: versions start at 1 */
+    return EX_OK;
+}
+
+static ex_status next_match(reader *r, ex_event *ret, ex_error *err)
+{
+    uint64_t position = 0;
+    ex_status st = postings_seek(r->walk, r->from, &position, err);
+    if (st)
+        return st;
+    if (position > r->upto)
+        return EX_EEND;
+    r->from = position;
+    st = run_statement(r, err);
+    if (st == EX_OK)
+        st = step(r, ret, err);
+    if (st == EX_EEND)
+        return ex_raise(err, EX_ECORRUPT, "event %llu is in an index but not in the log",
+                        (unsigned long long)position);
+    r->from = position + 1;
+    return st;
+}
+
+static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
+{
+    reader *r = impl;
+    if (!r->st)
+        return EX_EEND;
+    return r->walk ? next_match(r, ret, err) : next_in_order(r, ret, err);
+}
+
+/* ---- Single answers ---- */
+
+static ex_status reader_head(void *impl, uint64_t *ret, ex_error *err)
+{
+    store_head head;
+    ex_status st = sqlite_read_head(&((reader *)impl)->conn, &head, err);
+    if (st == EX_OK)
+        *ret = head.position;
+    return st;
+}
+
+static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t *ret, ex_error *err)
+{
+    sqlite_conn *c = &((reader *)impl)->conn;
+    uint64_t id = 0, version = 0;
+    ex_status st = sqlite_lists_find_id(c, STATEMENT_STREAM_FIND, stream, &id, err);
+    if (st == EX_OK && id)
+        st = sqlite_lists_stream_version(c, id, &version, err);
+    if (st == EX_OK)
+        *ret = version;
+    return st;
+}
+
+const store_reader_ops sqlite_reader = {
+    .open = reader_open,
+    .close = reader_close,
+    .start = reader_start,
+    .next = reader_next,
+    .stop = reader_stop,
+    .head = reader_head,
+    .stream_version = reader_stream_version,
+};

@@ -1,0 +1,163 @@
+/* schema.c: the layout of events.db and its migrations.
+ *
+ *   table              key                      what
+ *   -----------------  -----------------------  -------------------------------------------
+ *   events             position                 the log; columns in event_row.c
+ *     events_stream    (stream_id, version)     reading a stream, its version
+ *     events_id        (id, stream_id)          idempotency; id first: ids rise with time, so
+ *                                               inserts stay at the end of the index
+ *     events_type      (type_id)                + position: the log by type
+ *   streams            id; name                 a stream's version is its last event's
+ *   types, tags        id; name                 interned names
+ *   event_tags         (tag_id, position)       the log by tag
+ *   commands           seq; command_id          outcomes of commands; seq rises with time, so
+ *                                               the oldest are found without a further index
+ *   idempotency_audit  (stored_position,        refused appends: same id, other content
+ *                       given_fingerprint)
+ *   log (view)                                  the log for people with the sqlite3 shell
+ *
+ * What the log says cannot be changed: triggers refuse UPDATE and DELETE on
+ * events and on everything that gives them meaning. */
+#include "store/sqlite/schema.h"
+
+#include <stdio.h>
+
+#define REFUSE(table, verb)                                                                        \
+    "CREATE TRIGGER " table "_no_" verb " BEFORE " verb " ON " table                               \
+    " BEGIN SELECT raise(ABORT, '" table " cannot be changed: the log is append-only'); END;"
+#define APPEND_ONLY(table) REFUSE(table, "UPDATE") REFUSE(table, "DELETE")
+
+/* The two hex digits at the start of `h` as a number: the length byte of a packed tag. */
+#define HEX_DIGIT(at) "(instr('0123456789ABCDEF', substr(h, " at ", 1)) - 1)"
+#define TAG_LENGTH    "(" HEX_DIGIT("1") " * 16 + " HEX_DIGIT("2") ")"
+
+/* clang-format off */
+static const char schema_v1[] =
+    "CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE types (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+
+    "CREATE TABLE events ("
+    "  position INTEGER PRIMARY KEY, stream_id INTEGER NOT NULL, version INTEGER NOT NULL,"
+    "  type_id INTEGER NOT NULL, recorded_at INTEGER NOT NULL, id BLOB NOT NULL,"
+    "  schema_version INTEGER, content_type TEXT, correlation_id TEXT, causation_id TEXT,"
+    "  tags BLOB, metadata TEXT, data BLOB NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX events_stream ON events (stream_id, version);"
+    "CREATE UNIQUE INDEX events_id ON events (id, stream_id);"
+    "CREATE INDEX events_type ON events (type_id);"
+
+    "CREATE TABLE event_tags (tag_id INTEGER NOT NULL, position INTEGER NOT NULL,"
+    "  PRIMARY KEY (tag_id, position)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE commands (seq INTEGER PRIMARY KEY, command_id TEXT NOT NULL UNIQUE,"
+    "  fingerprint INTEGER NOT NULL, recorded_at INTEGER NOT NULL, outcome BLOB NOT NULL) STRICT;"
+
+    "CREATE TABLE idempotency_audit (id INTEGER PRIMARY KEY, stored_position INTEGER NOT NULL,"
+    "  stored_fingerprint INTEGER NOT NULL, given_fingerprint INTEGER NOT NULL,"
+    "  stream TEXT NOT NULL, event_id BLOB NOT NULL, type TEXT NOT NULL,"
+    "  schema_version INTEGER NOT NULL, content_type TEXT NOT NULL, data BLOB NOT NULL,"
+    "  actor TEXT, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, times INTEGER NOT NULL,"
+    "  UNIQUE (stored_position, given_fingerprint)) STRICT;"
+
+    APPEND_ONLY("events")
+    APPEND_ONLY("streams")
+    APPEND_ONLY("types")
+    APPEND_ONLY("tags")
+    APPEND_ONLY("event_tags")
+
+    "CREATE VIEW log AS SELECT e.position, s.name AS stream,"
+    "  substr(s.name, 1, instr(s.name || '-', '-') - 1) AS category, e.version, t.name AS type,"
+    "  lower(hex(substr(e.id, 1, 16))) AS id, ifnull(e.schema_version, 1) AS schema_version,"
+    "  ifnull(e.content_type, 'application/json') AS content_type,"
+    "  CAST(e.data AS TEXT) AS data, ifnull(e.metadata, '{}') AS metadata,"
+    "  (WITH RECURSIVE tag (h, name) AS ("
+    "     SELECT hex(e.tags), NULL WHERE e.tags IS NOT NULL"
+    "     UNION ALL SELECT substr(h, 3 + 2 * " TAG_LENGTH "),"
+    "       CAST(substr(e.tags, 2 + (length(hex(e.tags)) - length(h)) / 2, " TAG_LENGTH ") AS TEXT)"
+    "     FROM tag WHERE h <> '')"
+    "   SELECT json_group_array(name) FROM tag WHERE name IS NOT NULL) AS tags,"
+    "  e.correlation_id, e.causation_id,"
+    "  strftime('%Y-%m-%dT%H:%M:%S', e.recorded_at / 1000000, 'unixepoch')"
+    "    || printf('.%06dZ', e.recorded_at % 1000000) AS recorded_at"
+    "  FROM events e JOIN streams s ON s.id = e.stream_id JOIN types t ON t.id = e.type_id;";
+
+/* migrations[n] brings a file of format n to n + 1. */
+static const char *const migrations[SCHEMA_VERSION] = {schema_v1};
+/* clang-format on */
+
+typedef struct file_format {
+    int64_t application_id;
+    int64_t version;
+    int64_t tables;
+} file_format;
+
+static ex_status read_format(sqlite_conn *c, file_format *ret, ex_error *err)
+{
+    ex_status st = sqlite_conn_number(c, "PRAGMA application_id", &ret->application_id, err);
+    if (st == EX_OK)
+        st = sqlite_conn_number(c, "PRAGMA user_version", &ret->version, err);
+    if (st == EX_OK)
+        st = sqlite_conn_number(c, "SELECT count(*) FROM sqlite_schema", &ret->tables, err);
+    return st;
+}
+
+static ex_status check_readable(const file_format *f, const char *path, ex_error *err)
+{
+    bool is_new = f->application_id == 0 && f->version == 0 && f->tables == 0;
+    if (!is_new && f->application_id != SCHEMA_APPLICATION_ID)
+        return ex_raise(err, EX_EFORMAT, "'%s' is a database, but not an event store", path);
+    if (f->version < 0 || f->version > SCHEMA_VERSION)
+        return ex_raise(err, EX_EFORMAT,
+                        "'%s' has format %lld, written by a newer version of excore; this one "
+                        "knows formats up to %d",
+                        path, (long long)f->version, SCHEMA_VERSION);
+    return EX_OK;
+}
+
+ex_status sqlite_schema_check(sqlite_conn *c, const char *path, bool may_be_older, ex_error *err)
+{
+    file_format f = {0};
+    ex_status st = read_format(c, &f, err);
+    if (st == EX_OK)
+        st = check_readable(&f, path, err);
+    if (st == EX_OK && f.version < SCHEMA_VERSION && !may_be_older)
+        st = ex_raise(err, EX_EFORMAT,
+                      "'%s' has format %lld; open it once for writing to bring it to format %d",
+                      path, (long long)f.version, SCHEMA_VERSION);
+    return st;
+}
+
+static ex_status run_migrations(sqlite_conn *c, int64_t from, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (int64_t v = from; st == EX_OK && v < SCHEMA_VERSION; v++)
+        st = sqlite_conn_exec(c, migrations[v], err);
+    char sql[128];
+    (void)snprintf(sql, sizeof(sql), /* always fits */
+                   "PRAGMA application_id = %d; PRAGMA user_version = %d;", SCHEMA_APPLICATION_ID,
+                   SCHEMA_VERSION);
+    if (st == EX_OK)
+        st = sqlite_conn_exec(c, sql, err);
+    return st;
+}
+
+ex_status sqlite_schema_migrate(sqlite_conn *c, const char *path, ex_error *err)
+{
+    file_format f = {0};
+    ex_status st = read_format(c, &f, err);
+    if (st == EX_OK)
+        st = check_readable(&f, path, err);
+    if (st || f.version == SCHEMA_VERSION)
+        return st;
+    st = sqlite_conn_exec(c, "BEGIN EXCLUSIVE", err);
+    if (st == EX_OK)
+        st = run_migrations(c, f.version, err);
+    if (st == EX_OK)
+        st = sqlite_conn_exec(c, "COMMIT", err);
+    if (st) {
+        /* the first failure is the one to report */
+        (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+        st = ex_error_context(err, st, "'%s': bringing it to format %d", path, SCHEMA_VERSION);
+    }
+    return st;
+}

@@ -1,0 +1,20 @@
+/* schema.h: the tables of events.db, their format version, and how an older file gets there. */
+#ifndef EXCORE_STORE_SQLITE_SCHEMA_H
+#define EXCORE_STORE_SQLITE_SCHEMA_H
+
+#include "store/sqlite/sqlite_conn.h"
+
+#define SCHEMA_APPLICATION_ID 0x4558434f /* "EXCO", bytes 68 to 71 of the file */
+#define SCHEMA_VERSION        1          /* PRAGMA user_version */
+
+/** Create the tables, or bring an older file up to date, in one transaction.
+ *  @return EX_OK, EX_EFORMAT (newer, or not a store), EX_ESTORAGE, EX_ECORRUPT */
+EX_NODISCARD ex_status sqlite_schema_migrate(sqlite_conn *c, const char *path, ex_error *err);
+
+/** Check the file's format without writing.
+ *  @param may_be_older also accept an older format and an empty file
+ *  @return EX_OK, EX_EFORMAT (newer, older, or not a store) */
+EX_NODISCARD ex_status sqlite_schema_check(sqlite_conn *c, const char *path, bool may_be_older,
+                                           ex_error *err);
+
+#endif

@@ -1,0 +1,124 @@
+/* sqlite_conn.c: opening, pragmas, kept statements, and the mapping of SQLite's codes. */
+#include "store/sqlite/sqlite_conn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How long a connection waits for a lock that another process holds (a backup, the shell). */
+#define BUSY_TIMEOUT_MS 2000
+
+static const char *const statement_sql[STATEMENT_COUNT] = {
+#define STATEMENT_SQL(name, plan, sql) sql,
+    STATEMENT_MAP(STATEMENT_SQL)
+#undef STATEMENT_SQL
+};
+
+static ex_status status_of(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_NOMEM:
+        return EX_ENOMEM;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return EX_ECORRUPT;
+    case SQLITE_READONLY:
+        return EX_EREADONLY;
+    case SQLITE_IOERR:
+        return rc == SQLITE_IOERR_NOMEM ? EX_ENOMEM : EX_ESTORAGE;
+    case SQLITE_FULL:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+    case SQLITE_INTERRUPT:
+    case SQLITE_PERM:
+        return EX_ESTORAGE;
+    default:
+        return EX_EDATABASE;
+    }
+}
+
+ex_status sqlite_conn_raise(sqlite_conn *c, int rc, const char *doing, ex_error *err)
+{
+    int extended = c->db ? sqlite3_extended_errcode(c->db) : rc;
+    if ((extended & 0xff) != (rc & 0xff))
+        extended = rc; /* the connection has moved on */
+    const char *text = c->db && extended != rc ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
+    return ex_raise(err, status_of(extended), "%s: %s (SQLite %d)", doing, text, extended);
+}
+
+static ex_status apply_pragmas(sqlite_conn *c, uint32_t cache_bytes, ex_error *err)
+{
+    char sql[256];
+    (void)snprintf(sql, sizeof(sql), /* always fits */
+                   "PRAGMA cache_size = -%u; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
+                   "PRAGMA secure_delete = OFF; PRAGMA trusted_schema = OFF;",
+                   cache_bytes / 1024);
+    return sqlite_conn_exec(c, sql, err);
+}
+
+ex_status sqlite_conn_open(sqlite_conn *c, const sqlite_conn_options *options, ex_error *err)
+{
+    memset(c, 0, sizeof(*c));
+    int rc =
+        sqlite3_open_v2(options->path, &c->db, options->flags | SQLITE_OPEN_NOMUTEX, options->vfs);
+    ex_status st = EX_OK;
+    if (rc != SQLITE_OK) {
+        st = sqlite_conn_raise(c, rc, "cannot open the database", err);
+    } else {
+        (void)sqlite3_extended_result_codes(c->db, 1);      /* fails for a NULL handle only */
+        (void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS); /* likewise */
+        st = apply_pragmas(c, options->cache_bytes, err);
+    }
+    if (st)
+        sqlite_conn_close(c);
+    return st;
+}
+
+void sqlite_conn_close(sqlite_conn *c)
+{
+    for (int i = 0; i < STATEMENT_COUNT; i++)
+        (void)sqlite3_finalize(c->statements[i]); /* repeats the last failure, known already */
+    (void)sqlite3_close(c->db);                   /* all statements are gone: it cannot refuse */
+    free(c->type_names);
+    memset(c, 0, sizeof(*c));
+}
+
+ex_status sqlite_conn_exec(sqlite_conn *c, const char *sql, ex_error *err)
+{
+    int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? EX_OK : sqlite_conn_raise(c, rc, "cannot set up the database", err);
+}
+
+ex_status sqlite_conn_number(sqlite_conn *c, const char *sql, int64_t *ret, ex_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *ret = sqlite3_column_int64(st, 0);
+    (void)sqlite3_finalize(st); /* repeats rc */
+    return rc == SQLITE_ROW ? EX_OK : sqlite_conn_raise(c, rc, "cannot read the database", err);
+}
+
+ex_status sqlite_conn_statement(sqlite_conn *c, statement which, sqlite3_stmt **ret, ex_error *err)
+{
+    if (!c->statements[which]) {
+        int rc = sqlite3_prepare_v3(c->db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                    &c->statements[which], NULL);
+        if (rc != SQLITE_OK)
+            return sqlite_conn_raise(c, rc, "cannot prepare a statement", err);
+    }
+    *ret = c->statements[which];
+    return EX_OK;
+}
+
+ex_status sqlite_conn_run(sqlite_conn *c, sqlite3_stmt *st, ex_error *err)
+{
+    int rc = sqlite3_step(st);
+    ex_status status =
+        rc == SQLITE_DONE ? EX_OK : sqlite_conn_raise(c, rc, "cannot write the log", err);
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}

@@ -1,0 +1,165 @@
+/* sqlite_driver.c: the embedded engine: DIR/events.db in WAL mode.
+ *
+ * One connection writes, on the sequencer's thread; readers have a read-only
+ * connection each and are never blocked by it, nor it by them. */
+#include "store/sqlite/sqlite_driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/sqlite/schema.h"
+
+#define FILE_NAME "events.db"
+
+/* ---- Paths ---- */
+
+static char *join(const char *dir, const char *name)
+{
+    size_t dir_len = strlen(dir), name_len = strlen(name);
+    char *path = malloc(dir_len + 1 + name_len + 1);
+    if (!path)
+        return NULL;
+    memcpy(path, dir, dir_len);
+    path[dir_len] = '/';
+    memcpy(path + dir_len + 1, name, name_len + 1);
+    return path;
+}
+
+/* "file:PATH?immutable=1" with what has a meaning in a URI escaped. */
+static char *immutable_uri(const char *path)
+{
+    static const char prefix[] = "file:", suffix[] = "?immutable=1", hex[] = "0123456789ABCDEF";
+    char *uri = malloc(sizeof(prefix) + 3 * strlen(path) + sizeof(suffix));
+    if (!uri)
+        return NULL;
+    memcpy(uri, prefix, sizeof(prefix) - 1);
+    char *out = uri + sizeof(prefix) - 1;
+    for (const char *in = path; *in; in++) {
+        if (*in == '?' || *in == '#' || *in == '%') {
+            *out++ = '%';
+            *out++ = hex[(unsigned char)*in >> 4];
+            *out++ = hex[(unsigned char)*in & 15];
+        } else {
+            *out++ = *in;
+        }
+    }
+    memcpy(out, suffix, sizeof(suffix));
+    return uri;
+}
+
+/* ---- Opening for reading ---- */
+
+/* A directory that we cannot write, without a WAL: nobody has the store open in a way that we could
+ * follow, and SQLite would fail to make its shared memory. Then the file itself is all there is. */
+static ex_status choose_immutable(sqlite_driver *d, const char *dir, ex_error *err)
+{
+    char *wal = join(dir, FILE_NAME "-wal");
+    if (!wal)
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
+    bool is_closed_file = access(wal, F_OK) != 0 && access(dir, W_OK) != 0;
+    free(wal);
+    if (!is_closed_file)
+        return EX_OK;
+    char *uri = immutable_uri(d->path);
+    if (!uri)
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
+    free(d->path);
+    d->path = uri;
+    d->is_immutable = true;
+    return EX_OK;
+}
+
+int sqlite_reader_flags(const sqlite_driver *d)
+{
+    return SQLITE_OPEN_READONLY | (d->is_immutable ? SQLITE_OPEN_URI : 0);
+}
+
+static ex_status check_format(sqlite_driver *d, ex_error *err)
+{
+    sqlite_conn c;
+    sqlite_conn_options options = {d->path, d->vfs, sqlite_reader_flags(d), 64 << 10};
+    ex_status st = sqlite_conn_open(&c, &options, err);
+    if (st)
+        return st;
+    st = sqlite_schema_check(&c, d->path, false, err);
+    sqlite_conn_close(&c);
+    return st;
+}
+
+/* ---- Open and close ---- */
+
+static void driver_close(void *impl)
+{
+    sqlite_driver *d = impl;
+    if (!d)
+        return;
+    sqlite_writer_close(d);
+    ex_map_done(&d->types.map, NULL);
+    ex_map_done(&d->tags.map, NULL);
+    free(d->path);
+    free(d->vfs);
+    free(d);
+}
+
+static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, ex_error *err)
+{
+    d->read_only = options->read_only;
+    d->durability = options->durability;
+    d->page_cache_bytes = options->page_cache_bytes;
+    d->path = join(options->dir, FILE_NAME);
+    d->vfs = options->sqlite_vfs ? strdup(options->sqlite_vfs) : NULL;
+    if (!d->path || (options->sqlite_vfs && !d->vfs))
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
+    return EX_OK;
+}
+
+static ex_status driver_open(const store_driver_options *options, void **ret_impl, ex_error *err)
+{
+    sqlite_driver *d = calloc(1, sizeof(*d));
+    if (!d)
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
+    bool may_create = !options->read_only && !options->must_exist;
+    ex_status st = fill_in(d, options, err);
+    if (st)
+        goto out;
+    if (!may_create && access(d->path, F_OK) != 0) {
+        st = errno == ENOENT || errno == ENOTDIR
+                 ? ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", options->dir)
+                 : ex_raise(err, EX_EFILESYSTEM, "'%s': %s", d->path, strerror(errno));
+        goto out;
+    }
+    if (d->read_only) {
+        st = choose_immutable(d, options->dir, err);
+        if (st == EX_OK)
+            st = check_format(d, err);
+    } else {
+        st = sqlite_writer_open(d, may_create, err);
+    }
+    if (st)
+        st = ex_error_context(err, st, "'%s'", options->dir);
+out:
+    if (st)
+        driver_close(d);
+    else
+        *ret_impl = d;
+    return st;
+}
+
+const store_driver_ops store_sqlite_driver = {
+    .name = "sqlite",
+    .reader = &sqlite_reader,
+    .open = driver_open,
+    .close = driver_close,
+    .begin = sqlite_writer_begin,
+    .find_streams = sqlite_writer_find_streams,
+    .find_events = sqlite_writer_find_events,
+    .first_match = sqlite_writer_first_match,
+    .read_stream = sqlite_writer_read_stream,
+    .find_command = sqlite_writer_find_command,
+    .write = sqlite_writer_write,
+    .expire_commands = sqlite_writer_expire_commands,
+    .commit = sqlite_writer_commit,
+    .rollback = sqlite_writer_rollback,
+    .maintain = sqlite_writer_maintain,
+};

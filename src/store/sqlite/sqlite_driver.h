@@ -1,0 +1,64 @@
+/* sqlite_driver.h: the parts of the SQLite driver: one writing connection, interned names. */
+#ifndef EXCORE_STORE_SQLITE_SQLITE_DRIVER_H
+#define EXCORE_STORE_SQLITE_SQLITE_DRIVER_H
+
+#include "kernel/map.h"
+#include "store/driver.h"
+#include "store/sqlite/sqlite_conn.h"
+
+/** Ids of names that the writer met: emptied when full, so bounded. */
+typedef struct name_ids {
+    ex_map map; /* name -> id, as a pointer-sized integer */
+    statement find;
+    statement insert;
+} name_ids;
+
+typedef struct sqlite_driver {
+    /* immutable after open */
+    char *path; /* of events.db; a URI when is_immutable */
+    char *vfs;  /* NULL: the default one */
+    bool read_only;
+    bool is_immutable; /* read-only medium without a WAL: SQLite must not look for one */
+    ex_durability durability;
+    uint32_t page_cache_bytes;
+    /* the sequencer's thread */
+    sqlite_conn writer; /* zeroed while it could not be opened */
+    bool has_written;   /* in this batch */
+    name_ids types;
+    name_ids tags;
+    int64_t oldest_command_us; /* INT64_MIN: not known */
+    int wal_pages;             /* in the WAL file after the last commit */
+    int checkpoint_at;         /* do the next one when it has that many */
+} sqlite_driver;
+
+/** Open, migrate and set up the writing connection (writer.c). */
+EX_NODISCARD ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err);
+void sqlite_writer_close(sqlite_driver *d);
+
+ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err);
+ex_status sqlite_writer_find_streams(void *impl, store_stream *const *streams, uint32_t count,
+                                     ex_error *err);
+ex_status sqlite_writer_find_events(void *impl, const store_event_key *keys, uint32_t count,
+                                    store_found_fn *fn, void *ctx, ex_error *err);
+ex_status sqlite_writer_first_match(void *impl, const ex_query *query, uint64_t after,
+                                    uint64_t *ret_position, ex_error *err);
+ex_status sqlite_writer_read_stream(void *impl, const store_stream *stream, uint64_t from_version,
+                                    ex_batch_event_fn *fn, void *ctx, ex_error *err);
+ex_status sqlite_writer_find_command(void *impl, ex_slice command_id, ex_arena *arena,
+                                     ex_command_record *ret, ex_error *err);
+ex_status sqlite_writer_write(void *impl, const store_write *write, ex_error *err);
+ex_status sqlite_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit,
+                                        ex_error *err);
+ex_status sqlite_writer_commit(void *impl, ex_error *err);
+void sqlite_writer_rollback(void *impl);
+void sqlite_writer_maintain(void *impl);
+
+extern const store_reader_ops sqlite_reader;
+
+/** How connections for reading are opened. */
+int sqlite_reader_flags(const sqlite_driver *d);
+
+/** The head as the connection sees it. */
+EX_NODISCARD ex_status sqlite_read_head(sqlite_conn *c, store_head *ret, ex_error *err);
+
+#endif

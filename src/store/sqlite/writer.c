@@ -1,0 +1,515 @@
+/* writer.c: the writing side of the SQLite driver: a batch is one transaction.
+ *
+ * Happy path: BEGIN IMMEDIATE, read the head, look up what is asked for, insert,
+ * COMMIT (one fsync of the WAL when durability is full).
+ *
+ * Possible failure modes: a write or the commit fails (disk full, I/O error).
+ * SQLite may or may not have rolled back by itself; rollback makes sure, and
+ * forgets the names that were interned in the batch. The next begin reads the
+ * head from the file again. When even that fails the connection is replaced by
+ * a new one; while that fails, too, begin fails and the store refuses writes.
+ *
+ * A failed fsync of the WAL leaves frames behind that SQLite does not count:
+ * the next commit overwrites them, so they are written and synced anew.
+ *
+ * Checkpoints run between batches, after the acknowledgements, and never wait
+ * for readers (PASSIVE). The WAL starts anew when all of it was copied. */
+#include "store/sqlite/sqlite_driver.h"
+
+#include <stdio.h>
+
+#include "store/sqlite/lists.h"
+#include "store/sqlite/event_row.h"
+#include "store/sqlite/schema.h"
+
+/* Measured: fewer pages make commits wait for the database file's fsync more often, more pages make
+ * the one that hits it wait longer and a restart after a crash read more. */
+#define CHECKPOINT_PAGES 4000
+#define WAL_LIMIT_BYTES  (64 << 20) /* a WAL that grew beyond is cut when it starts anew */
+#define TYPE_NAMES_LIMIT 4096
+#define TAG_NAMES_LIMIT  16384
+
+/* ---- Opening ---- */
+
+static int on_wal_commit(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((sqlite_driver *)ctx)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static ex_status set_up(sqlite_driver *d, ex_error *err)
+{
+    char sql[160];
+    (void)snprintf(sql, sizeof(sql), /* always fits */
+                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
+                   "PRAGMA journal_size_limit = %d;",
+                   d->durability == EX_DURABILITY_FULL ? "FULL" : "NORMAL", WAL_LIMIT_BYTES);
+    ex_status st = sqlite_conn_exec(&d->writer, sql, err);
+    if (st == EX_OK)
+        st = sqlite_schema_migrate(&d->writer, d->path, err);
+    if (st == EX_OK)
+        (void)sqlite3_wal_hook(d->writer.db, on_wal_commit, d); /* returns the hook before */
+    return st;
+}
+
+ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
+{
+    sqlite_conn_options options = {d->path, d->vfs,
+                                   SQLITE_OPEN_READWRITE | (may_create ? SQLITE_OPEN_CREATE : 0),
+                                   d->page_cache_bytes};
+    ex_map_init(&d->types.map, TYPE_NAMES_LIMIT);
+    ex_map_init(&d->tags.map, TAG_NAMES_LIMIT);
+    d->types.find = STATEMENT_TYPE_FIND;
+    d->types.insert = STATEMENT_TYPE_INSERT;
+    d->tags.find = STATEMENT_TAG_FIND;
+    d->tags.insert = STATEMENT_TAG_INSERT;
+    d->oldest_command_us = INT64_MIN;
+    d->checkpoint_at = CHECKPOINT_PAGES;
+    ex_status st = sqlite_conn_open(&d->writer, &options, err);
+    if (st)
+        return st;
+    /* before anything is changed in a file that may not be ours */
+    st = sqlite_schema_check(&d->writer, d->path, true, err);
+    if (st == EX_OK)
+        st = set_up(d, err);
+    if (st)
+        sqlite_conn_close(&d->writer);
+    return st;
+}
+
+void sqlite_writer_close(sqlite_driver *d)
+{
+    sqlite_conn_close(&d->writer);
+}
+
+/* ---- Beginning and ending a batch ---- */
+
+static ex_status run_plain(sqlite_driver *d, statement which, ex_error *err)
+{
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(&d->writer, which, &st, err);
+    return status ? status : sqlite_conn_run(&d->writer, st, err);
+}
+
+ex_status sqlite_read_head(sqlite_conn *c, store_head *ret, ex_error *err)
+{
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_HEAD, &st, err);
+    if (status)
+        return status;
+    int rc = sqlite3_step(st);
+    store_head head = {0};
+    if (rc == SQLITE_ROW) {
+        head.position = column_u64(st, 0);
+        head.recorded_at_us = sqlite3_column_int64(st, 1);
+    } else if (rc != SQLITE_DONE) {
+        status = sqlite_conn_raise(c, rc, "cannot read the end of the log", err);
+    }
+    if (status == EX_OK)
+        *ret = head;
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
+static ex_status begin_once(sqlite_driver *d, store_head *ret, ex_error *err)
+{
+    if (!d->writer.db)
+        return ex_raise(err, EX_ESTORAGE, "the database is not open");
+    ex_status st = run_plain(d, STATEMENT_BEGIN, err);
+    if (st == EX_OK)
+        st = sqlite_read_head(&d->writer, ret, err);
+    return st;
+}
+
+static void forget_names(sqlite_driver *d)
+{
+    ex_map_done(&d->types.map, NULL);
+    ex_map_done(&d->tags.map, NULL);
+    ex_map_init(&d->types.map, TYPE_NAMES_LIMIT);
+    ex_map_init(&d->tags.map, TAG_NAMES_LIMIT);
+    d->oldest_command_us = INT64_MIN;
+}
+
+ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    d->has_written = false;
+    if (begin_once(d, ret, NULL) == EX_OK)
+        return EX_OK;
+    /* a connection can be beyond repair after an I/O error; a new one tells what is on the disk */
+    forget_names(d);
+    sqlite_conn_close(&d->writer);
+    ex_status st = sqlite_writer_open(d, false, err);
+    return st ? st : begin_once(d, ret, err);
+}
+
+ex_status sqlite_writer_commit(void *impl, ex_error *err)
+{
+    return run_plain(impl, STATEMENT_COMMIT, err);
+}
+
+void sqlite_writer_rollback(void *impl)
+{
+    sqlite_driver *d = impl;
+    if (d->writer.db && !sqlite3_get_autocommit(d->writer.db))
+        (void)run_plain(d, STATEMENT_ROLLBACK, NULL); /* begin finds out whether it worked */
+    if (d->has_written)
+        forget_names(d);
+    d->has_written = false;
+}
+
+void sqlite_writer_maintain(void *impl)
+{
+    sqlite_driver *d = impl;
+    if (!d->writer.db || d->wal_pages < d->checkpoint_at)
+        return;
+    int in_wal = -1, copied = -1;
+    int rc =
+        sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
+    bool is_complete = rc == SQLITE_OK && in_wal == copied;
+    /* A reader's snapshot or a failing disk kept pages back: try again when there is more to do.
+     * The failure is harmless, all is in the WAL. */
+    d->checkpoint_at = is_complete ? CHECKPOINT_PAGES : d->wal_pages + CHECKPOINT_PAGES / 4;
+}
+
+/* ---- Finding ---- */
+
+ex_status sqlite_writer_find_streams(void *impl, store_stream *const *streams, uint32_t count,
+                                     ex_error *err)
+{
+    sqlite_driver *d = impl;
+    for (uint32_t i = 0; i < count; i++) {
+        store_stream *s = streams[i];
+        s->version = 0;
+        ex_status st =
+            sqlite_lists_find_id(&d->writer, STATEMENT_STREAM_FIND, s->name, &s->id, err);
+        if (st == EX_OK && s->id)
+            st = sqlite_lists_stream_version(&d->writer, s->id, &s->version, err);
+        if (st)
+            return st;
+    }
+    return EX_OK;
+}
+
+static ex_status bind_id(sqlite_conn *c, sqlite3_stmt *st, int index, const ex_id *id,
+                         ex_error *err)
+{
+    uint8_t bytes[17];
+    memcpy(bytes, id->bytes, 16);
+    bytes[16] = id->form;
+    int rc =
+        sqlite3_bind_blob(st, index, bytes, id->form == EX_ID_ULID ? 17 : 16, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? EX_OK : sqlite_conn_raise(c, rc, "cannot bind an id", err);
+}
+
+static ex_status find_event(sqlite_driver *d, const store_event_key *keys, uint32_t index,
+                            store_found_fn *fn, void *ctx, ex_error *err)
+{
+    sqlite_conn *c = &d->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_EVENT_BY_ID, &st, err);
+    if (status == EX_OK)
+        status = bind_id(c, st, 1, keys[index].id, err);
+    if (status)
+        return status;
+    int rc = bind_u64(st, 2, keys[index].stream_id);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    ex_event event;
+    if (rc == SQLITE_ROW)
+        status = event_row_read(c, st, EX_S(""), &event, err);
+    else if (rc != SQLITE_DONE)
+        status = sqlite_conn_raise(c, rc, "cannot look up an event id", err);
+    if (rc == SQLITE_ROW && status == EX_OK)
+        status = fn(ctx, index, &event, err);
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
+ex_status sqlite_writer_find_events(void *impl, const store_event_key *keys, uint32_t count,
+                                    store_found_fn *fn, void *ctx, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; st == EX_OK && i < count; i++)
+        st = find_event(impl, keys, i, fn, ctx, err);
+    return st;
+}
+
+ex_status sqlite_writer_first_match(void *impl, const ex_query *query, uint64_t after,
+                                    uint64_t *ret_position, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    ex_filter filter = {.query = *query};
+    ex_arena arena;
+    ex_arena_init(&arena, 0);
+    uint64_t position = POSTINGS_END;
+    ex_status st;
+    if (postings_is_all(&filter)) {
+        store_head head;
+        st = sqlite_read_head(&d->writer, &head, err);
+        if (st == EX_OK && head.position > after)
+            position = after + 1;
+    } else {
+        postings_source source = sqlite_lists_source(&d->writer);
+        postings *walk = NULL;
+        st = postings_new(&filter, &source, &arena, &walk, err);
+        if (st == EX_OK)
+            st = postings_seek(walk, after + 1, &position, err);
+    }
+    ex_arena_done(&arena);
+    if (st == EX_OK)
+        *ret_position = position == POSTINGS_END ? 0 : position;
+    return st;
+}
+
+ex_status sqlite_writer_read_stream(void *impl, const store_stream *stream, uint64_t from_version,
+                                    ex_batch_event_fn *fn, void *ctx, ex_error *err)
+{
+    sqlite_conn *c = &((sqlite_driver *)impl)->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_STREAM_FORWARD, &st, err);
+    if (status)
+        return status;
+    int rc = bind_u64(st, 1, stream->id);
+    if (rc == SQLITE_OK)
+        rc = bind_u64(st, 2, from_version);
+    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+        rc = sqlite3_step(st);
+        ex_event event;
+        if (rc == SQLITE_ROW)
+            status = event_row_read(c, st, stream->name, &event, err);
+        if (rc == SQLITE_ROW && status == EX_OK)
+            status = fn(ctx, &event, err);
+        if (status)
+            break;
+    }
+    if (status == EX_OK && rc != SQLITE_DONE)
+        status = sqlite_conn_raise(c, rc, "cannot read a stream", err);
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
+static ex_status copy_command(sqlite3_stmt *st, ex_slice command_id, ex_arena *arena,
+                              ex_command_record *ret, ex_error *err)
+{
+    ex_command_record record = {
+        .command_id = ex_arena_copy(arena, command_id),
+        .fingerprint = column_u64(st, 0),
+        .recorded_at_us = sqlite3_column_int64(st, 1),
+        .outcome = ex_arena_copy(arena, column_bytes(st, 2)),
+    };
+    if (!record.command_id.ptr || !record.outcome.ptr)
+        return ex_raise(err, EX_ENOMEM, "no memory for the outcome of a command");
+    *ret = record;
+    return EX_OK;
+}
+
+ex_status sqlite_writer_find_command(void *impl, ex_slice command_id, ex_arena *arena,
+                                     ex_command_record *ret, ex_error *err)
+{
+    sqlite_conn *c = &((sqlite_driver *)impl)->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_COMMAND_FIND, &st, err);
+    if (status)
+        return status;
+    int rc = bind_text(st, 1, command_id);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        status = copy_command(st, command_id, arena, ret, err);
+    else if (rc == SQLITE_DONE)
+        status = EX_ENOTFOUND;
+    else
+        status = sqlite_conn_raise(c, rc, "cannot look up a command", err);
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
+/* ---- Writing ---- */
+
+static ex_status insert_name(sqlite_driver *d, statement which, ex_slice name, uint64_t *ret_id,
+                             ex_error *err)
+{
+    sqlite_conn *c = &d->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, which, &st, err);
+    if (status)
+        return status;
+    int rc = bind_text(st, 1, name);
+    if (rc != SQLITE_OK)
+        return sqlite_conn_raise(c, rc, "cannot bind a name", err);
+    status = sqlite_conn_run(c, st, err);
+    if (status == EX_OK)
+        *ret_id = (uint64_t)sqlite3_last_insert_rowid(c->db);
+    return status;
+}
+
+static void remember_name(name_ids *names, ex_slice name, uint64_t id)
+{
+    if (names->map.count == names->map.limit) {
+        size_t limit = names->map.limit;
+        ex_map_done(&names->map, NULL);
+        ex_map_init(&names->map, limit);
+    }
+    if (ex_map_put(&names->map, name, (void *)(uintptr_t)id, NULL) != EX_OK)
+        return; /* costs a look-up the next time, nothing else */
+}
+
+static ex_status intern(sqlite_driver *d, name_ids *names, ex_slice name, uint64_t *ret_id,
+                        ex_error *err)
+{
+    uint64_t id = (uint64_t)(uintptr_t)ex_map_get(&names->map, name);
+    ex_status st = EX_OK;
+    if (!id) {
+        st = sqlite_lists_find_id(&d->writer, names->find, name, &id, err);
+        if (st == EX_OK && !id)
+            st = insert_name(d, names->insert, name, &id, err);
+        if (st == EX_OK)
+            remember_name(names, name, id);
+    }
+    if (st == EX_OK)
+        *ret_id = id;
+    return st;
+}
+
+static ex_status insert_tags(sqlite_driver *d, const ex_event *event, ex_error *err)
+{
+    sqlite_conn *c = &d->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_EVENT_TAG_INSERT, &st, err);
+    size_t at = 0;
+    ex_slice tag;
+    while (status == EX_OK && ex_tags_next(event->tags, &at, &tag)) {
+        uint64_t tag_id;
+        status = intern(d, &d->tags, tag, &tag_id, err);
+        if (status)
+            break;
+        int rc = bind_u64(st, 1, tag_id);
+        if (rc == SQLITE_OK)
+            rc = bind_u64(st, 2, event->position);
+        status = rc == SQLITE_OK ? sqlite_conn_run(c, st, err)
+                                 : sqlite_conn_raise(c, rc, "cannot bind a tag", err);
+    }
+    return status;
+}
+
+static ex_status insert_event(sqlite_driver *d, sqlite3_stmt *st, const ex_event *event,
+                              store_stream *stream, ex_error *err)
+{
+    uint64_t type_id;
+    ex_status status = intern(d, &d->types, event->type, &type_id, err);
+    if (status == EX_OK && stream->id == 0)
+        status = insert_name(d, STATEMENT_STREAM_INSERT, stream->name, &stream->id, err);
+    if (status == EX_OK)
+        status = event_row_bind(&d->writer, st, event, stream->id, type_id, err);
+    if (status == EX_OK)
+        status = sqlite_conn_run(&d->writer, st, err);
+    if (status == EX_OK && event->tags.packed.len)
+        status = insert_tags(d, event, err);
+    return status;
+}
+
+static ex_status insert_command(sqlite_driver *d, const ex_command_record *r, ex_error *err)
+{
+    sqlite_conn *c = &d->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_COMMAND_INSERT, &st, err);
+    if (status)
+        return status;
+    int rc = bind_text(st, 1, r->command_id);
+    if (rc == SQLITE_OK)
+        rc = bind_u64(st, 2, r->fingerprint);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(st, 3, r->recorded_at_us);
+    if (rc == SQLITE_OK)
+        rc = bind_blob(st, 4, r->outcome);
+    return rc == SQLITE_OK ? sqlite_conn_run(c, st, err)
+                           : sqlite_conn_raise(c, rc, "cannot bind a command", err);
+}
+
+static ex_status insert_audit(sqlite_driver *d, const store_audit *a, ex_error *err)
+{
+    sqlite_conn *c = &d->writer;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_AUDIT_INSERT, &st, err);
+    if (status == EX_OK)
+        status = bind_id(c, st, 5, &a->given->id, err);
+    if (status)
+        return status;
+    int rc = 0; /* SQLITE_OK is 0: any failure shows in the union of the bits */
+    rc |= bind_u64(st, 1, a->stored_position);
+    rc |= bind_u64(st, 2, a->stored_fingerprint);
+    rc |= bind_u64(st, 3, a->given_fingerprint);
+    rc |= bind_text(st, 4, a->given->stream);
+    rc |= bind_text(st, 6, a->given->type);
+    rc |= bind_u64(st, 7, a->given->schema_version);
+    rc |= bind_text(st, 8, a->given->content_type);
+    rc |= bind_blob(st, 9, a->given->data);
+    rc |= a->actor.len ? bind_text(st, 10, a->actor) : sqlite3_bind_null(st, 10);
+    rc |= sqlite3_bind_int64(st, 11, a->recorded_at_us);
+    return rc == SQLITE_OK
+               ? sqlite_conn_run(c, st, err)
+               : sqlite_conn_raise(c, sqlite3_errcode(c->db), "cannot bind an audit", err);
+}
+
+ex_status sqlite_writer_write(void *impl, const store_write *w, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    d->has_written = true;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(&d->writer, STATEMENT_EVENT_INSERT, &st, err);
+    for (uint32_t i = 0; status == EX_OK && i < w->event_count; i++)
+        status = insert_event(d, st, &w->events[i], w->streams[i], err);
+    for (uint32_t i = 0; status == EX_OK && i < w->command_count; i++)
+        status = insert_command(d, &w->commands[i], err);
+    for (uint32_t i = 0; status == EX_OK && i < w->audit_count; i++)
+        status = insert_audit(d, &w->audits[i], err);
+    return status;
+}
+
+/* ---- Forgetting old commands ---- */
+
+static ex_status oldest_command(sqlite_conn *c, uint64_t *ret_seq, int64_t *ret_at, ex_error *err)
+{
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_COMMAND_OLDEST, &st, err);
+    if (status)
+        return status;
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        *ret_seq = column_u64(st, 0);
+        *ret_at = sqlite3_column_int64(st, 1);
+    } else if (rc == SQLITE_DONE) {
+        *ret_at = INT64_MAX;
+    } else {
+        status = sqlite_conn_raise(c, rc, "cannot read the commands", err);
+    }
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
+ex_status sqlite_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit,
+                                        ex_error *err)
+{
+    sqlite_driver *d = impl;
+    sqlite_conn *c = &d->writer;
+    ex_status status = EX_OK;
+    for (uint32_t i = 0; status == EX_OK && i < limit && d->oldest_command_us < before_us; i++) {
+        uint64_t seq = 0;
+        int64_t at = 0;
+        status = oldest_command(c, &seq, &at, err);
+        sqlite3_stmt *st;
+        if (status == EX_OK && at < before_us) {
+            d->has_written = true;
+            status = sqlite_conn_statement(c, STATEMENT_COMMAND_DELETE, &st, err);
+            if (status == EX_OK && bind_u64(st, 1, seq) == SQLITE_OK)
+                status = sqlite_conn_run(c, st, err);
+        } else if (status == EX_OK) {
+            d->oldest_command_us = at == INT64_MAX ? INT64_MIN : at;
+            break;
+        }
+    }
+    return status;
+}
