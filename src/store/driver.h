@@ -59,8 +59,9 @@ typedef struct store_audit {
 
 /** What one call writes. Arrays are borrowed for the call. */
 typedef struct store_write {
-    const ex_event *events;       /* positions rise by one from the head on */
-    store_stream *const *streams; /* for each event its stream; the driver sets the id of a new one */
+    const ex_event *events; /* positions rise by one from the head on */
+    store_stream *const
+        *streams; /* for each event its stream; the driver sets the id of a new one */
     uint32_t event_count;
     const ex_command_record *commands;
     uint32_t command_count;
@@ -79,7 +80,7 @@ typedef struct store_driver_options {
 
 /** What a reader is asked for. Slices and filter are borrowed until the scan is stopped. */
 typedef struct store_scan {
-    bool is_stream;          /* one stream by version, else the log by position */
+    bool is_stream; /* one stream by version, else the log by position */
     ex_slice stream;
     uint64_t from;           /* first version or position, inclusive; backward: the highest one */
     uint64_t upto;           /* log: last position, inclusive (the head when the scan began) */
@@ -93,7 +94,8 @@ typedef struct store_reader_ops {
     ex_status (*open)(void *impl, void **ret_reader, ex_error *err);
     /** NULL is accepted; no scan is running. */
     void (*close)(void *reader);
-    /** Begin a scan; the previous one was stopped. An unknown stream, type or tag matches nothing. */
+    /** Begin a scan; the previous one was stopped. An unknown stream, type or tag matches nothing.
+     */
     ex_status (*start)(void *reader, const store_scan *scan, ex_error *err);
     /** The next event, borrowed until the next call on the reader. EX_EEND after the last. */
     ex_status (*next)(void *reader, ex_event *ret, ex_error *err);
@@ -111,7 +113,8 @@ typedef struct store_driver_ops {
     const store_reader_ops *reader;
 
     /** Open or create; migrates an older format. Independent of the size of the log.
-     *  @return EX_OK, EX_ENOTFOUND (must_exist), EX_EFORMAT, EX_EREADONLY, EX_ECORRUPT, EX_EFILESYSTEM */
+     *  @return EX_OK, EX_ENOTFOUND (must_exist), EX_EFORMAT, EX_EREADONLY, EX_ECORRUPT,
+     * EX_EFILESYSTEM */
     ex_status (*open)(const store_driver_options *options, void **ret_impl, ex_error *err);
     /** Readers are closed. NULL is accepted. */
     void (*close)(void *impl);
@@ -139,7 +142,8 @@ typedef struct store_driver_ops {
     ex_status (*expire_commands)(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
     /** Make the batch durable and visible to readers, as the durability mode says. */
     ex_status (*commit)(void *impl, ex_error *err);
-    /** Undo the batch. Also after a failed begin or commit. Cannot fail: begin finds out the rest. */
+    /** Undo the batch. Also after a failed begin or commit. Cannot fail: begin finds out the rest.
+     */
     void (*rollback)(void *impl);
     /** Optional. Between batches, after the acknowledgements: housekeeping such as a checkpoint.
      *  Its failures must be harmless or show up in a later batch. */

@@ -26,7 +26,8 @@ EX_NODISCARD ex_status reader_pool_init(reader_pool *p, const store_driver *driv
                                         uint32_t timeout_ms, ex_error *err);
 /** Close the readers; all were given back. A zeroed pool is accepted. */
 void reader_pool_done(reader_pool *p);
-/** @return EX_OK, EX_ETIMEOUT, EX_ESTORAGE, EX_ENOMEM. Thread: any. Blocking: up to the time-out. */
+/** @return EX_OK, EX_ETIMEOUT, EX_ESTORAGE, EX_ENOMEM. Thread: any. Blocking: up to the time-out.
+ */
 EX_NODISCARD ex_status reader_pool_take(reader_pool *p, void **ret_reader, ex_error *err);
 /** Give a reader back; its scan is stopped. `is_broken`: close it instead of keeping it. */
 void reader_pool_give(reader_pool *p, void *reader, bool is_broken);

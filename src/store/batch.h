@@ -1,0 +1,100 @@
+/* batch.h: one transaction of the sequencer: what it looked up, what it staged, what it wrote.
+ *
+ * Submissions are staged in memory one after the other; a failing one is taken
+ * back to where it began. What was staged is written in pieces, so that work
+ * which arrives meanwhile still joins the batch, and committed once.
+ *
+ *   begin -> (stage | take back)* -> write -> ... -> commit | abandon -> reset */
+#ifndef EXCORE_STORE_BATCH_H
+#define EXCORE_STORE_BATCH_H
+
+#include "kernel/map.h"
+#include "store/append_check.h"
+#include "store/staged_index.h"
+#include "store/store_internal.h"
+#include "store/stream_cache.h"
+
+/** A stream that the batch touched. */
+typedef struct batch_stream {
+    store_stream stream; /* first; version counts what is staged */
+    uint64_t hash;
+    uint32_t last; /* its newest staged event, number + 1; 0: none */
+} batch_stream;
+
+struct ex_batch {
+    /* immutable */
+    ex_store *store;
+    stream_cache *cache;
+    /* of the running batch */
+    ex_arena arena;
+    int64_t now_us;
+    uint64_t base;  /* head when it began */
+    uint64_t bytes; /* of data and metadata staged */
+    bool is_broken; /* a driver's method failed: nothing of the batch can be kept */
+    ex_error failure;
+    /* staged events: parallel arrays */
+    ex_event *events;
+    store_stream **streams;
+    uint32_t *previous; /* event before it in its stream, number + 1 */
+    uint32_t event_count, event_room, event_written;
+    /* other things to write */
+    ex_command_record *commands;
+    uint32_t command_count, command_room, command_written;
+    store_audit *audits;
+    uint32_t audit_count, audit_room, audit_written;
+    /* finding them again */
+    batch_stream **table; /* open addressing by name */
+    uint32_t table_count, table_room;
+    staged_index ids;   /* events with a given id */
+    staged_index words; /* events by type and tag, once a condition asked */
+    staged_index command_ids;
+    uint32_t words_upto; /* events that are in words */
+    bool has_words;
+};
+
+/** Where a submission began. */
+typedef struct batch_mark {
+    uint32_t events;
+    uint32_t commands;
+    uint64_t bytes;
+} batch_mark;
+
+void batch_init(ex_batch *b, ex_store *store, stream_cache *cache);
+void batch_done(ex_batch *b);
+/** Forget everything but the memory that the next batch is likely to need. */
+void batch_reset(ex_batch *b);
+
+batch_mark batch_save(const ex_batch *b);
+/** Take back what was staged since. */
+void batch_restore(ex_batch *b, batch_mark mark);
+
+/** Write what is staged and not written yet. */
+EX_NODISCARD ex_status batch_write(ex_batch *b, ex_error *err);
+/** Mark the batch as lost after a failure of the driver; returns `status`. */
+ex_status batch_break(ex_batch *b, ex_status status, const ex_error *err);
+
+/** The stream, looked up once in a batch. `name` must live until the batch's end. */
+EX_NODISCARD ex_status batch_find_stream(ex_batch *b, ex_slice name, batch_stream **ret,
+                                         ex_error *err);
+/** Put an event behind the staged ones. */
+EX_NODISCARD ex_status batch_push_event(ex_batch *b, batch_stream *s, ex_event *event,
+                                        bool has_given_id, ex_error *err);
+/** Hash of an event id in a stream, for `ids`. */
+uint64_t batch_id_hash(const batch_stream *s, const ex_id *id);
+
+/** Stage a prepared append. Sets position and version of its events (those of the first outcome
+ * when it is a duplicate). @return as ex_store_append */
+EX_NODISCARD ex_status batch_append(ex_batch *b, prepared_append *append, ex_error *err);
+/** The outcome of a staged append. @param ret room for events as ex_appended says */
+void append_outcome(const prepared_append *append, ex_appended *ret);
+
+/** Refuse when an event above query->after matches, in the log or staged (batch_condition.c). */
+EX_NODISCARD ex_status batch_check_condition(ex_batch *b, const ex_query *query, uint64_t after,
+                                             ex_error *err);
+/** Look for the append's given ids (batch_identity.c). *ret_is_duplicate: all are stored, with the
+ *  same content; positions and versions are set. */
+EX_NODISCARD ex_status batch_check_identity(ex_batch *b, prepared_append *append,
+                                            batch_stream *const *streams, bool *ret_is_duplicate,
+                                            ex_error *err);
+
+#endif

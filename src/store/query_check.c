@@ -1,0 +1,97 @@
+/* query_check.c: checks of names, tags and queries. */
+#include "store/query_check.h"
+
+#include <excore/json.h>
+
+/* Printable ASCII is by far the most frequent name: one pass over bytes decides. */
+static bool has_only_printable_ascii(ex_slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.ptr[i] < 0x20 || (unsigned char)s.ptr[i] > 0x7e)
+            return false;
+    return true;
+}
+
+/* C0, DEL, and C1 (U+0080 to U+009F: C2 80 to C2 9F). */
+static bool has_control(ex_slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char b = (unsigned char)s.ptr[i];
+        if (b < 0x20 || b == 0x7f)
+            return true;
+        if (b == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa0)
+            return true;
+    }
+    return false;
+}
+
+ex_status store_name_check(ex_slice name, const char *what, ex_error *err)
+{
+    const char *fault = NULL;
+    if (name.len == 0)
+        fault = "is empty";
+    else if (name.len > EX_STREAM_NAME_MAX)
+        fault = "is longer than 255 bytes";
+    else if (has_only_printable_ascii(name))
+        return EX_OK;
+    else if (!ex_utf8_is_valid(name))
+        fault = "is not valid UTF-8";
+    else if (has_control(name))
+        fault = "holds a control character";
+    else
+        return EX_OK;
+    (void)ex_raise(err, EX_EINVAL, "%s %s", what, fault);
+    ex_error_set_field(err, ex_str(what));
+    return EX_EINVAL;
+}
+_Static_assert(EX_STREAM_NAME_MAX == 255 && EX_TYPE_NAME_MAX == 255 && EX_TAG_MAX == 255,
+               "store_name_check has one limit for all names");
+
+ex_status store_tag_check(ex_slice tag, ex_error *err)
+{
+    ex_status st = store_name_check(tag, "tag", err);
+    if (st)
+        return st;
+    const char *colon = memchr(tag.ptr, ':', tag.len);
+    if (colon && colon != tag.ptr && colon != tag.ptr + tag.len - 1)
+        return EX_OK;
+    (void)ex_raise(err, EX_EINVAL, "tag '%.*s' does not have the form key:value", EX_ARG(tag));
+    ex_error_set_field(err, EX_S("tag"));
+    return EX_EINVAL;
+}
+
+static ex_status check_item(const ex_query_item *item, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; st == EX_OK && i < item->type_count; i++)
+        st = store_name_check(item->types[i], "type", err);
+    for (uint32_t i = 0; st == EX_OK && i < item->tag_count; i++)
+        st = store_tag_check(item->tags[i], err);
+    return st;
+}
+
+ex_status filter_check(const ex_filter *filter, ex_error *err)
+{
+    const ex_query *query = &filter->query;
+    uint64_t names = filter->stream_count;
+    if (query->item_count > QUERY_ITEMS_MAX)
+        return ex_raise(err, EX_EINVAL, "a query has at most %d items, not %u", QUERY_ITEMS_MAX,
+                        query->item_count);
+    for (uint32_t i = 0; i < query->item_count; i++)
+        names += (uint64_t)query->items[i].type_count + query->items[i].tag_count;
+    if (names > QUERY_NAMES_MAX)
+        return ex_raise(err, EX_EINVAL, "a filter has at most %d names, not %llu", QUERY_NAMES_MAX,
+                        (unsigned long long)names);
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; st == EX_OK && i < filter->stream_count; i++)
+        st = store_name_check(filter->streams[i], "stream", err);
+    for (uint32_t i = 0; st == EX_OK && i < query->item_count; i++)
+        st = check_item(&query->items[i], err);
+    return st;
+}
+
+ex_status query_check(const ex_query *query, ex_error *err)
+{
+    ex_filter filter = {.query = *query};
+    return filter_check(&filter, err);
+}

@@ -1,0 +1,102 @@
+/* reader_pool.c: lend, keep, wait in line. */
+#include "store/reader_pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+ex_status reader_pool_init(reader_pool *p, const store_driver *driver, uint32_t limit,
+                           uint32_t timeout_ms, ex_error *err)
+{
+    memset(p, 0, sizeof(*p));
+    p->idle = calloc(limit, sizeof(*p->idle));
+    if (!p->idle)
+        return ex_raise(err, EX_ENOMEM, "no memory for %u readers", limit);
+    p->driver = driver;
+    p->limit = limit;
+    p->timeout_ms = timeout_ms;
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr); /* cannot fail on Linux, nor can the next four */
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&p->freed, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    (void)pthread_mutex_init(&p->mu, NULL);
+    return EX_OK;
+}
+
+void reader_pool_done(reader_pool *p)
+{
+    if (!p->idle)
+        return;
+    assert(p->idle_count == p->open_count);
+    for (uint32_t i = 0; i < p->idle_count; i++)
+        p->driver->ops->reader->close(p->idle[i]);
+    free(p->idle);
+    (void)pthread_cond_destroy(&p->freed); /* nobody waits */
+    (void)pthread_mutex_destroy(&p->mu);
+    memset(p, 0, sizeof(*p));
+}
+
+static struct timespec deadline_after(uint32_t ms)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* for the condition only; cannot fail */
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+/* An idle reader, or the right to open one (*ret_reader NULL); false when time is up. */
+static bool wait_for_turn(reader_pool *p, void **ret_reader)
+{
+    bool is_granted = true;
+    struct timespec deadline = deadline_after(p->timeout_ms);
+    (void)pthread_mutex_lock(&p->mu);
+    while (p->idle_count == 0 && p->open_count == p->limit && is_granted)
+        is_granted = pthread_cond_timedwait(&p->freed, &p->mu, &deadline) != ETIMEDOUT;
+    if (p->idle_count) {
+        *ret_reader = p->idle[--p->idle_count];
+        is_granted = true;
+    } else if (p->open_count < p->limit) {
+        *ret_reader = NULL;
+        p->open_count++;
+        is_granted = true;
+    }
+    (void)pthread_mutex_unlock(&p->mu);
+    return is_granted;
+}
+
+ex_status reader_pool_take(reader_pool *p, void **ret_reader, ex_error *err)
+{
+    void *reader = NULL;
+    if (!wait_for_turn(p, &reader))
+        return ex_raise(err, EX_ETIMEOUT, "all %u readers of the store were busy for %u ms",
+                        p->limit, p->timeout_ms);
+    if (!reader) {
+        ex_status st = p->driver->ops->reader->open(p->driver->impl, &reader, err);
+        if (st) {
+            reader_pool_give(p, NULL, true);
+            return st;
+        }
+    }
+    *ret_reader = reader;
+    return EX_OK;
+}
+
+void reader_pool_give(reader_pool *p, void *reader, bool is_broken)
+{
+    if (is_broken)
+        p->driver->ops->reader->close(reader);
+    (void)pthread_mutex_lock(&p->mu);
+    if (is_broken)
+        p->open_count--;
+    else
+        p->idle[p->idle_count++] = reader;
+    (void)pthread_cond_signal(&p->freed);
+    (void)pthread_mutex_unlock(&p->mu);
+}

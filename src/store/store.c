@@ -1,0 +1,237 @@
+/* store.c: opening and closing a store, and what can be asked of it as a whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/query_check.h"
+#include "store/sequencer.h"
+#include "store/store_internal.h"
+#include "store/store_metrics.h"
+
+#define READER_TIMEOUT_MS 10000
+
+/* ---- Options ---- */
+
+static void set_default(uint32_t *option, uint32_t value)
+{
+    if (*option == 0)
+        *option = value;
+}
+
+static ex_status fill_options(ex_store_options *o, const ex_store_options *given, ex_error *err)
+{
+    *o = given ? *given : (ex_store_options){0};
+    set_default(&o->queue_limit, 16384);
+    set_default(&o->batch_limit, 2048);
+    set_default(&o->events_per_append, 100);
+    set_default(&o->event_limit_bytes, 1u << 20);
+    set_default(&o->ring_limit_bytes, 8u << 20);
+    set_default(&o->reader_limit, 8);
+    set_default(&o->page_cache_bytes, 8u << 20);
+    set_default(&o->command_ttl_s, 604800);
+    if (!o->clock)
+        o->clock = ex_clock_system();
+    if (o->durability != EX_DURABILITY_FULL && o->durability != EX_DURABILITY_NORMAL)
+        return ex_raise(err, EX_EINVAL, "unknown durability %d", (int)o->durability);
+    if (o->in_memory && o->read_only)
+        return ex_raise(err, EX_EINVAL, "a store in memory cannot be opened read-only");
+    if (o->event_limit_bytes > (512u << 20))
+        return ex_raise(err, EX_EINVAL, "event_limit_bytes is above 512 MiB");
+    return EX_OK;
+}
+
+/* ---- The directory ---- */
+
+/* A new directory is durable when the one above it is. */
+static ex_status sync_parent(const char *dir, ex_error *err)
+{
+    size_t len = strlen(dir);
+    char *parent = malloc(len + 4);
+    if (!parent)
+        return ex_raise(err, EX_ENOMEM, "no memory to create '%s'", dir);
+    memcpy(parent, dir, len);
+    memcpy(parent + len, "/..", 4);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_synced = fd >= 0 && fsync(fd) == 0;
+    int cause = errno;
+    if (fd >= 0)
+        (void)close(fd); /* only read from */
+    free(parent);
+    return is_synced
+               ? EX_OK
+               : ex_raise(err, EX_EFILESYSTEM, "cannot create '%s': %s", dir, strerror(cause));
+}
+
+static ex_status make_directory(const char *dir, ex_error *err)
+{
+    if (mkdir(dir, 0700) == 0)
+        return sync_parent(dir, err);
+    struct stat st;
+    switch (errno) {
+    case EEXIST:
+        if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+            return ex_raise(err, EX_EFILESYSTEM, "'%s' is not a directory", dir);
+        return EX_OK;
+    case ENOENT:
+        return ex_raise(err, EX_ENOTFOUND, "cannot create '%s': the directory above is missing",
+                        dir);
+    case EACCES:
+    case EROFS:
+        return ex_raise(err, EX_EREADONLY, "cannot create '%s': %s", dir, strerror(errno));
+    default:
+        return ex_raise(err, EX_EFILESYSTEM, "cannot create '%s': %s", dir, strerror(errno));
+    }
+}
+
+/* ---- Opening ---- */
+
+static ex_status open_driver(ex_store *s, const store_internals *internals, ex_error *err)
+{
+    const ex_store_options *o = &s->options;
+    store_driver_options options = {
+        .dir = s->dir,
+        .read_only = o->read_only,
+        .must_exist = o->must_exist,
+        .durability = o->durability,
+        .page_cache_bytes = o->page_cache_bytes,
+        .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
+    };
+    s->driver.ops = o->in_memory ? &store_memory_driver : &store_sqlite_driver;
+    return s->driver.ops->open(&options, &s->driver.impl, err);
+}
+
+static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
+{
+    if (s->options.in_memory)
+        return EX_OK;
+    if (!dir || !*dir)
+        return ex_raise(err, EX_EINVAL, "a store needs a directory");
+    s->dir = strdup(dir);
+    if (!s->dir)
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
+    if (s->options.read_only)
+        return EX_OK;
+    ex_status st = EX_OK;
+    if (!s->options.must_exist)
+        st = make_directory(dir, err);
+    else if (access(dir, F_OK) != 0)
+        st = ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", dir);
+    return st ? st : lock_file_open(dir, s->options.clock, &s->lock, err);
+}
+
+static ex_status read_head(ex_store *s, uint64_t *ret, ex_error *err)
+{
+    void *reader = NULL;
+    ex_status st = reader_pool_take(&s->readers, &reader, err);
+    if (st)
+        return st;
+    st = s->driver.ops->reader->head(reader, ret, err);
+    reader_pool_give(&s->readers, reader, st != EX_OK);
+    return st;
+}
+
+static ex_status start(ex_store *s, ex_error *err)
+{
+    uint64_t head = 0;
+    ex_status st =
+        reader_pool_init(&s->readers, &s->driver, s->options.reader_limit, READER_TIMEOUT_MS, err);
+    if (st == EX_OK)
+        st = read_head(s, &head, err);
+    if (st == EX_OK)
+        st = live_init(&s->live, &s->options, head, err);
+    atomic_store(&s->head, head);
+    if (st == EX_OK)
+        st = store_metrics_init(s->metrics, s->options.metrics, s->driver.ops->name, err);
+    if (st == EX_OK)
+        ex_gauge_set(s->metrics->log_head, (int64_t)head);
+    if (st == EX_OK && !s->options.read_only)
+        st = sequencer_start(s, &s->sequencer, err);
+    return st;
+}
+
+ex_status store_open_with(const char *dir, const ex_store_options *options,
+                          const store_internals *internals, ex_store **ret, ex_error *err)
+{
+    ex_store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return ex_raise(err, EX_ENOMEM, "no memory for a store");
+    s->lock = (lock_file)LOCK_FILE_NONE;
+    s->metrics = calloc(1, sizeof(*s->metrics));
+    ex_status st = s->metrics ? fill_options(&s->options, options, err)
+                              : ex_raise(err, EX_ENOMEM, "no memory for a store");
+    if (st == EX_OK)
+        st = open_directory(s, dir, err);
+    if (st == EX_OK)
+        st = open_driver(s, internals, err);
+    if (st == EX_OK)
+        st = start(s, err);
+    if (st) {
+        ex_store_close(s);
+        return st;
+    }
+    *ret = s;
+    return EX_OK;
+}
+
+ex_status ex_store_open(const char *dir, const ex_store_options *options, ex_store **ret,
+                        ex_error *err)
+{
+    return store_open_with(dir, options, NULL, ret, err);
+}
+
+void ex_store_close(ex_store *s)
+{
+    if (!s)
+        return;
+    sequencer_stop(s->sequencer);
+    live_close(&s->live);
+    live_done(&s->live);
+    reader_pool_done(&s->readers);
+    if (s->driver.impl)
+        s->driver.ops->close(s->driver.impl);
+    lock_file_close(&s->lock);
+    if (s->metrics)
+        store_metrics_done(s->metrics);
+    free(s->metrics);
+    free(s->dir);
+    free(s);
+}
+
+/* ---- Asking ---- */
+
+ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error *err)
+{
+    if (!s->sequencer)
+        return ex_raise(err, EX_EREADONLY, "the store is open for reading only");
+    return sequencer_submit(s->sequencer, sub, err);
+}
+
+store_live *store_live_of(ex_store *s)
+{
+    return &s->live;
+}
+
+uint64_t ex_store_head(ex_store *s)
+{
+    uint64_t head = atomic_load_explicit(&s->head, memory_order_acquire);
+    uint64_t fresh = head;
+    if (s->sequencer || read_head(s, &fresh, NULL) != EX_OK)
+        return head;
+    atomic_store_explicit(&s->head, fresh, memory_order_release);
+    return fresh;
+}
+
+ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret, ex_error *err)
+{
+    ex_status st = store_name_check(stream, "stream", err);
+    void *reader = NULL;
+    if (st == EX_OK)
+        st = reader_pool_take(&s->readers, &reader, err);
+    if (st)
+        return st;
+    st = s->driver.ops->reader->stream_version(reader, stream, ret, err);
+    reader_pool_give(&s->readers, reader, st != EX_OK);
+    return st;
+}
