@@ -1,0 +1,21 @@
+/* store_main.c: runs the conformance suite of the store port for one driver: memory or sqlite. */
+#include "conformance/store_suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    suite s = {.is_sqlite = argc == 2 && strcmp(argv[1], "sqlite") == 0};
+    if (argc != 2 || (!s.is_sqlite && strcmp(argv[1], "memory") != 0)) {
+        fprintf(stderr, "usage: %s memory|sqlite\n", argv[0]);
+        return 2;
+    }
+    static int (*const groups[])(suite *) = {
+        store_append_tests,
+    };
+    int failures = 0;
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+        failures += groups[i](&s);
+    return failures == 0 ? 0 : 1;
+}
