@@ -20,13 +20,15 @@ typedef enum ex_config_type {
 } ex_config_type;
 
 typedef struct ex_config_key {
-    const char *name; /* "server.idle_timeout" */
+    const char *name; /* "server.idle_timeout": [a-z0-9_] and dots, at most 127 bytes */
     ex_config_type type;
-    const char *default_text;
+    const char *default_text;  /* NULL: "" for STRING, "false" for BOOL; the others need one */
     int64_t min, max;          /* INT, BYTES, DURATION (ms): both ends included; both 0: not bounded */
     const char *choices;       /* ENUM: "json|pretty|auto" */
-    bool is_secret;            /* never from a flag; printed as *** */
+    bool is_secret;            /* never from a flag; printed as ***, also in faults */
     const char *help;
+    const char *env_alias;     /* nullable: a second variable ("LOG_LEVEL"), weaker than EXCORE_…, stronger
+                                  than the file */
 } ex_config_key;
 
 typedef enum ex_config_source { EX_CONFIG_DEFAULT, EX_CONFIG_FILE, EX_CONFIG_ENV, EX_CONFIG_FLAG } ex_config_source;
@@ -38,22 +40,33 @@ typedef struct ex_config_flag { const char *key; const char *value; } ex_config_
 
 typedef struct ex_config_sources {
     const char *file;             /* NULL: none */
-    const char *env_prefix;       /* ["EXCORE_"] */
-    char **environ;               /* [the process's] */
-    const ex_config_flag *flags;
+    const char *env_prefix;       /* ["EXCORE_"]; "" for none, and then no variable is unknown */
+    char *const *environ;         /* [the process's] */
+    const ex_config_flag *flags;  /* the last one of a key counts */
     size_t flag_count;
+    const char *const *env_ignored; /* nullable, NULL-terminated: variables with the prefix that are no keys;
+                                       a * at the end stands for anything */
 } ex_config_sources;
 
 /** Load. On failure *ret_faults (nullable; initialised by the caller) holds one line for each fault:
- *  "file.yaml:12: server.port: 70000 is not within 0 to 65535". Unknown keys in the file and unknown
- *  EXCORE_ variables are faults.
- *  @param keys the table, static. @return EX_OK, EX_EINVAL, EX_EFILESYSTEM, EX_ENOMEM */
+ *  "file.yaml:12: server.port: 70000 is not within 0 to 65535", "EXCORE_SERVER_PORT: server.port: …",
+ *  "flag: server.port: …"; after 100 faults one line says that there are more. Unknown keys in the file,
+ *  unknown EXCORE_ variables and unknown flags are faults, with the key that was probably meant. Values
+ *  are checked in every source, also where a stronger source replaces them.
+ *
+ *  The file is one YAML (or JSON) mapping of at most 1 MiB. Nested mappings join their names with dots.
+ *  Lists, anchors, aliases, tags and duplicate keys are faults; so is a key without a value ("" is the
+ *  empty text). ${VAR} is the variable's value, ${VAR:text} has a default, $${ is a plain ${.
+ *  @param keys the table, static: names are unique and no name is a section of another
+ *  @return EX_OK, EX_EINVAL, EX_EFILESYSTEM (the file cannot be read), EX_ENOMEM
+ *  Thread: any. Blocking: reads the file. */
 EX_NODISCARD ex_status ex_config_load(const ex_config_key *keys, size_t key_count,
                                       const ex_config_sources *sources, ex_config **ret,
                                       ex_buf *ret_faults, ex_error *err);
 void ex_config_free(ex_config *c);
 
-/* Getters assert that the key exists with that type. Text is NUL-terminated and lives as long as c. */
+/* Getters assert that the key exists with that type. Text is NUL-terminated and lives as long as c.
+ * An ENUM is read as its text or, by ex_config_int, as the index of its choice. Thread: any. */
 const char *ex_config_string(const ex_config *c, const char *key);
 bool ex_config_bool(const ex_config *c, const char *key);
 int64_t ex_config_int(const ex_config *c, const char *key);
@@ -61,7 +74,10 @@ uint64_t ex_config_bytes(const ex_config *c, const char *key);
 uint64_t ex_config_ms(const ex_config *c, const char *key);
 ex_config_source ex_config_source_of(const ex_config *c, const char *key);
 
-/** Print the effective values: readable YAML with source and help as comments, or JSON. Safe to paste. */
+/** Print the effective values. YAML: help, source and default as comments; loads again as a configuration
+ *  file with the same values (secrets, which are comments, excepted). JSON: one object,
+ *  {"server.port":{"value":8080,"source":"file","origin":"excore.yaml:3"}, …}; durations are text.
+ *  Secrets are ***: safe to paste. Check ex_buf_status(out). */
 void ex_config_print(const ex_config *c, bool as_json, ex_buf *out);
 
 #endif

@@ -6,6 +6,8 @@
  * full family and a full heap both have somewhere to count. */
 #include "observe/metrics_int.h"
 
+#include <excore/json.h>
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +15,6 @@
 #include <unistd.h>
 
 #include "kernel/log.h"
-#include "kernel/utf8.h"
 
 const double EX_BUCKETS_SECONDS[11] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
 const double EX_BUCKETS_BYTES[8] = {1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
@@ -178,24 +179,13 @@ static uint64_t hash_key(ex_slice key)
     return h ^ (h >> 32);
 }
 
-static bool is_utf8(ex_slice s)
-{
-    while (s.len) {
-        size_t n = ex_utf8_step(s);
-        if (n == 0)
-            return false;
-        s = ex_slice_of(s.ptr + n, s.len - n);
-    }
-    return true;
-}
-
 /* The values, each behind a byte with its length; false when one is too long or no UTF-8. */
 static bool make_key(const metric_family *f, const ex_slice *values, char out[KEY_MAX],
                      ex_slice *ret)
 {
     size_t n = 0;
     for (size_t i = 0; i < f->label_count; i++) {
-        if (values[i].len > LABEL_VALUE_MAX || !is_utf8(values[i]))
+        if (values[i].len > LABEL_VALUE_MAX || !ex_utf8_is_valid(values[i]))
             return false;
         out[n++] = (char)values[i].len;
         if (values[i].len)
