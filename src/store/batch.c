@@ -252,6 +252,11 @@ int64_t ex_batch_now_us(const ex_batch *b)
     return b->now_us;
 }
 
+uint64_t ex_batch_position(const ex_batch *b)
+{
+    return b->base + b->event_count;
+}
+
 ex_arena *ex_batch_arena(ex_batch *b)
 {
     return &b->arena;

@@ -26,7 +26,12 @@ if [ -x "$build/excore" ]; then
 fi
 
 # Every public function that a header declares is there.
-declared=$(sed -n '/^EX_API/,/;/p' include/excore/*.h | grep -oE '\bex_[a-z0-9_]+\(' | tr -d '(' | LC_ALL=C sort -u)
+declared=$(awk '
+    /^EX_API/ { text = ""; is_open = 1 }
+    is_open { text = text " " $0 }
+    is_open && /;/ { is_open = 0; if (match(text, /ex_[a-z0-9_]+\(/)) print substr(text, RSTART, RLENGTH - 1) }
+    ' include/excore/*.h | LC_ALL=C sort -u)
+[ "$(wc -w <<<"$declared")" -gt 20 ] || fail "found hardly any declared function"
 exported "$library" >"$scratch/exported"
 for name in $declared; do
     grep -qx "$name" "$scratch/exported" || fail "declared but not exported: $name"

@@ -38,6 +38,18 @@ read_streams() {
     done < <(column 2)
 }
 
+# read_log OPTIONS… -- CONDITION…: the filtered log through the command line.
+read_log() {
+    local options=()
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    "$EXCORE" tail --from 0 --no-follow --json "${options[@]}" >"$scratch/log" || fail "tail ${options[*]}"
+    expect "tail ${options[*]}" "$scratch/log" "$@"
+}
+
 # pages PARAMETERS: every page of the log that they select, as one sequence of JSON values.
 pages() {
     local after=0 more=true page
@@ -59,6 +71,15 @@ encode() {
 
 ./load.sh "$payloads" --data "$scratch/cli" >"$scratch/load.log" 2>&1 || fail "load: $(cat "$scratch/load.log")"
 read_streams --data "$scratch/cli"
+read_log --data "$scratch/cli" --
+while read -r type; do
+    read_log --data "$scratch/cli" --types "$type" -- "type=$type"
+done < <(column 3)
+while read -r tag; do
+    read_log --data "$scratch/cli" --tags "$tag" -- "tag=$tag"
+done < <(column 4-)
+read_log --data "$scratch/cli" --types issues --tags repository:Codertocat/Hello-World -- \
+    type=issues tag=repository:Codertocat/Hello-World
 
 # ---- Through HTTP ----
 
@@ -84,6 +105,7 @@ expect "type and tag" "$scratch/pages" type=issues tag=repository:Codertocat/Hel
 
 # What one way wrote, the other way reads.
 read_streams --url "$url"
+read_log --url "$url" --types pull_request --tags sender:Codertocat -- type=pull_request tag=sender:Codertocat
 kill $server
 wait $server || fail "the server ended with $?"
 read_streams --data "$scratch/http"

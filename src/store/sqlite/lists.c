@@ -80,7 +80,7 @@ static ex_status first_version_from(sqlite_conn *c, uint64_t stream_id, uint64_t
     ex_status status = sqlite_lists_stream_version(c, stream_id, &high, err);
     high++;
     while (status == EX_OK && low < high && from > 1) {
-        uint64_t middle = low + (high - low) / 2, position;
+        uint64_t middle = low + (high - low) / 2, position = 0;
         status = position_of_version(c, stream_id, middle, &position, err);
         if (status == EX_OK && position < from)
             low = middle + 1;

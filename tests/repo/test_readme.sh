@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Every line that the README and `make run` offer for pasting works, from top to bottom. $1: build.
+# shellcheck source=tests/repo/lib.sh
+. "$(dirname "$0")/lib.sh"
+build=$1
+[ -x "$build/excore" ] || skip "no program in $build"
+PATH=$(cd "$build" && pwd):$PATH
+
+tools/run.sh 0 "$scratch/data" "$build/examples/orders/orders.so" >"$scratch/run.out" 2>"$scratch/run.err" &
+server=$!
+trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$scratch"' EXIT
+wait_for "$scratch/run.out" '^  curl.*live; Ctrl-C' || fail "make run: $(cat "$scratch/run.out" "$scratch/run.err")"
+wait_for "$scratch/run.out" 'http://127.0.0.1:[0-9]+' || fail "make run names no address"
+url=$found
+grep -q "$scratch/data" "$scratch/run.out" || fail "make run does not say where the data lies"
+grep -qE 'durability[ =]full' "$scratch/run.out" || fail "make run does not name the durability mode"
+
+# What follows the log for ever is ended after a moment, and must have printed something by then.
+paste() {
+    local line=$1 out code=0
+    case $line in
+    *text/event-stream* | *excore\ tail*) line="timeout -s INT 2 $line" ;;
+    *curl*) line=${line/curl /curl --fail-with-body } ;;
+    esac
+    out=$(cd "$scratch" && bash -c "$line" 2>&1) || code=$?
+    case $code in
+    0 | 124) [ -n "$out" ] || fail "prints nothing: $line" ;;
+    *) fail "exit $code: $line: $out" ;;
+    esac
+    printf '%s\n' "$line" "$out" >>"$scratch/pasted"
+}
+
+while read -r line; do
+    paste "${line%%  \#*}"
+done < <(grep '^  curl' "$scratch/run.out")
+
+# The blocks marked sh; lines that end in a backslash go on in the next.
+while read -r line; do
+    case $line in
+    curl* | excore*) paste "${line//http:\/\/127.0.0.1:8080/$url}" ;;
+    esac
+done < <(awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md | sed -e ':a' -e '/\\$/N; s/\\\n//; ta')
+
+count=$(grep -cE '^(timeout -s INT 2 )?(curl|excore) ' "$scratch/pasted")
+[ "$count" -ge 15 ] || fail "only $count lines were found to paste"
+grep -q '"status":"confirmed"\|OrderConfirmed' "$scratch/pasted" || fail "no order was confirmed"
+grep -q OrderPlaced "$scratch/pasted" || fail "the appended event was not read back"
+
+# The C lines of the README are those of the example that the installation test builds.
+while read -r line; do
+    grep -qF -- "$line" examples/embedded/main.c || fail "README shows a line that the example has not: $line"
+done < <(awk '/^```c/ { inside = 1; next } /^```/ { inside = 0 } inside && NF' README.md)
+
+kill -TERM $server
+wait $server || fail "the server ended with $? after SIGTERM"
+finish
