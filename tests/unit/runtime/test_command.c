@@ -353,18 +353,25 @@ static void test_command_states_survive_eviction_and_compaction(void **ctx)
     tear_down(&f);
 }
 
+/* Three notes are kept: three short ones fit, three long ones do not. Garbage does not count. */
 static void test_command_state_over_its_limit_fails_its_command_only(void **ctx)
 {
     (void)ctx;
     fixture f;
-    set_up_with(&f, (ex_runtime_options){.state_limit_bytes = 600});
-    char payload[700];
-    (void)snprintf(payload, sizeof(payload), "{\"owner\":\"%0400d\"}", 7);
+    set_up_with(&f, (ex_runtime_options){.state_limit_bytes = 3000, .state_cache_count = 1});
+    char payload[1100];
+    assert_int_equal(run(&f, "a", "open", "{\"owner\":\"ann\"}"), EX_OK);
+    (void)snprintf(payload, sizeof(payload), "{\"cents\":1,\"note\":\"%0200d\"}", 7);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(run(&f, "a", "deposit", payload), EX_OK);
+    assert_int_equal(run(&f, "b", "open", "{\"owner\":\"bob\"}"), EX_OK); /* evicts a */
+    assert_int_equal(run(&f, "a", "deposit", payload), EX_OK);             /* folds 51 events */
+    (void)snprintf(payload, sizeof(payload), "{\"cents\":1,\"note\":\"%0999d\"}", 7);
     ex_status st = EX_OK;
-    for (int i = 0; i < 3 && !st; i++)
-        st = run(&f, "big", i ? "deposit" : "open", i ? "{\"cents\":1}" : payload);
+    for (int i = 0; i < 5 && !st; i++)
+        st = run(&f, "a", "deposit", payload);
     assert_int_equal(st, EX_ETOOLARGE);
-    assert_int_equal(run(&f, "small", "open", "{\"owner\":\"ann\"}"), EX_OK);
+    assert_int_equal(run(&f, "b", "deposit", "{\"cents\":1}"), EX_OK);
     tear_down(&f);
 }
 
