@@ -167,6 +167,8 @@ bool config_value_parse(const ex_config_key *key, ex_slice text, int64_t *ret_nu
                         char why[CONFIG_SHOWN_SIZE])
 {
     int64_t n = 0;
+    if (!text.ptr)
+        text = EX_S(""); /* the parsers do arithmetic on the pointer */
     if (text.len > CONFIG_VALUE_BYTES) {
         (void)snprintf(why, CONFIG_SHOWN_SIZE, "the value is longer than %zu bytes",
                        CONFIG_VALUE_BYTES);

@@ -208,6 +208,31 @@ static ex_status read_event(state_cache *c, state_entry *e, const ex_type *type,
     return EX_OK;
 }
 
+/* Copy the state into a fresh arena. Out of memory: keep the old one, it is correct. */
+static void compact(state_entry *e)
+{
+    const ex_type *type = e->aggregate->state;
+    ex_arena fresh;
+    ex_arena_init(&fresh, e->memory.limit_bytes);
+    void *state = ex_arena_alloc(&fresh, type->size);
+    if (!state || ex_type_copy(type, e->state, &fresh, state, NULL)) {
+        ex_arena_done(&fresh);
+        return;
+    }
+    ex_arena_done(&e->memory);
+    e->memory = fresh;
+    e->state = state;
+    e->live_bytes = fresh.used_bytes;
+}
+
+/* Garbage is let grow to the size of the state, and near the limit to next to nothing. */
+static bool is_worth_compacting(const state_entry *e)
+{
+    size_t used = e->memory.used_bytes;
+    return used > 2 * e->live_bytes + COMPACT_SLACK_BYTES ||
+           (used > e->memory.limit_bytes / 2 && used > e->live_bytes + COMPACT_SLACK_BYTES);
+}
+
 ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_slice json,
                             const void *value, uint64_t version, ex_error *err)
 {
@@ -229,30 +254,13 @@ ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_sl
     if (ex_arena_has_failed(&e->memory))
         return state_failure(e, err);
     e->version = version;
+    if (is_worth_compacting(e))
+        compact(e);
     return EX_OK;
-}
-
-/* Copy the state into a fresh arena. Out of memory: keep the old one, it is correct. */
-static void compact(state_entry *e)
-{
-    const ex_type *type = e->aggregate->state;
-    ex_arena fresh;
-    ex_arena_init(&fresh, e->memory.limit_bytes);
-    void *state = ex_arena_alloc(&fresh, type->size);
-    if (!state || ex_type_copy(type, e->state, &fresh, state, NULL)) {
-        ex_arena_done(&fresh);
-        return;
-    }
-    ex_arena_done(&e->memory);
-    e->memory = fresh;
-    e->state = state;
-    e->live_bytes = fresh.used_bytes;
 }
 
 void state_cache_settle(state_cache *c, state_entry *e)
 {
-    if (e->state && e->memory.used_bytes > 2 * e->live_bytes + COMPACT_SLACK_BYTES)
-        compact(e);
     charge(c, e);
     evict_over_limits(c, e);
     publish_size(c);

@@ -45,7 +45,7 @@ EX_NODISCARD ex_status state_cache_get(state_cache *c, const ex_aggregate *aggre
  *  On failure the entry must be dropped. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE (state limit), EX_ECORRUPT */
 EX_NODISCARD ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_slice json,
                                          const void *value, uint64_t version, ex_error *err);
-/** After a command: compact, charge, evict others over the limits. The entry stays. */
+/** After a command: charge what the state takes, evict others over the limits. The entry stays. */
 void state_cache_settle(state_cache *c, state_entry *e);
 /** Forget a stream's state; unknown is fine. */
 void state_cache_drop(state_cache *c, ex_slice stream);

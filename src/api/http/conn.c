@@ -116,7 +116,7 @@ void conn_close_after_output(http_conn *c)
 
 static uint64_t accepted_bytes(const http_conn *c)
 {
-    return c->given_bytes - c->transport->queued(c);
+    return c->given_bytes - c->transport->unacked(c);
 }
 
 static void watch_writing(http_conn *c)

@@ -67,8 +67,10 @@ typedef enum conn_state {
 typedef struct conn_transport {
     /** Send what is in c->out as far as it goes. false: the connection is broken. */
     bool (*flush)(http_conn *c);
-    /** Bytes taken from c->out by flush that the client has not accepted yet. */
+    /** Bytes taken from c->out by flush that the kernel has not accepted yet. */
     size_t (*queued)(const http_conn *c);
+    /** The same, and those in the kernel that the client has not accepted yet. */
+    size_t (*unacked)(const http_conn *c);
     void (*set_reading)(http_conn *c, bool on);
     /** No more output: close the sending side, keep reading. */
     void (*shutdown)(http_conn *c);
@@ -178,7 +180,7 @@ void conn_lost(http_conn *c);
 /** Have it flushed at the end of this loop iteration. */
 void conn_mark_dirty(http_conn *c);
 void conn_flush(http_conn *c);
-/** Output that the client has not accepted yet. */
+/** Output that waits for the kernel to take it. */
 size_t conn_unsent(const http_conn *c);
 void conn_set_timeout(http_conn *c, int kind);
 void conn_put(http_conn *c, ex_slice bytes);

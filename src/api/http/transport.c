@@ -12,12 +12,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define WRITE_BLOCKS         16
-#define LISTEN_BACKLOG       1024
-#define REFUSING_CONNECTIONS 256 /* how many beyond the limit are told so before they are closed   \
-                                  */
+#define WRITE_BLOCKS   16
+#define LISTEN_BACKLOG 1024
+#define REFUSING_CONNECTIONS                                                                       \
+    256 /* how many beyond the limit are told so before they are closed                            \
+         */
 
 typedef struct uv_conn {
     http_conn conn;
@@ -132,6 +135,16 @@ static size_t queued(const http_conn *c)
     return uc->is_writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&uc->tcp) : 0;
 }
 
+/* Also what the kernel still holds: a client may read for a long time before it takes more. */
+static size_t unacked(const http_conn *c)
+{
+    int fd = -1, in_kernel = 0;
+    if (uv_fileno((const uv_handle_t *)&uv_conn_of(c)->tcp, &fd) ||
+        ioctl(fd, SIOCOUTQ, &in_kernel) || in_kernel < 0)
+        in_kernel = 0;
+    return queued(c) + (size_t)in_kernel;
+}
+
 /* ---- Ending ---- */
 
 static void shut_down(http_conn *c)
@@ -176,6 +189,7 @@ static ex_slice peer(const http_conn *c, char *out, size_t size)
 static const conn_transport uv_transport = {
     .flush = flush,
     .queued = queued,
+    .unacked = unacked,
     .set_reading = set_reading,
     .shutdown = shut_down,
     .close = close_conn,
@@ -184,11 +198,18 @@ static const conn_transport uv_transport = {
 
 /* ---- Accepting ---- */
 
-static const char too_many[] =
-    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
-    "content-length: 113\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
-    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
-    "\"detail\":\"too many connections\",\"code\":\"OVERLOADED\"}";
+static void refuse(http_conn *c)
+{
+    static const char body[] =
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+        "\"detail\":\"too many connections\",\"code\":\"OVERLOADED\"}";
+    conn_put_str(c, "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+                    "retry-after: 1\r\nconnection: close\r\ncontent-length: ");
+    output_put_u64(&c->out, &c->core->blocks, sizeof(body) - 1);
+    conn_put_str(c, "\r\n\r\n");
+    conn_put_str(c, body);
+    conn_close_after_output(c);
+}
 
 static void close_at_once(uv_conn *uc)
 {
@@ -214,8 +235,7 @@ static void begin(http_shard *s, uv_conn *uc)
     if (had < limit)
         return;
     ex_counter_add(s->shared->metrics.connections_refused, 1);
-    conn_put_str(&uc->conn, too_many);
-    conn_close_after_output(&uc->conn);
+    refuse(&uc->conn);
 }
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "kernel/workers.h"
+#include "support/alloc_fault.h"
 
 typedef struct gate {
     sem_t entered;
@@ -208,6 +209,22 @@ static void test_workers_block_signals_and_have_names(void **state)
     assert_int_equal(sigismember(&mask, SIGTERM), 0); /* the starter's mask is as before */
 }
 
+static ex_status start_and_stop(void *ctx)
+{
+    (void)ctx;
+    ex_workers *w = NULL;
+    ex_status status = ex_workers_start("test", 2, 4, &w, NULL);
+    if (status == EX_OK)
+        ex_workers_stop(w);
+    return status;
+}
+
+static void test_workers_survive_each_failing_allocation(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_torture("workers", start_and_stop, NULL) >= 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_workers_refuse_jobs_while_stopping),
         cmocka_unit_test(test_workers_run_in_parallel),
         cmocka_unit_test(test_workers_block_signals_and_have_names),
+        cmocka_unit_test(test_workers_survive_each_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

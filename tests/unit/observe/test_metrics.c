@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "observe/metrics.h"
+#include "support/alloc_fault.h"
 
 static ex_metrics *new_registry(void)
 {
@@ -388,6 +389,61 @@ static void test_metrics_text_passes_promtool(void **state)
     ex_metrics_free(m);
 }
 
+static ex_status register_and_write(void *ctx)
+{
+    (void)ctx;
+    ex_metrics *m = NULL;
+    ex_counter *c = NULL;
+    ex_gauge *g = NULL;
+    ex_histogram *h = NULL;
+    ex_buf out;
+    ex_metric_desc cd = {"c_total", "C.", {"k"}}, gd = {"g", "G.", {NULL}}, hd = {"h", "H.", {"k"}};
+    ex_buf_init(&out, 0);
+    ex_status status = ex_metrics_new("excore", &m, NULL);
+    if (!status)
+        status = ex_metrics_counter(m, &cd, &c, NULL);
+    if (!status)
+        status = ex_metrics_gauge(m, &gd, &g, NULL);
+    if (!status)
+        status = ex_metrics_histogram(m, &hd, EX_BUCKETS_FINE, 13, &h, NULL);
+    if (!status)
+        status = ex_metrics_on_collect(m, refresh, g);
+    if (!status) {
+        ex_metrics_write(m, &out);
+        status = ex_buf_status(&out);
+    }
+    ex_buf_done(&out);
+    ex_metrics_free(m);
+    return status;
+}
+
+static void test_metrics_survive_each_failing_allocation(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_torture("metrics", register_and_write, NULL) > 10);
+}
+
+static void test_metrics_count_as_other_without_memory(void **state)
+{
+    (void)state;
+    ex_metrics *m = new_registry();
+    ex_counter *c = NULL;
+    ex_metric_desc d = {"c_total", "C.", {"k"}};
+    assert_int_equal(ex_metrics_counter(m, &d, &c, NULL), EX_OK);
+    alloc_fault_arm(1, true);
+    ex_counter *one = ex_counter_with(c, (ex_slice[]){EX_S("a")});
+    ex_counter_add(one, 3);
+    assert_true(alloc_fault_disarm() > 0);
+    ex_counter *later = ex_counter_with(c, (ex_slice[]){EX_S("a")}); /* memory is back */
+    assert_ptr_not_equal(one, later);
+    ex_counter_add(later, 1);
+    char *text = write_text(m);
+    assert_has(text, "excore_c_total{k=\"other\"} 3\n");
+    assert_has(text, "excore_c_total{k=\"a\"} 1\n");
+    free(text);
+    ex_metrics_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +458,8 @@ int main(void)
         cmocka_unit_test(test_metrics_forget_a_collector_that_was_taken_back),
         cmocka_unit_test(test_metrics_describe_the_process),
         cmocka_unit_test(test_metrics_text_passes_promtool),
+        cmocka_unit_test(test_metrics_survive_each_failing_allocation),
+        cmocka_unit_test(test_metrics_count_as_other_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

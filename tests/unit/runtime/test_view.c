@@ -1,0 +1,434 @@
+/* test_view.c: views and queries on a real store and a real views.db. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include <excore/runtime.h>
+
+#include "support/accounts.h"
+#include "support/temp_dir.h"
+
+typedef struct fixture {
+    temp_dir dir;
+    ex_store *store;
+    ex_runtime *rt;
+    ex_arena arena;
+    ex_buf out;
+    ex_error err;
+} fixture;
+
+static ex_app app; /* accounts_app, or a changed copy */
+
+static void start(fixture *f)
+{
+    ex_runtime_options options = {.dir = f->dir.path, .view_retry_ms = 1, .view_batch_events = 10};
+    if (ex_store_open(f->dir.path, NULL, &f->store, &f->err) ||
+        ex_runtime_start(f->store, &app, &options, &f->rt, &f->err))
+        fail_msg("%s", f->err.message);
+}
+
+static void stop(fixture *f)
+{
+    ex_runtime_stop(f->rt);
+    ex_store_close(f->store);
+}
+
+static void set_up(fixture *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->dir = temp_dir_make();
+    ex_arena_init(&f->arena, 0);
+    ex_buf_init(&f->out, 0);
+    app = accounts_app;
+    atomic_store(&accounts_view_fails, false);
+    start(f);
+}
+
+static void tear_down(fixture *f)
+{
+    stop(f);
+    ex_buf_done(&f->out);
+    ex_arena_done(&f->arena);
+    temp_dir_remove(&f->dir);
+}
+
+static uint64_t run(fixture *f, const char *id, const char *command, const char *payload)
+{
+    ex_command_call call = {.context = EX_S("bank"), .aggregate = EX_S("account"), .id = ex_str(id),
+                            .command = ex_str(command), .payload = ex_str(payload)};
+    if (ex_command_run(f->rt, &call, &f->arena, &f->err))
+        fail_msg("%s %s: %s", command, id, f->err.message);
+    return call.result.position;
+}
+
+typedef struct ask {
+    const char *query, *params, *cursor;
+    uint32_t limit;
+    uint64_t min_position;
+    uint32_t timeout_ms;
+} ask;
+
+static ex_status query(fixture *f, ask a)
+{
+    ex_json params;
+    if (a.params)
+        assert_int_equal(ex_json_parse(ex_str(a.params), &f->arena, NULL, &params, NULL), EX_OK);
+    ex_query_call call = {.context = EX_S("bank"), .query = ex_str(a.query),
+                          .params = a.params ? &params : NULL, .cursor = ex_str(a.cursor),
+                          .limit = a.limit, .min_position = a.min_position, .timeout_ms = a.timeout_ms};
+    ex_buf_reset(&f->out);
+    ex_status st = ex_query_run(f->rt, &call, &f->arena, &f->out, &f->err);
+    ex_buf_put_char(&f->out, '\0');
+    return st;
+}
+
+/* The answer's member, from the tree of the last query. */
+static const ex_json *answer(fixture *f, const char *member)
+{
+    ex_json *root = ex_arena_alloc(&f->arena, sizeof(*root));
+    if (ex_json_parse(ex_str(f->out.ptr), &f->arena, NULL, root, &f->err))
+        fail_msg("%s in %s", f->err.message, f->out.ptr);
+    const ex_json *value = ex_json_get(root, ex_str(member));
+    if (!value)
+        fail_msg("no %s in %s", member, f->out.ptr);
+    return value;
+}
+
+static ex_view_status view_status(fixture *f)
+{
+    ex_view_status status;
+    assert_true(ex_runtime_view_status(f->rt, 0, &status));
+    return status;
+}
+
+/* Waits for a condition, up to ten seconds. */
+static void wait_for_state(fixture *f, ex_view_state want)
+{
+    struct timespec pause = {0, 1000000};
+    for (int i = 0; i < 10000 && view_status(f).state != want; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(view_status(f).state, want);
+}
+
+static uint64_t fill(fixture *f, int accounts)
+{
+    uint64_t position = 0;
+    for (int i = 0; i < accounts; i++) {
+        char id[16], payload[64];
+        (void)snprintf(id, sizeof(id), "a%03d", i);
+        (void)snprintf(payload, sizeof(payload), "{\"owner\":\"%s\"}", i % 2 ? "odd" : "even");
+        run(f, id, "open", payload);
+        (void)snprintf(payload, sizeof(payload), "{\"cents\":%d}", 100 * (i / 3 + 1));
+        position = run(f, id, "deposit", payload);
+    }
+    return position;
+}
+
+static void test_view_answers_what_a_command_did(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    run(&f, "a", "open", "{\"owner\":\"ann\"}");
+    uint64_t position = run(&f, "a", "deposit", "{\"cents\":5}");
+    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = position}), EX_OK);
+    const ex_json *item = answer(&f, "item");
+    assert_int_equal(ex_json_get(item, EX_S("cents"))->as.i64, 5);
+    assert_int_equal(ex_json_get(item, EX_S("moves"))->as.i64, 1);
+    assert_true(answer(&f, "position")->as.u64 >= position); /* R-QA-04 */
+    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"b\"}"}), EX_OK);
+    assert_int_equal(answer(&f, "item")->kind, EX_JSON_NULL);
+    assert_int_equal(query(&f, (ask){"account-count"}), EX_OK);
+    assert_int_equal(answer(&f, "count")->as.i64, 1);
+    tear_down(&f);
+}
+
+/* R-QA-02, R-QA-03: pages by key neither repeat nor lose rows, also while rows come between them. */
+static void test_query_pages_cover_everything_once(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    uint64_t position = fill(&f, 25);
+    char cursor[512] = "";
+    uint32_t seen = 0, pages = 0;
+    int64_t last_cents = INT64_MAX;
+    for (bool is_done = false; !is_done; pages++) {
+        assert_int_equal(query(&f, (ask){"balances", NULL, cursor, 10, position}), EX_OK);
+        const ex_json *items = answer(&f, "items");
+        for (uint32_t i = 0; i < items->count; i++, seen++) {
+            int64_t cents = ex_json_get(&items->as.items[i], EX_S("cents"))->as.i64;
+            assert_true(cents <= last_cents);
+            last_cents = cents;
+        }
+        is_done = answer(&f, "is_done")->as.boolean;
+        const ex_json *next = answer(&f, "continue_cursor");
+        assert_int_equal(next->kind, is_done ? EX_JSON_NULL : EX_JSON_STRING);
+        if (!is_done)
+            (void)snprintf(cursor, sizeof(cursor), "%.*s", EX_ARG(next->as.text));
+        char id[16]; /* a row before all pages comes, and never shows up in a later one */
+        (void)snprintf(id, sizeof(id), "zz%u", pages);
+        run(&f, id, "open", "{\"owner\":\"new\"}");
+        position = run(&f, id, "deposit", "{\"cents\":999999}");
+    }
+    assert_int_equal(seen, 25);
+    assert_int_equal(pages, 3);
+    tear_down(&f);
+}
+
+static void test_query_limits_are_clamped(void **ctx)
+{
+    (void)ctx;
+    static const struct {
+        const char *query;
+        uint32_t limit, want;
+    } cases[] = {
+        {"balances", 0, 20}, {"balances", 1, 1}, {"balances", 100, 100}, {"balances", 5000, 100},
+        {"rich", 0, 20}, {"rich", 1000, 110}, {"rich", 4000000000u, 110},
+    };
+    fixture f;
+    set_up(&f);
+    uint64_t position = 0;
+    for (int i = 0; i < 110; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "r%03d", i);
+        run(&f, id, "open", "{\"owner\":\"o\"}");
+        position = run(&f, id, "deposit", "{\"cents\":100000}");
+    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(query(&f, (ask){cases[i].query, .limit = cases[i].limit, .min_position = position}), EX_OK);
+        assert_int_equal(answer(&f, "items")->count, cases[i].want);
+    }
+    tear_down(&f);
+}
+
+static void test_query_parameters(void **ctx)
+{
+    (void)ctx;
+    static const struct {
+        const char *params;
+        uint32_t want;
+    } cases[] = {
+        {NULL, 10}, {"{}", 10}, {"{\"owner\":\"odd\"}", 5}, {"{\"least_cents\":300}", 4},
+        {"{\"least_cents\":\"300\"}", 4}, /* as it comes from a query string */
+        {"{\"owner\":\"even\",\"least_cents\":\"300\"}", 2}, {"{\"owner\":\"' OR 1=1 --\"}", 0},
+    };
+    fixture f;
+    set_up(&f);
+    uint64_t position = fill(&f, 10);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(query(&f, (ask){"balances", cases[i].params, .min_position = position}), EX_OK);
+        if (answer(&f, "items")->count != cases[i].want)
+            fail_msg("%s: %s", cases[i].params, f.out.ptr);
+    }
+    tear_down(&f);
+}
+
+static void test_query_refusals(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    uint64_t position = fill(&f, 3);
+    assert_int_equal(query(&f, (ask){"balances", .limit = 1, .min_position = position}), EX_OK);
+    char cursor[512];
+    (void)snprintf(cursor, sizeof(cursor), "%.*s", EX_ARG(answer(&f, "continue_cursor")->as.text));
+    const struct {
+        const char *name;
+        ask ask;
+        ex_status status;
+        const char *code, *field;
+    } cases[] = {
+        {"unknown query", {"nothing"}, EX_ENOTFOUND, "UNKNOWN_QUERY", ""},
+        {"unknown parameter", {"balances", "{\"colour\":1}"}, EX_EINVAL, "INVALID_INPUT", "colour"},
+        {"parameter of a query without", {"rich", "{\"x\":1}"}, EX_EINVAL, "INVALID_INPUT", "x"},
+        {"missing parameter", {"balance"}, EX_EINVAL, "INVALID_INPUT", "account_id"},
+        {"no number", {"balances", "{\"least_cents\":\"many\"}"}, EX_EINVAL, "INVALID_INPUT", "least_cents"},
+        {"cursor is no base64", {"balances", .cursor = "%%%"}, EX_EINVAL, "INVALID_CURSOR", "cursor"},
+        {"cursor is no JSON", {"balances", .cursor = "AAAA"}, EX_EINVAL, "INVALID_CURSOR", "cursor"},
+        {"cursor of another query", {"rich", .cursor = cursor}, EX_EINVAL, "INVALID_CURSOR", "cursor"},
+        {"position not reached", {"balances", .min_position = 1000, .timeout_ms = 20}, EX_ETIMEOUT, "TIMEOUT", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_status st = query(&f, cases[i].ask);
+        if (st != cases[i].status || strcmp(f.err.code, cases[i].code) || strcmp(f.err.field, cases[i].field))
+            fail_msg("%s: %d %s %s: %s", cases[i].name, st, f.err.code, f.err.field, f.err.message);
+    }
+    tear_down(&f);
+}
+
+/* R-PC-02, R-08-28: each event counts once, however often the process starts again. */
+static void test_view_continues_at_its_checkpoint(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    run(&f, "a", "open", "{\"owner\":\"ann\"}");
+    for (int i = 1; i <= 20; i++) {
+        uint64_t position = run(&f, "a", "deposit", "{\"cents\":1}");
+        if (i % 2)
+            assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
+        stop(&f);
+        start(&f);
+    }
+    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = 21}), EX_OK);
+    assert_int_equal(ex_json_get(answer(&f, "item"), EX_S("moves"))->as.i64, 20);
+    tear_down(&f);
+}
+
+static void rebuild_with(fixture *f, uint32_t version)
+{
+    static ex_view_def def;
+    static const ex_view_def *views[] = {&def};
+    static ex_context bank;
+    static const ex_context *contexts[] = {&bank};
+    def = balance_view;
+    def.version = version;
+    bank = *accounts_app.contexts[0];
+    bank.views = views;
+    bank.query_count = 0;
+    app.contexts = contexts;
+    stop(f);
+    start(f);
+}
+
+static int64_t raw_number(fixture *f, const char *sql)
+{
+    char path[300];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    (void)snprintf(path, sizeof(path), "%s/views.db", f->dir.path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return n;
+}
+
+static void wait_for_position(fixture *f, uint64_t position)
+{
+    struct timespec pause = {0, 1000000};
+    for (int i = 0; i < 10000 && view_status(f).position < position; i++)
+        nanosleep(&pause, NULL);
+    assert_true(view_status(f).position >= position);
+}
+
+static void test_view_is_rebuilt_when_its_version_rises_or_its_file_is_gone(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    uint64_t position = fill(&f, 30);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
+    stop(&f);
+    char path[300];
+    static const char *const names[] = {"views.db", "views.db-wal", "views.db-shm"};
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", f.dir.path, names[i]);
+        (void)unlink(path);
+    }
+    start(&f);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
+    assert_int_equal(answer(&f, "count")->as.i64, 30);
+
+    rebuild_with(&f, 2);
+    wait_for_position(&f, position);
+    assert_int_equal(raw_number(&f, "SELECT count(*) FROM balance"), 30);
+    assert_int_equal(raw_number(&f, "SELECT sum(moves) FROM balance"), 30);
+    assert_int_equal(raw_number(&f, "SELECT version FROM excore_views"), 2);
+    tear_down(&f);
+}
+
+/* R-PC-03: a failing handler leaves rows and checkpoint as they were and is tried again. */
+static void test_view_failure_is_shown_and_tried_again(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    uint64_t opened = run(&f, "a", "open", "{\"owner\":\"ann\"}");
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = opened}), EX_OK);
+    atomic_store(&accounts_view_fails, true);
+    uint64_t position = run(&f, "a", "deposit", "{\"cents\":3}");
+    wait_for_state(&f, EX_VIEW_ERROR);
+    ex_view_status status = view_status(&f);
+    assert_non_null(strstr(status.error, "told to fail"));
+    assert_non_null(strstr(status.error, "position 2"));
+    assert_int_equal(status.position, opened);
+    assert_int_equal(status.lag, 1);
+    assert_int_equal(ex_runtime_view_pause(f.rt, "balance", &f.err), EX_ESTATE); /* R-PC-06 */
+    atomic_store(&accounts_view_fails, false);
+    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = position}), EX_OK);
+    assert_int_equal(ex_json_get(answer(&f, "item"), EX_S("moves"))->as.i64, 1);
+    wait_for_state(&f, EX_VIEW_ACTIVE);
+    assert_string_equal(view_status(&f).error, "");
+    tear_down(&f);
+}
+
+static void test_view_pause_resume_rebuild(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    uint64_t position = fill(&f, 5);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
+    wait_for_state(&f, EX_VIEW_ACTIVE);
+    assert_int_equal(ex_runtime_view_pause(f.rt, "balance", &f.err), EX_OK);
+    wait_for_state(&f, EX_VIEW_PAUSED);
+    uint64_t later = run(&f, "b", "open", "{\"owner\":\"bob\"}");
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = later, .timeout_ms = 50}), EX_ETIMEOUT);
+    assert_int_equal(ex_runtime_view_resume(f.rt, "balance", &f.err), EX_OK);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = later}), EX_OK);
+    assert_int_equal(answer(&f, "count")->as.i64, 6);
+    assert_int_equal(ex_runtime_view_rebuild(f.rt, "balance", &f.err), EX_OK);
+    wait_for_state(&f, EX_VIEW_ACTIVE);
+    wait_for_position(&f, later);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = later}), EX_OK);
+    assert_int_equal(answer(&f, "count")->as.i64, 6);
+    assert_int_equal(ex_runtime_view_resume(f.rt, "balance", &f.err), EX_ESTATE);
+    assert_int_equal(ex_runtime_view_pause(f.rt, "nothing", &f.err), EX_ENOTFOUND);
+    tear_down(&f);
+}
+
+/* Events that the view does not handle move it on all the same. */
+static void test_view_passes_over_other_events(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    ex_new_event event = {.type = EX_S("Unrelated"), .data = EX_S("{}")};
+    ex_stream_write write = {EX_S("other-1"), EX_ANY, &event, 1};
+    ex_append append = {.writes = &write, .write_count = 1};
+    ex_appended appended = {0};
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(ex_store_append(f.store, &append, &appended, &f.err), EX_OK);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = appended.position}), EX_OK);
+    assert_int_equal(answer(&f, "position")->as.u64, 50);
+    assert_int_equal(view_status(&f).lag, 0);
+    tear_down(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_view_answers_what_a_command_did),
+        cmocka_unit_test(test_query_pages_cover_everything_once),
+        cmocka_unit_test(test_query_limits_are_clamped),
+        cmocka_unit_test(test_query_parameters),
+        cmocka_unit_test(test_query_refusals),
+        cmocka_unit_test(test_view_continues_at_its_checkpoint),
+        cmocka_unit_test(test_view_is_rebuilt_when_its_version_rises_or_its_file_is_gone),
+        cmocka_unit_test(test_view_failure_is_shown_and_tried_again),
+        cmocka_unit_test(test_view_pause_resume_rebuild),
+        cmocka_unit_test(test_view_passes_over_other_events),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
