@@ -158,10 +158,17 @@ static bool reads_back(shortest s, double n)
 }
 
 /* Fifteen digits always name one normal double, so shorter forms are that one without its zeros;
- * only subnormal numbers have less precision and are tried from one digit up. */
+ * find_short has tried them all in its range. Only subnormal numbers have less precision. */
+static int first_precision(double n)
+{
+    if (n < DBL_MIN)
+        return 1;
+    return FLT_EVAL_METHOD == 0 && n >= 1e-7 && n < FIFTEEN_DIGITS ? 16 : 15;
+}
+
 static shortest find_long(double n)
 {
-    for (int precision = n < DBL_MIN ? 1 : 15; precision < 17; precision++) {
+    for (int precision = first_precision(n); precision < 17; precision++) {
         shortest s = rounded(n, precision);
         if (reads_back(s, n))
             return s;
