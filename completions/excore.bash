@@ -1,0 +1,82 @@
+# bash completion for excore, printed by `excore completion bash`: do not edit.
+# shellcheck shell=bash
+
+_excore_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
+
+_excore_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
+
+_excore() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local verb=${COMP_WORDS[1]} words=''
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        _excore_words 'serve append read tail bench config completion help version --help --version'
+        return
+    fi
+    # Bash hands over --name=value as three words.
+    if [ "$cur" = = ]; then
+        cur=''
+    elif [ "$prev" = = ]; then
+        prev=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    case "$verb $prev" in
+    'serve --data' | 'serve -d') _excore_files -d ;;
+    'serve --listen' | 'serve -l') : ;;
+    'serve --app' | 'serve -a') _excore_files -f ;;
+    'serve --config' | 'serve -c') _excore_files -f ;;
+    'serve --durability') _excore_words 'full normal' ;;
+    'serve --log-level') _excore_words 'debug info warn error off' ;;
+    'serve --set' | 'serve -s') : ;;
+    'append --data' | 'append -d') _excore_files -d ;;
+    'append --url' | 'append -u') : ;;
+    'append --tag' | 'append -t') : ;;
+    'append --expected' | 'append -e') : ;;
+    'append --id') : ;;
+    'append --metadata') : ;;
+    'append --schema-version') : ;;
+    'append --content-type') : ;;
+    'read --data' | 'read -d') _excore_files -d ;;
+    'read --url' | 'read -u') : ;;
+    'read --from') : ;;
+    'read --limit' | 'read -n') : ;;
+    'tail --data' | 'tail -d') _excore_files -d ;;
+    'tail --url' | 'tail -u') : ;;
+    'tail --from') : ;;
+    'tail --limit' | 'tail -n') : ;;
+    'tail --types') : ;;
+    'tail --tags') : ;;
+    'tail --streams') : ;;
+    'bench --data' | 'bench -d') _excore_files -d ;;
+    'bench --url' | 'bench -u') : ;;
+    'bench --seconds' | 'bench -s') : ;;
+    'bench --in-flight' | 'bench -n') : ;;
+    'bench --size') : ;;
+    'bench --durability') _excore_words 'full normal' ;;
+    'config --data' | 'config -d') _excore_files -d ;;
+    'config --listen' | 'config -l') : ;;
+    'config --app' | 'config -a') _excore_files -f ;;
+    'config --config' | 'config -c') _excore_files -f ;;
+    'config --durability') _excore_words 'full normal' ;;
+    'config --log-level') _excore_words 'debug info warn error off' ;;
+    'config --set' | 'config -s') : ;;
+    *)
+        case $verb in
+        serve) words='--data --listen --app --config --durability --log-level --set --help --version' ;;
+        append) words='--data --url --tag --expected --id --metadata --schema-version --content-type --json --help --version' ;;
+        read) words='--data --url --from --limit --backward --json --raw --help --version' ;;
+        tail) words='--data --url --from --limit --types --tags --streams --no-follow --json --raw --help --version' ;;
+        bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
+        config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
+        completion) words='bash --help --version' ;;
+        help) words='serve append read tail bench config completion help version --help --version' ;;
+        version) words='--json --help --version' ;;
+        esac
+        _excore_words "$words"
+        ;;
+    esac
+}
+
+complete -F _excore excore

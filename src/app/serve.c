@@ -1,0 +1,337 @@
+/* serve.c: the server is a list of parts. They start in this order and stop in the opposite one:
+ *
+ *   log → metrics → health → application → store → runtime → api → http
+ *
+ * When a part does not start, those before it are stopped and its error is the
+ * server's (R-01-25). Ending is the same walk from the last part: http drains first
+ * while everything below it still works.
+ *
+ * The main thread does nothing but start, wait for signals and stop. */
+#include "app/serve.h"
+
+#include "app/application.h"
+#include "app/version.h"
+#include "model/openapi.h"
+#include "observe/health.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+typedef struct server {
+    const settings *settings;
+    application application;
+    ex_metrics *metrics;
+    ex_health *health;
+    ex_store *store;
+    ex_runtime *runtime; /* NULL without an application */
+    api *api;
+    http_server *http;
+} server;
+
+/* ---- Parts ---- */
+
+static ex_status start_log(server *s, ex_error *err)
+{
+    return ex_log_open(&s->settings->log, err);
+}
+
+static void stop_log(server *s)
+{
+    (void)s;
+    ex_log_close();
+}
+
+static ex_status start_metrics(server *s, ex_error *err)
+{
+    ex_status status = ex_metrics_new("excore", &s->metrics, err);
+    return status ? status : ex_metrics_add_process(s->metrics, app_version(), app_commit(), err);
+}
+
+static void stop_metrics(server *s)
+{
+    ex_metrics_free(s->metrics);
+}
+
+static ex_status start_health(server *s, ex_error *err)
+{
+    return ex_health_new(NULL, &s->health, err);
+}
+
+static void stop_health(server *s)
+{
+    ex_health_free(s->health);
+}
+
+static ex_status start_application(server *s, ex_error *err)
+{
+    const char *path = s->settings->app;
+    if (!*path)
+        return EX_OK;
+    if (s->application.app)
+        return ex_raise(err, EX_EINVAL, "%s is linked in; runtime.app must not name another",
+                        s->application.app->name);
+    return application_load(path, &s->application, err);
+}
+
+static void stop_application(server *s)
+{
+    application_unload(&s->application);
+}
+
+/* Readiness: a read through the store's own way. */
+static ex_status check_store(void *ctx, ex_error *err)
+{
+    uint64_t version = 0;
+    return ex_store_stream_version(ctx, EX_S("$health"), &version, err);
+}
+
+static ex_status start_store(server *s, ex_error *err)
+{
+    ex_store_options options = s->settings->store;
+    options.metrics = s->metrics;
+    ex_status status = ex_store_open(s->settings->data, &options, &s->store, err);
+    if (status)
+        return status;
+    const ex_health_check check = {.name = "store", .run = check_store, .ctx = s->store};
+    return ex_health_add(s->health, &check, err);
+}
+
+static void stop_store(server *s)
+{
+    (void)ex_health_remove(s->health, "store"); /* not there when adding it failed */
+    ex_store_close(s->store);
+}
+
+/* Slow decisions and failing views. */
+static void report(void *ctx, const char *what, const char *name, const ex_error *err)
+{
+    (void)ctx;
+    EX_LOG(EX_LOG_WARN, what, ex_f_cstr("name", name), ex_f_cstr("error", err ? err->message : ""));
+}
+
+static ex_status start_runtime(server *s, ex_error *err)
+{
+    if (!s->application.app)
+        return EX_OK;
+    ex_runtime_options options = s->settings->runtime;
+    options.dir = s->settings->data;
+    options.metrics = s->metrics;
+    options.report = report;
+    ex_status status = ex_runtime_start(s->store, s->application.app, &options, &s->runtime, err);
+    return status ? ex_error_context(err, status, "application %s", s->application.app->name)
+                  : EX_OK;
+}
+
+static void stop_runtime(server *s)
+{
+    ex_runtime_stop(s->runtime);
+}
+
+/* What /openapi.json answers. */
+static ex_status describe_api(server *s, ex_error *err)
+{
+    openapi_source source = {.app = s->application.app, .version = app_version()};
+    ex_buf document;
+    ex_buf_init(&document, 0);
+    api_routes(s->api, &source.routes, &source.route_count);
+    openapi_write(&source, &document);
+    ex_status status = ex_buf_status(&document);
+    if (status)
+        (void)ex_raise(err, status, "no memory for the OpenAPI document");
+    else
+        status = api_set_openapi(s->api, ex_buf_slice(&document), err);
+    ex_buf_done(&document);
+    return status;
+}
+
+static ex_status start_api(server *s, ex_error *err)
+{
+    api_options options = s->settings->api;
+    options.store = s->store;
+    options.runtime = s->runtime;
+    options.metrics = s->metrics;
+    options.health = s->health;
+    options.version = app_version();
+    options.commit = app_commit();
+    ex_status status = api_new(&options, &s->api, err);
+    return status ? status : describe_api(s, err);
+}
+
+static void stop_api(server *s)
+{
+    api_free(s->api);
+}
+
+static ex_status start_http(server *s, ex_error *err)
+{
+    http_options options = s->settings->http;
+    options.metrics = s->metrics;
+    const http_route *routes = NULL;
+    size_t count = 0;
+    api_routes(s->api, &routes, &count);
+    return http_server_start(&options, routes, count, &s->http, err);
+}
+
+/* api.h says why in this order. */
+static void stop_http(server *s)
+{
+    if (!s->http)
+        return;
+    ex_health_drain(s->health);
+    http_server_drain(s->http, (uint32_t)s->settings->shutdown_timeout_ms);
+    api_stop(s->api);
+    http_server_stop(s->http);
+}
+
+typedef struct part {
+    const char *name;
+    ex_status (*start)(server *s, ex_error *err);
+    void (*stop)(server *s); /* also when start failed half way */
+} part;
+
+static const part parts[] = {
+    {"log", start_log, stop_log},          {"metrics", start_metrics, stop_metrics},
+    {"health", start_health, stop_health}, {"application", start_application, stop_application},
+    {"store", start_store, stop_store},    {"runtime", start_runtime, stop_runtime},
+    {"api", start_api, stop_api},          {"http", start_http, stop_http},
+};
+
+#define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
+
+static void stop_parts(server *s, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        EX_LOG(EX_LOG_DEBUG, "stopping", ex_f_cstr("part", parts[i - 1].name));
+        parts[i - 1].stop(s);
+    }
+}
+
+static ex_status start_parts(server *s, ex_error *err)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        ex_status status = parts[i].start(s, err);
+        if (status) {
+            stop_parts(s, i + 1);
+            return status;
+        }
+        EX_LOG(EX_LOG_DEBUG, "started", ex_f_cstr("part", parts[i].name));
+    }
+    return EX_OK;
+}
+
+/* ---- Signals ---- */
+
+static void own_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGHUP);
+}
+
+/* Before any thread is started, so that every one of them inherits it. */
+static void block_signals(void)
+{
+    sigset_t set;
+    own_signals(&set);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* fails only for a bad first argument */
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* cannot fail */
+}
+
+static void reopen_log(void)
+{
+    ex_error err = {0};
+    if (ex_log_reopen(&err))
+        ex_log_error(EX_LOG_ERROR, "the log file cannot be reopened, the old one stays in use",
+                     &err);
+    else
+        EX_LOG(EX_LOG_INFO, "log reopened");
+}
+
+static int wait_for_end(void)
+{
+    sigset_t set;
+    int number = 0;
+    own_signals(&set);
+    for (;;) {
+        if (sigwait(&set, &number) != 0)
+            continue;
+        if (number != SIGHUP)
+            return number;
+        reopen_log();
+    }
+}
+
+static void end_at_once(int number)
+{
+    (void)number;
+    _exit(1);
+}
+
+/* From here on the second SIGINT or SIGTERM no longer waits for anything. */
+static void arm_second_signal(void)
+{
+    sigset_t set;
+    own_signals(&set);
+    sigdelset(&set, SIGHUP);
+    const struct sigaction action = {.sa_handler = end_at_once};
+    (void)sigaction(SIGINT, &action, NULL); /* cannot fail */
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* ---- Life ---- */
+
+/* Every connection is a descriptor: take as many as the system lets us have. */
+static void raise_descriptor_limit(const settings *s)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* what there is has to do */
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < s->http.connection_limit)
+        EX_LOG(EX_LOG_WARN, "fewer descriptors than server.connection_limit",
+               ex_f_u64("descriptors", limit.rlim_cur),
+               ex_f_u64("connection_limit", s->http.connection_limit));
+}
+
+static void ready_line(const server *s, char *out, size_t size)
+{
+    const settings *t = s->settings;
+    const char *is_v6 = strchr(t->http.host, ':');
+    (void)snprintf(out, size, "serving http://%s%s%s:%u (data %s, durability %s%s%s, pid %ld)",
+                   is_v6 ? "[" : "", t->http.host, is_v6 ? "]" : "",
+                   (unsigned)http_server_port(s->http), t->data,
+                   t->store.durability == EX_DURABILITY_FULL ? "full" : "normal",
+                   s->application.app ? ", application " : "",
+                   s->application.app ? s->application.app->name : "", (long)getpid());
+}
+
+ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready, void *ctx,
+                    ex_error *err)
+{
+    server self = {.settings = s, .application = {.app = app}};
+    char line[1024];
+    block_signals();
+    ex_status status = start_parts(&self, err);
+    if (status)
+        return status;
+    raise_descriptor_limit(s);
+    ready_line(&self, line, sizeof(line));
+    EX_LOG(EX_LOG_INFO, line, ex_f_cstr("version", app_version()),
+           ex_f_cstr("commit", app_commit()), ex_f_u64("head", ex_store_head(self.store)));
+    ready(ctx, line);
+
+    int number = wait_for_end();
+    arm_second_signal();
+    EX_LOG(EX_LOG_INFO, "shutting down", ex_f_cstr("signal", strsignal(number)));
+    stop_parts(&self, PART_COUNT);
+    return EX_OK;
+}
