@@ -98,7 +98,7 @@ static void test_command_appends_what_it_decides(void **ctx)
     assert_int_not_equal(event.causation_id.len, 0);           /* R-HF-04: the command's id */
     assert_true(ex_id_eq(&event.id, &call.result.events[0].id));
     size_t at = 0;
-    ex_slice tag;
+    ex_slice tag = {NULL, 0};
     assert_true(ex_tags_next(event.tags, &at, &tag));
     assert_true(ex_slice_is(tag, "owner:ann"));
     ex_cursor_close(cursor);
