@@ -103,8 +103,9 @@ typedef struct store_reader_ops {
     void (*stop)(void *reader);
     /** Position of the last committed event. */
     ex_status (*head)(void *reader, uint64_t *ret, ex_error *err);
-    /** Version of a stream, 0 when it does not exist. */
-    ex_status (*stream_version)(void *reader, ex_slice stream, uint64_t *ret, ex_error *err);
+    /** Version of a stream as of the position `upto`, 0 when it did not exist. */
+    ex_status (*stream_version)(void *reader, ex_slice stream, uint64_t upto, uint64_t *ret,
+                                ex_error *err);
 } store_reader_ops;
 
 /** Thread: open and close the owner's; the rest the sequencer's. */

@@ -231,7 +231,11 @@ ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret, e
         st = reader_pool_take(&s->readers, &reader, err);
     if (st)
         return st;
-    st = s->driver.ops->reader->stream_version(reader, stream, ret, err);
+    /* As cursors see it: what is behind the head is not published, or its outcome is not known. */
+    uint64_t upto = INT64_MAX;
+    if (s->sequencer)
+        upto = atomic_load_explicit(&s->head, memory_order_acquire);
+    st = s->driver.ops->reader->stream_version(reader, stream, upto, ret, err);
     reader_pool_give(&s->readers, reader, st != EX_OK);
     return st;
 }

@@ -269,12 +269,17 @@ static void reader_stop(void *reader)
     ex_arena_reset(&r->arena);
 }
 
-static uint64_t last_version(const memory_log *l, const memory_list *list)
+static uint64_t version_at(const memory_list *list, uint64_t upto)
 {
     uint64_t version = list ? list->count : 0;
-    while (version && list->positions[version - 1] > l->committed)
+    while (version && list->positions[version - 1] > upto)
         version--;
     return version;
+}
+
+static uint64_t last_version(const memory_log *l, const memory_list *list)
+{
+    return version_at(list, l->committed);
 }
 
 static ex_status reader_start(void *reader, const store_scan *scan, ex_error *err)
@@ -340,12 +345,14 @@ static ex_status reader_head(void *reader, uint64_t *ret, ex_error *err)
     return EX_OK;
 }
 
-static ex_status reader_stream_version(void *reader, ex_slice stream, uint64_t *ret, ex_error *err)
+static ex_status reader_stream_version(void *reader, ex_slice stream, uint64_t upto, uint64_t *ret,
+                                       ex_error *err)
 {
     (void)err;
     memory_log *l = ((memory_reader *)reader)->log;
     (void)pthread_rwlock_rdlock(&l->lock); /* fails for a thread that holds it only */
-    *ret = last_version(l, memory_log_find(l, POSTINGS_STREAM, stream));
+    *ret = version_at(memory_log_find(l, POSTINGS_STREAM, stream),
+                      upto < l->committed ? upto : l->committed);
     (void)pthread_rwlock_unlock(&l->lock);
     return EX_OK;
 }

@@ -34,14 +34,16 @@ ex_status sqlite_lists_find_id(sqlite_conn *c, statement which, ex_slice name, u
                            : sqlite_conn_raise(c, rc, "cannot bind a name", err);
 }
 
-ex_status sqlite_lists_stream_version(sqlite_conn *c, uint64_t stream_id, uint64_t *ret,
-                                      ex_error *err)
+ex_status sqlite_lists_stream_version(sqlite_conn *c, uint64_t stream_id, uint64_t upto,
+                                      uint64_t *ret, ex_error *err)
 {
     sqlite3_stmt *st;
     ex_status status = sqlite_conn_statement(c, STATEMENT_STREAM_VERSION, &st, err);
     if (status)
         return status;
     int rc = bind_u64(st, 1, stream_id);
+    if (rc == SQLITE_OK)
+        rc = bind_u64(st, 2, upto);
     return rc == SQLITE_OK ? one_number(c, st, ret, err)
                            : sqlite_conn_raise(c, rc, "cannot bind a stream", err);
 }
@@ -77,7 +79,7 @@ static ex_status first_version_from(sqlite_conn *c, uint64_t stream_id, uint64_t
                                     uint64_t *ret, ex_error *err)
 {
     uint64_t low = 1, high;
-    ex_status status = sqlite_lists_stream_version(c, stream_id, &high, err);
+    ex_status status = sqlite_lists_stream_version(c, stream_id, INT64_MAX, &high, err);
     high++;
     while (status == EX_OK && low < high && from > 1) {
         uint64_t middle = low + (high - low) / 2, position = 0;

@@ -204,13 +204,14 @@ static ex_status reader_head(void *impl, uint64_t *ret, ex_error *err)
     return st;
 }
 
-static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t *ret, ex_error *err)
+static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upto, uint64_t *ret,
+                                       ex_error *err)
 {
     sqlite_conn *c = &((reader *)impl)->conn;
     uint64_t id = 0, version = 0;
     ex_status st = sqlite_lists_find_id(c, STATEMENT_STREAM_FIND, stream, &id, err);
     if (st == EX_OK && id)
-        st = sqlite_lists_stream_version(c, id, &version, err);
+        st = sqlite_lists_stream_version(c, id, upto, &version, err);
     if (st == EX_OK)
         *ret = version;
     return st;

@@ -25,7 +25,7 @@
     X(STREAM_FIND,       FIND,  "SELECT id FROM streams WHERE name = ?1")                          \
     X(STREAM_INSERT,     WRITE, "INSERT INTO streams (name) VALUES (?1)")                          \
     X(STREAM_VERSION,    FIND,  "SELECT version FROM events WHERE stream_id = ?1 "                 \
-                                "ORDER BY version DESC LIMIT 1")                                   \
+                                "AND position <= ?2 ORDER BY version DESC LIMIT 1")                \
     X(STREAM_POSITION,   FIND,  "SELECT position FROM events "                                     \
                                 "WHERE stream_id = ?1 AND version = ?2")                           \
     X(TYPE_FIND,         FIND,  "SELECT id FROM types WHERE name = ?1")                            \

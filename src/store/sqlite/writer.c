@@ -186,7 +186,7 @@ ex_status sqlite_writer_find_streams(void *impl, store_stream *const *streams, u
         ex_status st =
             sqlite_lists_find_id(&d->writer, STATEMENT_STREAM_FIND, s->name, &s->id, err);
         if (st == EX_OK && s->id)
-            st = sqlite_lists_stream_version(&d->writer, s->id, &s->version, err);
+            st = sqlite_lists_stream_version(&d->writer, s->id, INT64_MAX, &s->version, err);
         if (st)
             return st;
     }
