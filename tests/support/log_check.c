@@ -25,7 +25,10 @@ static void need(bool ok)
     }
 }
 
-static ex_slice id_key(const ex_id *id) { return ex_slice_of(id->bytes, sizeof id->bytes); }
+static ex_slice id_key(const ex_id *id)
+{
+    return ex_slice_of(id->bytes, sizeof id->bytes);
+}
 
 log_check *log_check_new(void)
 {
@@ -55,7 +58,10 @@ void log_check_acknowledged(log_check *c, const ex_id *id, uint64_t position)
     need(ex_map_put(&c->acknowledged, id_key(id), (void *)value, NULL) == EX_OK);
 }
 
-size_t log_check_count(const log_check *c) { return c->acknowledged.count; }
+size_t log_check_count(const log_check *c)
+{
+    return c->acknowledged.count;
+}
 
 /* ---- One pass over the log ---- */
 
@@ -196,8 +202,9 @@ static bool read_stream(pass *p, ex_store *s, ex_slice name, uint64_t last)
     if (status == EX_EEND)
         status = ex_store_stream_version(s, name, &asked, &err);
     if (status != EX_OK || version != last || asked != last)
-        return wrong(p, "stream '%.*s': the log has %" PRIu64 " events, reading it %" PRIu64
-                        ", its version is %" PRIu64 " (%s)",
+        return wrong(p,
+                     "stream '%.*s': the log has %" PRIu64 " events, reading it %" PRIu64
+                     ", its version is %" PRIu64 " (%s)",
                      EX_ARG(name), last, version, asked, err.message);
     return true;
 }

@@ -25,7 +25,8 @@ log_check *log_check_new(void);
 void log_check_free(log_check *c);
 
 #define LOG_CHECK_MARK_SIZE 64
-/** The correlation id for the events of one append: "append/NAME/COUNT". Name: digits and letters. */
+/** The correlation id for the events of one append: "append/NAME/COUNT". Name: digits and letters.
+ */
 ex_slice log_check_mark(char out[LOG_CHECK_MARK_SIZE], const char *name, unsigned count);
 
 /** The client was told that the event is stored. `position` 0: it was not told where. */
