@@ -1,0 +1,119 @@
+/* test_registry.c: a faulty application is refused at start, with the name that is wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/registry.h"
+#include "support/accounts.h"
+
+/* One context with one of each, free to be broken. */
+typedef struct parts {
+    ex_command_def commands[2];
+    ex_event_def events[2];
+    ex_aggregate aggregate;
+    ex_view_def view;
+    ex_query_def query;
+    ex_context context, other;
+    const ex_aggregate *aggregates[2];
+    const ex_view_def *views[2];
+    const ex_query_def *queries[2];
+    const ex_context *contexts[2];
+    ex_app app;
+} parts;
+
+static void build(parts *p)
+{
+    p->aggregate = account_aggregate;
+    memcpy(p->commands, account_aggregate.commands, sizeof(p->commands));
+    memcpy(p->events, account_aggregate.events, sizeof(p->events));
+    p->aggregate.commands = p->commands;
+    p->aggregate.command_count = 2;
+    p->aggregate.events = p->events;
+    p->aggregate.event_count = 2;
+    p->view = balance_view;
+    p->query = *accounts_app.contexts[0]->queries[0];
+    p->query.view = &p->view;
+    for (int i = 0; i < 2; i++) {
+        p->aggregates[i] = &p->aggregate;
+        p->views[i] = &p->view;
+        p->queries[i] = &p->query;
+    }
+    p->context = (ex_context){"bank", p->aggregates, 1, p->views, 1, p->queries, 1};
+    p->other = p->context;
+    p->other.name = "other";
+    p->contexts[0] = &p->context;
+    p->contexts[1] = &p->other;
+    p->app = (ex_app){EX_APP_ABI, "app", p->contexts, 1};
+}
+
+static void bad_context(parts *p) { p->context.name = "Bank"; }
+static void no_context(parts *p) { p->app.context_count = 0; }
+static void bad_aggregate(parts *p) { p->aggregate.name = "my-account"; } /* the dash ends a category */
+static void no_state(parts *p) { p->aggregate.state = NULL; }
+static void command_twice(parts *p) { p->commands[1].name = p->commands[0].name; }
+static void no_decide(parts *p) { p->commands[1].decide = NULL; }
+static void event_twice(parts *p) { p->events[1] = p->events[0]; }
+static void no_evolve(parts *p) { p->events[1].evolve = NULL; }
+static void aggregate_twice(parts *p) { p->context.aggregate_count = 2; }
+static void view_twice(parts *p) { p->context.view_count = 2; }
+static void view_without_table(parts *p) { p->view.table_count = 0; }
+static void view_version_0(parts *p) { p->view.version = 0; }
+static void query_twice(parts *p) { p->context.query_count = 2; }
+static void query_without_order(parts *p) { p->query.order_by[0] = NULL; }
+static void query_without_view(parts *p) { p->query.view = NULL; }
+static void query_without_row(parts *p) { p->query.row = NULL; }
+static void two_contexts_share_an_aggregate(parts *p) { p->app.context_count = 2; }
+static void two_contexts_share_a_view(parts *p) { p->app.context_count = 2; p->other.aggregate_count = 0; }
+static void older_interface(parts *p) { p->app.abi = EX_APP_ABI + 1; }
+
+static const struct {
+    const char *name;
+    void (*break_it)(parts *p);
+    ex_status want;
+    const char *word;
+} cases[] = {
+    {"bad context name", bad_context, EX_EINVAL, "'Bank'"},
+    {"no context", no_context, EX_EINVAL, "no context"},
+    {"bad aggregate name", bad_aggregate, EX_EINVAL, "'my-account'"},
+    {"no state type", no_state, EX_EINVAL, "account"},
+    {"command twice", command_twice, EX_EEXISTS, "'open'"}, /* R-CB-13 */
+    {"no decide", no_decide, EX_EINVAL, "deposit"},
+    {"event twice", event_twice, EX_EEXISTS, "'AccountOpened'"},
+    {"no evolve", no_evolve, EX_EINVAL, "account"},
+    {"aggregate twice", aggregate_twice, EX_EEXISTS, "'account'"},
+    {"view twice", view_twice, EX_EEXISTS, "'balance'"}, /* R-PC-07 */
+    {"view without table", view_without_table, EX_EINVAL, "balance"},
+    {"view version 0", view_version_0, EX_EINVAL, "version 0"},
+    {"query twice", query_twice, EX_EEXISTS, "'balances'"}, /* R-QA-04 */
+    {"page without order", query_without_order, EX_EINVAL, "order_by"},
+    {"query without view", query_without_view, EX_EINVAL, "view"},
+    {"query without row", query_without_row, EX_EINVAL, "row"},
+    {"aggregate in two contexts", two_contexts_share_an_aggregate, EX_EEXISTS, "bank and by other"}, /* R-01-24 */
+    {"view in two contexts", two_contexts_share_a_view, EX_EEXISTS, "bank and by other"},
+    {"another interface", older_interface, EX_EINVAL, "interface"},
+};
+
+static void test_registry_names_what_is_wrong(void **ctx)
+{
+    (void)ctx;
+    parts p;
+    build(&p);
+    assert_int_equal(registry_check(&p.app, NULL), EX_OK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_error err = {0};
+        build(&p);
+        cases[i].break_it(&p);
+        ex_status st = registry_check(&p.app, &err);
+        if (st != cases[i].want || !strstr(err.message, cases[i].word))
+            fail_msg("%s: %d %s", cases[i].name, st, err.message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_registry_names_what_is_wrong)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
