@@ -150,7 +150,7 @@ static void check_event_is_whole_from_log_and_ring(fixture *f)
     assert_true(ex_id_eq(&e.id, &ref.id));
     assert_true(e.recorded_at_us > 0);
     size_t at = 0;
-    ex_slice tag;
+    ex_slice tag = {0};
     assert_true(ex_tags_next(e.tags, &at, &tag));
     assert_true(ex_slice_is(tag, "customer:7"));
     assert_true(ex_tags_next(e.tags, &at, &tag));
