@@ -24,6 +24,9 @@
 
 #include "store/submission.h"
 
+/** The log below the store's directory, of drivers with files. */
+#define STORE_LOG_FILE "events.db"
+
 /** The end of the log as the database has it. Zero when the log is empty. */
 typedef struct store_head {
     uint64_t position;

@@ -102,6 +102,16 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
     return s->driver.ops->open(&options, &s->driver.impl, err);
 }
 
+/* Before the lock file is made: a wrong path must not get one. */
+static ex_status check_exists(const char *dir, ex_error *err)
+{
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool is_there = fd >= 0 && faccessat(fd, STORE_LOG_FILE, F_OK, 0) == 0;
+    if (fd >= 0)
+        (void)close(fd); /* only looked at */
+    return is_there ? EX_OK : ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", dir);
+}
+
 static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
 {
     if (s->options.in_memory)
@@ -113,11 +123,7 @@ static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
     if (s->options.read_only)
         return EX_OK;
-    ex_status st = EX_OK;
-    if (!s->options.must_exist)
-        st = make_directory(dir, err);
-    else if (access(dir, F_OK) != 0)
-        st = ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", dir);
+    ex_status st = s->options.must_exist ? check_exists(dir, err) : make_directory(dir, err);
     return st ? st : lock_file_open(dir, s->options.clock, &s->lock, err);
 }
 

@@ -18,6 +18,8 @@ typedef struct memory_driver {
     ex_map commands; /* id -> memory_command */
     memory_command *oldest, *newest;
     memory_command *newest_committed;
+    int64_t expire_before_us; /* at the commit, if expire_limit is not 0 */
+    uint32_t expire_limit;
 } memory_driver;
 
 /* ---- Open and close ---- */
@@ -184,16 +186,22 @@ static ex_status memory_expire_commands(void *impl, int64_t before_us, uint32_t 
 {
     (void)err;
     memory_driver *d = impl;
-    memory_command *newest_to_keep = d->newest_committed; /* a rollback starts from it */
-    for (uint32_t i = 0; i < limit; i++) {
+    d->expire_before_us = before_us;
+    d->expire_limit = limit;
+    return EX_OK;
+}
+
+static void expire(memory_driver *d)
+{
+    for (; d->expire_limit > 0 && d->oldest != d->newest; d->expire_limit--) {
         memory_command *c = d->oldest;
-        if (!c || c == newest_to_keep || !newest_to_keep || c->record.recorded_at_us >= before_us)
+        if (c->record.recorded_at_us >= d->expire_before_us)
             break;
         d->oldest = c->newer;
         (void)ex_map_remove(&d->commands, c->record.command_id); /* freed here */
         free(c);
     }
-    return EX_OK;
+    d->expire_limit = 0;
 }
 
 static ex_status memory_commit(void *impl, ex_error *err)
@@ -203,6 +211,7 @@ static ex_status memory_commit(void *impl, ex_error *err)
     (void)pthread_rwlock_wrlock(&d->log.lock); /* fails for a thread that holds it only */
     d->log.committed = d->log.event_count;
     (void)pthread_rwlock_unlock(&d->log.lock);
+    expire(d); /* never the newest: it was recorded in this batch, or nothing expires */
     d->newest_committed = d->newest;
     return EX_OK;
 }
@@ -220,6 +229,7 @@ static void memory_rollback(void *impl)
         free(c);
         c = newer;
     }
+    d->expire_limit = 0;
     d->newest = d->newest_committed;
     if (d->newest)
         d->newest->newer = NULL;

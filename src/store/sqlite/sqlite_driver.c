@@ -10,8 +10,6 @@
 
 #include "store/sqlite/schema.h"
 
-#define FILE_NAME "events.db"
-
 /* ---- Paths ---- */
 
 static char *join(const char *dir, const char *name)
@@ -54,7 +52,7 @@ static char *immutable_uri(const char *path)
  * follow, and SQLite would fail to make its shared memory. Then the file itself is all there is. */
 static ex_status choose_immutable(sqlite_driver *d, const char *dir, ex_error *err)
 {
-    char *wal = join(dir, FILE_NAME "-wal");
+    char *wal = join(dir, STORE_LOG_FILE "-wal");
     if (!wal)
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
     bool is_closed_file = access(wal, F_OK) != 0 && access(dir, W_OK) != 0;
@@ -107,7 +105,7 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
     d->read_only = options->read_only;
     d->durability = options->durability;
     d->page_cache_bytes = options->page_cache_bytes;
-    d->path = join(options->dir, FILE_NAME);
+    d->path = join(options->dir, STORE_LOG_FILE);
     d->vfs = options->sqlite_vfs ? strdup(options->sqlite_vfs) : NULL;
     if (!d->path || (options->sqlite_vfs && !d->vfs))
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
