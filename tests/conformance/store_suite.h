@@ -37,8 +37,8 @@ bool suite_skips_files(suite *s);
     ((ex_new_event){.type = EX_S_INIT(type_text), .data = EX_S_INIT(data_text), __VA_ARGS__})
 
 /** Append one stream's events. Returns the status; *err is filled on failure. */
-ex_status suite_append(suite *s, const char *stream, ex_expected expected, const ex_new_event *events,
-                       uint32_t count, ex_appended *ret, ex_error *err);
+ex_status suite_append(suite *s, const char *stream, ex_expected expected,
+                       const ex_new_event *events, uint32_t count, ex_appended *ret, ex_error *err);
 /** Append `count` events of type "Added" with data {"n":i}; fails the test unless it works. */
 void suite_fill(suite *s, const char *stream, uint32_t count);
 /** One event that must be stored. */
@@ -47,7 +47,8 @@ void suite_put(suite *s, const char *stream, const ex_new_event *event);
 ex_id suite_id(uint8_t n);
 
 uint64_t suite_version(suite *s, const char *stream);
-/** Read positions (log) or versions (stream) into `out`; fails the test when there are more than room. */
+/** Read positions (log) or versions (stream) into `out`; fails the test when there are more than
+ * room. */
 uint32_t suite_read_log(suite *s, uint64_t after, const ex_filter *filter, uint64_t *out,
                         uint32_t room);
 uint32_t suite_read_stream(suite *s, const ex_read_stream *read, uint64_t *out, uint32_t room);

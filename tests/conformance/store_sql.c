@@ -1,0 +1,231 @@
+/* store_sql.c: the database itself: what it refuses, the view for people, audits, plans.
+ * R-ES-01, R-ES-07, R-ES-17, R-08-11. SQLite only. */
+#include "conformance/store_suite.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/sqlite/statements.h"
+
+static sqlite3 *open_raw(suite *s)
+{
+    if (suite_skips_files(s))
+        skip();
+    char path[256];
+    sqlite3 *db = NULL;
+    (void)snprintf(path, sizeof(path), "%s/events.db", s->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    return db;
+}
+
+/* The first row's columns, joined with '|'. */
+static void assert_row(sqlite3 *db, const char *sql, const char *want)
+{
+    sqlite3_stmt *st = NULL;
+    char have[1024] = "";
+    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL))
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    if (sqlite3_step(st) == SQLITE_ROW)
+        for (int i = 0; i < sqlite3_column_count(st); i++) {
+            const unsigned char *text = sqlite3_column_text(st, i);
+            size_t len = strlen(have);
+            (void)snprintf(have + len, sizeof(have) - len, "%s%s", i ? "|" : "",
+                           text ? (const char *)text : "NULL");
+        }
+    (void)sqlite3_finalize(st);
+    assert_string_equal(have, want);
+}
+
+/* R-ES-01: the database itself refuses to change what happened */
+static void test_sql_refuses_to_change_the_log(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    static const ex_slice tag[] = {EX_S_INIT("k:v")};
+    suite_put(s, "a", &EVENT("T", "{\"n\":1}", .tags = tag, .tag_count = 1));
+    static const char *const statements[] = {
+        "UPDATE events SET data = x'00'",
+        "UPDATE events SET position = 9",
+        "DELETE FROM events",
+        "DELETE FROM events WHERE position = 1",
+        "UPDATE streams SET name = 'b'",
+        "DELETE FROM streams",
+        "UPDATE types SET name = 'U'",
+        "DELETE FROM types",
+        "UPDATE tags SET name = 'k:w'",
+        "DELETE FROM tags",
+        "UPDATE event_tags SET position = 9",
+        "DELETE FROM event_tags",
+    };
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+        char *message = NULL;
+        int rc = sqlite3_exec(db, statements[i], NULL, NULL, &message);
+        if (rc != SQLITE_CONSTRAINT || !message || !strstr(message, "append-only"))
+            fail_msg("%s: %d %s", statements[i], rc, message ? message : "");
+        sqlite3_free(message);
+    }
+    assert_row(db, "SELECT count(*), max(position), max(CAST(data AS TEXT)) FROM events",
+               "1|1|{\"n\":1}");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_sql_view_shows_events_to_people(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    static const ex_slice tags[] = {EX_S_INIT("customer:7"), EX_S_INIT("k:\xc3\xa4"),
+                                    EX_S_INIT("k:v")};
+    ex_id id;
+    assert_int_equal(ex_id_parse(EX_S("01890a5d-ac96-774b-bcce-b302099a8057"), &id, NULL), EX_OK);
+    suite_put(s, "order-1-x",
+              &EVENT("Placed", "{\"n\":1}", .id = id, .tags = tags, .tag_count = 3,
+                     .schema_version = 2, .metadata = EX_S("{\"m\":1}"),
+                     .correlation_id = EX_S("c")));
+    suite_put(s, "plain", &EVENT("Seen", "[]"));
+    assert_row(db,
+               "SELECT position, stream, category, version, type, id, schema_version, "
+               "content_type, data, metadata, tags, correlation_id, causation_id FROM log",
+               "1|order-1-x|order|1|Placed|01890a5dac96774bbcceb302099a8057|2|application/json|"
+               "{\"n\":1}|{\"m\":1}|[\"customer:7\",\"k:\xc3\xa4\",\"k:v\"]|c|NULL");
+    assert_row(db, "SELECT category, schema_version, metadata, tags FROM log WHERE position = 2",
+               "plain|1|{}|[]");
+    assert_row(db,
+               "SELECT recorded_at GLOB '20[2-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:"
+               "[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z' FROM log WHERE position = 1",
+               "1");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* R-ES-07: the audit stays although the append is refused; a repetition is counted */
+static void test_sql_audit_of_an_id_with_other_content(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    suite_put(s, "a", &EVENT("T", "{\"n\":1}", .id = suite_id(1)));
+    ex_new_event other =
+        EVENT("T", "{\"n\":2}", .id = suite_id(1), .metadata = EX_S("{\"$actor\":\"mallory\"}"));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    other.data = EX_S("{ \"n\": 2}"); /* the same canonical content */
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    assert_row(db, "SELECT count(*), max(times) FROM idempotency_audit", "1|3");
+    assert_row(db,
+               "SELECT stored_position, stored_fingerprint <> given_fingerprint, stream, type, "
+               "CAST(data AS TEXT), actor, first_at <= last_at FROM idempotency_audit",
+               "1|1|a|T|{\"n\":2}|mallory|1");
+    other.data = EX_S("{\"n\":3}");
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    assert_row(db, "SELECT count(*) FROM idempotency_audit", "2");
+    assert_int_equal(ex_store_head(s->store), 1);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* ---- Query plans ---- */
+
+enum { FIND, WRITE };
+
+static const struct {
+    const char *name;
+    int kind;
+    const char *sql;
+} plans[] = {
+#define PLAN_ROW(name, kind, sql) {#name, kind, sql},
+    STATEMENT_MAP(PLAN_ROW)
+#undef PLAN_ROW
+};
+
+/* A full scan or a sort is only right where a LIMIT 1 walks the row ids from one end. */
+static bool is_bad_step(const char *detail, const char *sql)
+{
+    if (strstr(detail, "TEMP B-TREE"))
+        return true;
+    return strncmp(detail, "SCAN", 4) == 0 && !strstr(sql, "ORDER BY position DESC LIMIT 1") &&
+           !strstr(sql, "ORDER BY seq LIMIT 1");
+}
+
+/* R-ES-17: each read uses an index */
+static void test_sql_every_find_uses_an_index(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    suite_fill(s, "a", 1);
+    int looked_at = 0;
+    for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+        if (plans[i].kind != FIND)
+            continue;
+        char sql[1024];
+        sqlite3_stmt *st = NULL;
+        (void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", plans[i].sql);
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+        while (sqlite3_step(st) == SQLITE_ROW) {
+            const char *detail = (const char *)sqlite3_column_text(st, 3);
+            if (is_bad_step(detail, plans[i].sql))
+                fail_msg("%s: %s", plans[i].name, detail);
+            looked_at++;
+        }
+        (void)sqlite3_finalize(st);
+    }
+    assert_true(looked_at >= 15);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* R-ES-17 the other way round: each index of the log has a statement that reads through it. */
+static void test_sql_every_index_has_a_reader(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    static const char *const indexes[] = {"events_stream",
+                                          "events_id",
+                                          "events_type",
+                                          "sqlite_autoindex_streams_1",
+                                          "sqlite_autoindex_types_1",
+                                          "sqlite_autoindex_tags_1",
+                                          "sqlite_autoindex_commands_1"};
+    assert_row(db,
+               "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND "
+               "tbl_name <> 'idempotency_audit' AND tbl_name <> 'event_tags'",
+               "7");
+    for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+        bool is_used = false;
+        for (size_t j = 0; j < sizeof(plans) / sizeof(plans[0]); j++) {
+            char sql[1024];
+            sqlite3_stmt *st = NULL;
+            (void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", plans[j].sql);
+            assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+            while (sqlite3_step(st) == SQLITE_ROW)
+                if (strstr((const char *)sqlite3_column_text(st, 3), indexes[i]))
+                    is_used = true;
+            (void)sqlite3_finalize(st);
+        }
+        if (!is_used)
+            fail_msg("nobody reads through %s", indexes[i]);
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_sql_file_is_sound(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    suite_fill(s, "a", 50);
+    assert_row(db, "PRAGMA integrity_check", "ok");
+    assert_row(db, "PRAGMA journal_mode", "wal");
+    assert_row(db, "PRAGMA application_id", "1163412303");
+    assert_row(db, "PRAGMA user_version", "1");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+int store_sql_tests(suite *s)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(test_sql_refuses_to_change_the_log),
+        STORE_TEST(test_sql_view_shows_events_to_people),
+        STORE_TEST(test_sql_audit_of_an_id_with_other_content),
+        STORE_TEST(test_sql_every_find_uses_an_index),
+        STORE_TEST(test_sql_every_index_has_a_reader),
+        STORE_TEST(test_sql_file_is_sound),
+    };
+    return cmocka_run_group_tests_name("store sql", tests, NULL, NULL);
+}
