@@ -13,6 +13,8 @@ static int run_config(const cli *c, const args *a)
     ex_buf out;
     ex_buf_init(&out, CONFIG_LIMIT_BYTES);
     ex_config_print(s.config, args_has(a, "json"), &out);
+    if (out.len > 0 && out.ptr[out.len - 1] != '\n')
+        ex_buf_put_char(&out, '\n');
     if (ex_buf_status(&out)) {
         ex_error err = {0};
         (void)ex_raise(&err, ex_buf_status(&out), "out of memory");

@@ -25,9 +25,6 @@ static int run_read(const cli *c, const args *a)
     if (!status && o.status)
         status = ex_raise(&err, o.status, "an event does not fit into memory");
     int code = status ? cli_fail(c, a, &err) : CLI_OK;
-    if (!status && o.count == 0 && !read.from)
-        fprintf(stderr, "%s %s: stream '%.*s' does not exist\n", c->program, a->verb->name,
-                EX_ARG(read.stream));
     target_close(&t);
     output_done(&o);
     return code;

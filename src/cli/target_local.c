@@ -32,19 +32,33 @@ static bool is_stopped(local *l)
     return stopped;
 }
 
-/* Takes the cursor over. */
+/* Takes the cursor over. *ret_any: whether there was an event. */
 static ex_status drain_cursor(local *l, ex_cursor *cursor, target_event_fn *fn, void *ctx,
-                              ex_error *err)
+                              bool *ret_any, ex_error *err)
 {
     ex_event event;
     ex_status status = EX_OK;
+    *ret_any = false;
     while (!is_stopped(l)) {
         status = ex_cursor_next(cursor, &event, err);
-        if (status || !fn(ctx, &event, (ex_slice){0}))
+        if (status)
+            break;
+        *ret_any = true;
+        if (!fn(ctx, &event, (ex_slice){0}))
             break;
     }
     ex_cursor_close(cursor);
     return status == EX_EEND ? EX_OK : status;
+}
+
+/* As a server answers: no events in this part of a stream is one thing, no stream another. */
+static ex_status check_stream(local *l, ex_slice stream, ex_error *err)
+{
+    uint64_t version = 0;
+    ex_status status = ex_store_stream_version(l->store, stream, &version, err);
+    if (!status && version == 0)
+        status = ex_raise(err, EX_ENOTFOUND, "there is no stream \"%.*s\"", EX_ARG(stream));
+    return status;
 }
 
 static ex_status local_read_stream(void *impl, const ex_read_stream *read, target_event_fn *fn,
@@ -52,8 +66,11 @@ static ex_status local_read_stream(void *impl, const ex_read_stream *read, targe
 {
     local *l = impl;
     ex_cursor *cursor = NULL;
+    bool any = false;
     ex_status status = ex_store_read_stream(l->store, read, &cursor, err);
-    return status ? status : drain_cursor(l, cursor, fn, ctx, err);
+    if (!status)
+        status = drain_cursor(l, cursor, fn, ctx, &any, err);
+    return status || any ? status : check_stream(l, read->stream, err);
 }
 
 static ex_status local_read_log(void *impl, const ex_read_log *read, target_event_fn *fn, void *ctx,
@@ -61,8 +78,9 @@ static ex_status local_read_log(void *impl, const ex_read_log *read, target_even
 {
     local *l = impl;
     ex_cursor *cursor = NULL;
+    bool any = false;
     ex_status status = ex_store_read_log(l->store, read, &cursor, err);
-    return status ? status : drain_cursor(l, cursor, fn, ctx, err);
+    return status ? status : drain_cursor(l, cursor, fn, ctx, &any, err);
 }
 
 /* The store is polled without waiting first, so that a burst is flushed once. */
