@@ -39,7 +39,7 @@ static void sniff(http_conn *c, ex_slice in)
         c->sniffed = (uint8_t)(seen + at);
         return;
     }
-    c->protocol = &http1_protocol;
+    c->protocol = is_whole ? &http2_protocol : &http1_protocol;
     c->state = CONN_OPEN;
     if (seen)
         c->protocol->input(c, ex_slice_of(h2_preface, seen));

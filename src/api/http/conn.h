@@ -21,6 +21,7 @@ enum {
     TIMEOUT_LINGER,        /* after the last byte was sent, until the client closes */
     TIMEOUT_STREAM_HEADER, /* the same two for HTTP/2 exchanges */
     TIMEOUT_STREAM_BODY,
+    TIMEOUT_STREAM_WRITE, /* no window for an HTTP/2 stream */
     TIMEOUT_KINDS
 };
 
@@ -113,8 +114,9 @@ typedef struct http2_state {
     uint32_t finished; /* streams answered whole */
     uint64_t control_since_ms;
     uint32_t control_frames; /* PING, SETTINGS and the like in this second */
-    bool has_said_goaway;
-    bool is_in_headers; /* a header block is open */
+    uint32_t continuations; /* frames of the open header block */
+    uint32_t failure;       /* noted by a callback: error code for GOAWAY */
+    bool has_failed;        /* GOAWAY is written; the session is not used any more */
 } http2_state;
 
 struct http_conn {

@@ -110,6 +110,9 @@ ex_status http_core_init(http_core *core, http_shared *shared, ex_loop *loop, ex
     timer_list_init(&lists[TIMEOUT_BODY], o->body_timeout_ms, body_timed_out);
     timer_list_init(&lists[TIMEOUT_WRITE], (o->write_timeout_ms + 1) / 2, conn_write_timed_out);
     timer_list_init(&lists[TIMEOUT_LINGER], LINGER_MS, linger_timed_out);
+    timer_list_init(&lists[TIMEOUT_STREAM_HEADER], o->header_timeout_ms, http2_exchange_timed_out);
+    timer_list_init(&lists[TIMEOUT_STREAM_BODY], o->body_timeout_ms, http2_exchange_timed_out);
+    timer_list_init(&lists[TIMEOUT_STREAM_WRITE], o->write_timeout_ms, http2_exchange_timed_out);
     refresh_date(core);
     return access_cache_init(&core->access, &shared->metrics, router_count(shared->router), err);
 }
@@ -133,14 +136,14 @@ void http_core_tick(http_core *core, uint64_t now_ms)
 {
     core->now_ms = now_ms;
     refresh_date(core);
-    for (int kind = 0; kind < TIMEOUT_STREAM_HEADER; kind++)
+    for (int kind = 0; kind < TIMEOUT_KINDS; kind++)
         timer_list_tick(&core->timeouts[kind], now_ms);
 }
 
 uint64_t http_core_tick_ms(const http_core *core)
 {
     uint64_t shortest = 1000;
-    for (int kind = 0; kind < TIMEOUT_STREAM_HEADER; kind++)
+    for (int kind = 0; kind < TIMEOUT_KINDS; kind++)
         if (core->timeouts[kind].duration_ms < shortest)
             shortest = core->timeouts[kind].duration_ms;
     return shortest < 40 ? 10 : shortest / 4;

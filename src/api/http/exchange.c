@@ -380,6 +380,7 @@ void http_respond(http_exchange *x, int status, const char *content_type, ex_sli
 {
     assert(x->state == EXCHANGE_HANDLING && status >= 200 && status < 600);
     assert(!x->core->loop || ex_loop_is_current(x->core->loop));
+    leave(x);
     x->state = EXCHANGE_ENDED;
     x->status = x->conn ? status : 499;
     if (x->has_failed) { /* a header is missing, which may have mattered */
@@ -402,6 +403,7 @@ void http_stream_begin(http_exchange *x, int status, const char *content_type,
     assert(!x->core->loop || ex_loop_is_current(x->core->loop));
     leave(x);
     x->state = EXCHANGE_STREAMING;
+    x->is_stream = true;
     x->status = status;
     x->on_drain = on_drain;
     x->on_close = on_close;
@@ -477,7 +479,10 @@ void exchange_orphan(http_exchange *x)
         break;
     case EXCHANGE_STREAMING:
     case EXCHANGE_ENDED:
-        exchange_close_later(x);
+        if (x->is_stream)
+            exchange_close_later(x);
+        else
+            exchange_answered(x);
         break;
     }
 }

@@ -50,11 +50,12 @@ struct http_exchange {
     bool wants_drain;
     bool has_failed; /* a header of the answer was lost: out of memory */
     bool has_body_error;
+    bool is_stream; /* http_stream_begin was called */
 
     /* HTTP/1 parsing */
     bool is_in_body;
     bool parser_head_done;
-    bool parser_message_done;
+    bool parser_message_done; /* HTTP/2: the request is whole */
     uint16_t parser_flags; /* llhttp's view of the framing */
     uint64_t parser_length;
     uint8_t minor;
@@ -64,9 +65,10 @@ struct http_exchange {
     /* HTTP/2 */
     int32_t stream_id;
     bool is_deferred; /* the data provider waits for bytes */
-    bool stream_is_closed;
-    uint32_t field_limit;
+    bool has_head_error;
+    uint32_t field_room;
     size_t head_bytes;
+    size_t counted_body_bytes; /* in http2_state.body_bytes */
     http_timer timer;
     output out; /* body bytes not yet framed */
 
