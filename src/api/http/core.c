@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LINGER_MS 2000
+#define LINGER_MS 5000
 
 void http_options_default(http_options *o)
 {

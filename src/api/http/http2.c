@@ -535,10 +535,8 @@ static void http2_input(http_conn *c, ex_slice in)
     ssize_t rc = nghttp2_session_mem_recv(h2->session, (const uint8_t *)in.ptr, in.len);
     if (h2->failure)
         fail_conn(c, h2->failure);
-    else if (rc == NGHTTP2_ERR_FLOODED)
-        fail_conn(c, NGHTTP2_ENHANCE_YOUR_CALM);
-    else if (rc < 0)
-        fail_conn(c, NGHTTP2_INTERNAL_ERROR);
+    else if (rc < 0) /* of the fatal errors all but one mean a flood */
+        fail_conn(c, rc == NGHTTP2_ERR_NOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
     conn_mark_dirty(c);
 }
 
