@@ -46,11 +46,18 @@ void api_server_start(api_server *s, const api_server_options *options)
     s->port = http_server_port(s->http);
 }
 
-void api_server_stop(api_server *s)
+void api_server_stop_serving(api_server *s)
 {
     http_server_drain(s->http, 2000);
     api_stop(s->api);
     http_server_stop(s->http);
+    s->http = NULL;
+}
+
+void api_server_stop(api_server *s)
+{
+    if (s->http)
+        api_server_stop_serving(s);
     api_free(s->api);
     ex_runtime_stop(s->runtime);
     ex_store_close(s->store);

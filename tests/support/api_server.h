@@ -30,6 +30,9 @@ typedef struct api_server {
 
 /** Fails the test when anything does not start. */
 void api_server_start(api_server *s, const api_server_options *options);
+/** The first half of stopping: what was accepted is answered, the listener is gone, the store is
+ * open. */
+void api_server_stop_serving(api_server *s);
 /** In the order that api.h asks for. */
 void api_server_stop(api_server *s);
 

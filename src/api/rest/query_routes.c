@@ -57,10 +57,14 @@ static ex_status queue(query_job *j, ex_error *err)
 static void on_waited(view_wait *w)
 {
     query_job *j = (query_job *)(void *)((char *)w - offsetof(query_job, wait));
+    ex_error err = {0};
     j->call.timeout_ms = 1;
-    j->status = queue(j, &j->err);
-    if (j->status)
-        ex_loop_post(http_loop(j->x), &j->post);
+    ex_status st = queue(j, &err);
+    if (!st)
+        return; /* the job is the querying thread's now */
+    j->status = st;
+    j->err = err;
+    ex_loop_post(http_loop(j->x), &j->post);
 }
 
 static ex_status start(query_job *j, ex_error *err)
