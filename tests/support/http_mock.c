@@ -132,8 +132,8 @@ static void on_drain(void *ctx)
 {
     mock_stream *s = ctx;
     static const char block[4096];
-    while (s->left > 0 && http_stream_write(s->x, ex_slice_of(block, sizeof(block))))
-        s->left--;
+    while (s->left-- > 0 && http_stream_write(s->x, ex_slice_of(block, sizeof(block))))
+        continue;
 }
 
 static mock_stream *begin(http_exchange *x, void *ctx, int left)
