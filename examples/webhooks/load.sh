@@ -24,6 +24,10 @@ with_http() {
         -H 'content-type: application/json' --data-binary "@$dir/$number.body"
 }
 
+if [ "$how" = --url ]; then # a server that was started a moment ago may not listen yet
+    curl -sS -o /dev/null --retry 10 --retry-delay 1 --retry-connrefused "$where/health/live" 2>/dev/null
+fi
+
 count=0
 while IFS=$'\t' read -ra row; do
     case $how in

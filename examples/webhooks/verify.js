@@ -1,16 +1,22 @@
 // verify.js: are these the payloads that were loaded, byte for byte and in order?
 //
-//   excore read STREAM --json … | node verify.js DIR stream=NAME
 //   curl …/v1/events?types=issues | node verify.js DIR type=issues
+//   excore read STREAM --raw …    | node verify.js DIR --raw stream=NAME
+//   excore read STREAM --json …   | node verify.js DIR --lines stream=NAME
 //
-// Reads events, or pages with "events", as JSON from standard input and compares data, type and
-// tags with DIR/manifest.tsv, narrowed to a stream, a type or a tag (several: all must hold).
+// Reads events, or pages with "events", as JSON from standard input and compares data, stream, type
+// and tags with DIR/manifest.tsv, narrowed to a stream, a type or a tag (several: all must hold).
+// --raw: bare data, a newline behind each. --lines: an event a line, so that the command line has
+// made blanks of the line feeds between the tokens.
 'use strict';
 const fs = require('fs');
 const path = require('path');
 const { slices } = require('./json_slices.js');
 
-const [dir, ...conditions] = process.argv.slice(2);
+const [dir, ...words] = process.argv.slice(2);
+const conditions = words.filter((word) => !word.startsWith('--'));
+const isRaw = words.includes('--raw');
+const isLines = words.includes('--lines');
 
 function fail(text) {
     console.error(`verify: ${text}`);
@@ -32,7 +38,22 @@ for (const condition of conditions) {
 }
 if (expected.length === 0) fail(`nothing was loaded with ${conditions}`);
 
+function payload(row) {
+    const bytes = fs.readFileSync(path.join(dir, `${row.number}.json`), 'utf8');
+    return isLines ? bytes.replace(/[\r\n]/g, ' ') : bytes;
+}
+
+function done() {
+    console.log(`${expected.length} payloads, byte for byte (${conditions.join(', ') || 'all'})`);
+    process.exit(0);
+}
+
 const text = fs.readFileSync(0, 'utf8');
+if (isRaw) {
+    if (text !== expected.map((row) => `${payload(row)}\n`).join('')) fail(`other bytes (${conditions})`);
+    done();
+}
+
 const events = slices(text).flatMap((root) =>
     root.members.has('events') ? root.members.get('events').items : [root]);
 if (events.length !== expected.length)
@@ -49,7 +70,6 @@ events.forEach((event, index) => {
     if (JSON.parse(field('stream')) !== want.stream) fail(`${where}: stream ${field('stream')}`);
     if (JSON.stringify(JSON.parse(field('tags')).sort()) !== JSON.stringify([...want.tags].sort()))
         fail(`${where}: tags ${field('tags')}`);
-    if (field('data') !== fs.readFileSync(path.join(dir, `${want.number}.json`), 'utf8'))
-        fail(`${where}: other bytes`);
+    if (field('data') !== payload(want)) fail(`${where}: other bytes`);
 });
-console.log(`${events.length} payloads, byte for byte (${conditions.join(', ') || 'all'})`);
+done();
