@@ -24,6 +24,7 @@ static struct {
 } shared = {.mu = PTHREAD_MUTEX_INITIALIZER};
 
 static sqlite3_vfs *real_vfs;
+static const fault_observer *observer;
 
 static const struct {
     const char *name;
@@ -121,6 +122,11 @@ uint64_t fault_vfs_failures(void)
     return n;
 }
 
+void fault_vfs_observe(const fault_observer *o)
+{
+    observer = o;
+}
+
 /* ---- Files ---- */
 
 static fault_file *file_of(sqlite3_file *f)
@@ -146,26 +152,40 @@ static int file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
     return file_of(f)->real->pMethods->xRead(file_of(f)->real, out, n, at);
 }
 
+static int write_down(fault_file *file, const void *bytes, int n, sqlite3_int64 at)
+{
+    int code = file->real->pMethods->xWrite(file->real, bytes, n, at);
+    if (code == SQLITE_OK && observer != NULL && file->name != NULL)
+        observer->on_write(file->name, bytes, (size_t)n, (uint64_t)at);
+    return code;
+}
+
 static int file_write(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 at)
 {
     fault_file *file = file_of(f);
     bool is_short = false;
     int code = strike(FAULT_WRITE, file->name, &is_short);
     if (code != SQLITE_OK && is_short)
-        (void)file->real->pMethods->xWrite(file->real, bytes, n / 2, at);
-    return code != SQLITE_OK ? code : file->real->pMethods->xWrite(file->real, bytes, n, at);
+        (void)write_down(file, bytes, n / 2, at);
+    return code != SQLITE_OK ? code : write_down(file, bytes, n, at);
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
     STRIKE(FAULT_TRUNCATE, file_of(f));
-    return file_of(f)->real->pMethods->xTruncate(file_of(f)->real, size);
+    int code = file_of(f)->real->pMethods->xTruncate(file_of(f)->real, size);
+    if (code == SQLITE_OK && observer != NULL && file_of(f)->name != NULL)
+        observer->on_truncate(file_of(f)->name, (uint64_t)size);
+    return code;
 }
 
 static int file_sync(sqlite3_file *f, int flags)
 {
     STRIKE(FAULT_SYNC, file_of(f));
-    return file_of(f)->real->pMethods->xSync(file_of(f)->real, flags);
+    int code = file_of(f)->real->pMethods->xSync(file_of(f)->real, flags);
+    if (code == SQLITE_OK && observer != NULL && file_of(f)->name != NULL)
+        observer->on_sync(file_of(f)->name);
+    return code;
 }
 
 static int file_size(sqlite3_file *f, sqlite3_int64 *ret)
@@ -270,7 +290,11 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *name, int is_dir_sync)
 {
     (void)vfs;
     int code = strike(FAULT_DELETE, name, NULL);
-    return code != SQLITE_OK ? code : real_vfs->xDelete(real_vfs, name, is_dir_sync);
+    if (code == SQLITE_OK)
+        code = real_vfs->xDelete(real_vfs, name, is_dir_sync);
+    if (code == SQLITE_OK && observer != NULL)
+        observer->on_delete(name);
+    return code;
 }
 
 static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret)

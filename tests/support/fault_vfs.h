@@ -8,6 +8,7 @@
 #define EXCORE_TESTS_FAULT_VFS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define FAULT_VFS_NAME "excore-fault"
@@ -50,5 +51,16 @@ uint64_t fault_vfs_calls(fault_kind kind);
 uint64_t fault_vfs_planned(void);
 uint64_t fault_vfs_failures(void);
 const char *fault_kind_name(fault_kind kind);
+
+/** Told of what reached a file, on the thread that did it. Every method is required. */
+typedef struct fault_observer {
+    void (*on_write)(const char *file, const void *bytes, size_t n, uint64_t at);
+    void (*on_truncate)(const char *file, uint64_t size);
+    void (*on_sync)(const char *file);
+    void (*on_delete)(const char *file);
+} fault_observer;
+
+/** NULL: nobody. Only while no file is open. */
+void fault_vfs_observe(const fault_observer *observer);
 
 #endif
