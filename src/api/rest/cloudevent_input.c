@@ -281,7 +281,7 @@ static ex_status settle_correlation(reading *r, ex_error *err)
 static ex_status settle_metadata(reading *r, ex_error *err)
 {
     bool is_given = r->metadata.kind == EX_JSON_OBJECT;
-    ex_status st = settle_correlation(r, err);
+    ex_status st = ex_buf_status(&r->rest) ? field_no_memory(err) : settle_correlation(r, err);
     if (st)
         return st;
     /* an event that went through here before keeps its first origin, not this hop's */
@@ -303,9 +303,8 @@ static ex_status settle_metadata(reading *r, ex_error *err)
     ex_buf_put(&text, ex_buf_slice(&r->rest));
     ex_json_end_object(&w);
     ex_json_end_object(&w);
-    r->event.metadata = ex_buf_status(&text) || ex_buf_status(&r->rest)
-                            ? EX_S("")
-                            : ex_arena_copy(r->arena, ex_buf_slice(&text));
+    r->event.metadata =
+        ex_buf_status(&text) ? EX_S("") : ex_arena_copy(r->arena, ex_buf_slice(&text));
     ex_buf_done(&text);
     return r->event.metadata.len ? EX_OK : field_no_memory(err);
 }

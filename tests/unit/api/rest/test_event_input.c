@@ -2,6 +2,8 @@
  * code and field (R-01-15, R-06-04). */
 #include "api/rest/event_input.h"
 
+#include "support/alloc_fault.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -355,6 +357,32 @@ static void test_event_input_is_bounded_by_its_arena(void **state)
     free(body);
 }
 
+static ex_status read_everything(void *ctx)
+{
+    (void)ctx;
+    fixture f;
+    ex_status st = read_stream(
+        &f, APPEND_CLOUDEVENT_BATCH,
+        EX_S("[{\"specversion\":\"1.0\",\"id\":\"" UUID "\",\"source\":\"\\u0041\",\"type\":\"A\","
+             "\"tags\":\"a:1,b:%2C\",\"metadata\":\"{\\\"k\\\":1}\",\"data_base64\":\"WzFd\"}]"));
+    ex_arena_done(&f.arena);
+    if (st)
+        return st;
+    st = read_streams(
+        &f, EX_S("{\"writes\":[{\"stream\":\"\\u0041\",\"events\":[{\"type\":\"A\",\"data\":[1],"
+                 "\"tags\":[\"a:1\"]}]}],\"condition\":{\"fail_if_match\":{\"items\":[{\"types\":["
+                 "\"T\"]}]}}}"));
+    ex_arena_done(&f.arena);
+    return st;
+}
+
+/* Every allocation failing in turn is EX_ENOMEM and leaks nothing. */
+static void test_event_input_survives_failing_allocations(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_torture("event input", read_everything, NULL) > 3);
+}
+
 /* ---- Headers ---- */
 
 static void test_event_input_version_headers(void **state)
@@ -431,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_event_input_refuses_bad_streams_bodies),
         cmocka_unit_test(test_event_input_refuses_deep_nesting),
         cmocka_unit_test(test_event_input_is_bounded_by_its_arena),
+        cmocka_unit_test(test_event_input_survives_failing_allocations),
         cmocka_unit_test(test_event_input_version_headers),
         cmocka_unit_test(test_event_input_header_and_body_must_agree),
     };
