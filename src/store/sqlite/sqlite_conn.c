@@ -4,9 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How long a connection waits for a lock that another process holds (a backup, the shell). */
-#define BUSY_TIMEOUT_MS 2000
-
 static const char *const statement_sql[STATEMENT_COUNT] = {
 #define STATEMENT_SQL(name, plan, sql) sql,
     STATEMENT_MAP(STATEMENT_SQL)
@@ -66,8 +63,8 @@ ex_status sqlite_conn_open(sqlite_conn *c, const sqlite_conn_options *options, e
     if (rc != SQLITE_OK) {
         st = sqlite_conn_raise(c, rc, "cannot open the database", err);
     } else {
-        (void)sqlite3_extended_result_codes(c->db, 1);      /* fails for a NULL handle only */
-        (void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS); /* likewise */
+        (void)sqlite3_extended_result_codes(c->db, 1);          /* fails for a NULL handle only */
+        (void)sqlite3_busy_timeout(c->db, SQLITE_CONN_BUSY_MS); /* likewise */
         st = apply_pragmas(c, options->cache_bytes, err);
     }
     if (st)

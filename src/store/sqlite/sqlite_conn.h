@@ -8,6 +8,9 @@
 
 #include "store/sqlite/statements.h"
 
+/* How long a connection waits for a lock that another process holds (a backup, the shell). */
+#define SQLITE_CONN_BUSY_MS 2000
+
 #define TYPE_NAMES_KEPT 256u /* a power of two */
 
 /** The name of a type id, direct-mapped: a log has few types, and one row needs one name. */

@@ -10,10 +10,15 @@
  * a new one; while that fails, too, begin fails and the store refuses writes.
  *
  * A failed fsync of the WAL leaves frames behind that SQLite does not count:
- * the next commit overwrites them, so they are written and synced anew.
+ * the next commit overwrites them, so they are written and synced anew. Should
+ * the process die before, the recovery may find them whole and count them: then
+ * an append is stored, whole, that its submitter was told to retry. A retry with
+ * the same event ids is answered with that outcome.
  *
- * Checkpoints run between batches, after the acknowledgements, and never wait
- * for readers (PASSIVE). The WAL starts anew when all of it was copied. */
+ * Checkpoints run between batches, after the acknowledgements, and do not wait
+ * for readers (PASSIVE). The WAL starts anew with the first commit that finds all
+ * of it copied and no reader inside. Should readers keep it from that for long, a
+ * checkpoint waits for them, a little while, every so many pages (RESTART). */
 #include "store/sqlite/sqlite_driver.h"
 
 #include <stdio.h>
@@ -22,12 +27,15 @@
 #include "store/sqlite/event_row.h"
 #include "store/sqlite/schema.h"
 
-/* Measured: fewer pages make commits wait for the database file's fsync more often, more pages make
- * the one that hits it wait longer and a restart after a crash read more. */
-#define CHECKPOINT_PAGES 4000
-#define WAL_LIMIT_BYTES  (64 << 20) /* a WAL that grew beyond is cut when it starts anew */
-#define TYPE_NAMES_LIMIT 4096
-#define TAG_NAMES_LIMIT  16384
+/* Fewer pages make commits wait for the database file's fsync more often; more pages make the one
+ * that meets it wait longer, and a start after a crash read more. */
+#define CHECKPOINT_PAGES      4000
+#define CHECKPOINT_STEP_PAGES 1000  /* until the next try when the WAL did not start anew */
+#define PATIENCE_PAGES        16000 /* from here on readers are waited for */
+#define PATIENCE_MS           50
+#define WAL_LIMIT_BYTES       (64 << 20) /* a WAL that grew beyond is cut when it starts anew */
+#define TYPE_NAMES_LIMIT      4096
+#define TAG_NAMES_LIMIT       16384
 
 /* ---- Opening ---- */
 
@@ -35,7 +43,10 @@ static int on_wal_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
     (void)name;
-    ((sqlite_driver *)ctx)->wal_pages = pages;
+    sqlite_driver *d = ctx;
+    if (pages < d->wal_pages) /* it has started anew */
+        d->checkpoint_at = CHECKPOINT_PAGES;
+    d->wal_pages = pages;
     return SQLITE_OK;
 }
 
@@ -165,13 +176,16 @@ void sqlite_writer_maintain(void *impl)
     sqlite_driver *d = impl;
     if (!d->writer.db || d->wal_pages < d->checkpoint_at)
         return;
-    int in_wal = -1, copied = -1;
-    int rc =
-        sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
-    bool is_complete = rc == SQLITE_OK && in_wal == copied;
-    /* A reader's snapshot or a failing disk kept pages back: try again when there is more to do.
-     * The failure is harmless, all is in the WAL. */
-    d->checkpoint_at = is_complete ? CHECKPOINT_PAGES : d->wal_pages + CHECKPOINT_PAGES / 4;
+    bool is_patient = d->wal_pages >= PATIENCE_PAGES;
+    if (is_patient)
+        (void)sqlite3_busy_timeout(d->writer.db, PATIENCE_MS); /* cannot fail, see below */
+    /* A failure is harmless: all is in the WAL, and the next try comes soon. */
+    (void)sqlite3_wal_checkpoint_v2(
+        d->writer.db, NULL, is_patient ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+        NULL, NULL);
+    if (is_patient)
+        (void)sqlite3_busy_timeout(d->writer.db, SQLITE_CONN_BUSY_MS); /* for a NULL handle only */
+    d->checkpoint_at = d->wal_pages + CHECKPOINT_STEP_PAGES;
 }
 
 /* ---- Finding ---- */
