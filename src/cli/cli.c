@@ -2,8 +2,10 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 const cli_verb *const cli_verbs[] = {
     &cli_verb_serve,  &cli_verb_append,     &cli_verb_read, &cli_verb_tail,    &cli_verb_bench,
@@ -88,10 +90,22 @@ static const char *verb_of_option(const char *text)
     return text;
 }
 
+/* Started with one of them closed, the next file opened, perhaps the store's, would take its place
+ * and get what is printed. */
+static void hold_standard_descriptors(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd >= 0)
+        close(fd);
+}
+
 int ex_main(int argc, char **argv, const ex_app *app)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     cli c = {slash ? slash + 1 : argc > 0 ? argv[0] : "excore", app};
+    hold_standard_descriptors();
     /* A reader that goes away shows as EPIPE, so that every verb can end in order. */
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* cannot fail */
     if (argc < 2) {

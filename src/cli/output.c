@@ -29,6 +29,13 @@ output_form output_form_of(const args *a)
     return args_has(a, "json") ? OUTPUT_JSON : args_has(a, "raw") ? OUTPUT_DATA : OUTPUT_LINES;
 }
 
+ex_status output_check(const args *a, ex_error *err)
+{
+    if (args_has(a, "json") && args_has(a, "raw"))
+        return ex_raise(err, EX_EINVAL, "--json and --raw exclude each other");
+    return EX_OK;
+}
+
 static int terminal_columns(void)
 {
     struct winsize size = {0};

@@ -42,6 +42,8 @@ bool output_event(void *ctx, const ex_event *event, ex_slice json);
         0, "raw", ARG_FLAG, NULL, "print the data only, byte for byte, one event a line", NULL     \
     }
 output_form output_form_of(const args *a);
+/** @return EX_OK, EX_EINVAL (misuse: two forms) */
+EX_NODISCARD ex_status output_check(const args *a, ex_error *err);
 
 /** True when colours are wanted on this descriptor: a terminal, and NO_COLOR is not set. */
 bool output_wants_colours(int fd);

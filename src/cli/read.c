@@ -6,7 +6,7 @@
 static int run_read(const cli *c, const args *a)
 {
     ex_error err = {0};
-    if (target_check(a, &err))
+    if (target_check(a, &err) || output_check(a, &err))
         return cli_misuse(c, a->verb, "%s", err.message);
     ex_read_stream read = {
         .stream = ex_str(args_operand(a, 0)),

@@ -109,7 +109,7 @@ static ex_status run(const args *a, output *o, ex_error *err)
 static int run_tail(const cli *c, const args *a)
 {
     ex_error err = {0};
-    if (target_check(a, &err))
+    if (target_check(a, &err) || output_check(a, &err))
         return cli_misuse(c, a->verb, "%s", err.message);
     if (args_has(a, "limit") && args_number(a, "limit", 0) == 0)
         return CLI_OK;

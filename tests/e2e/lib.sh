@@ -7,6 +7,7 @@ unset EXCORE_URL EXCORE_STORE_DATA EXCORE_CONFIG LOG_LEVEL LOG_PRETTY SERVICE_NA
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 excore=$(realpath "$1")
 orders=$(realpath "$2")
+linked=${3:+$(realpath "$3")}
 failures=0
 patience=20 # seconds until a wait for a condition is a failure
 

@@ -25,6 +25,13 @@ has "$err" "--data and --url exclude each other"
 expect 1 "$excore" append order-1 T '{}' --data missing/store
 has "$err" "missing/store"
 
+# Started without standard descriptors, it does not print into the store's files.
+"$excore" append closed T '{}' --data closed <&- >&- 2>&- || fail "append failed without descriptors"
+"$excore" read closed --data closed <&- >&- 2>&- || fail "read failed without descriptors"
+expect 0 "$excore" read closed --data closed
+has "$out" "closed@1"
+grep -rqF "closed@1 position" closed && fail "the answer was printed into the store"
+
 # Help, version, misuse.
 for verb in serve append read tail bench config completion help version; do
     expect 0 "$excore" $verb --help

@@ -101,6 +101,8 @@ check_read() {
     is "$(versions)" "2 1 "
     expect 0 "$excore" read list --json --from 6 "$@"
     is "$out" ""
+    expect 2 "$excore" read list --json --raw "$@"
+    has "$err" "--json and --raw exclude each other"
     expect 0 "$excore" read list --limit 0 "$@"
     is "$out" ""
     expect 1 "$excore" read nowhere "$@"
