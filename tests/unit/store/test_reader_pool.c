@@ -1,0 +1,97 @@
+/* test_reader_pool.c: readers are reused, bounded, and replaced when they break. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "store/reader_pool.h"
+
+static int opened, closed;
+static ex_status open_failure;
+
+static ex_status fake_open(void *impl, void **ret_reader, ex_error *err)
+{
+    if (open_failure)
+        return ex_raise(err, open_failure, "no");
+    opened++;
+    *ret_reader = impl;
+    return EX_OK;
+}
+
+static void fake_close(void *reader)
+{
+    if (reader)
+        closed++;
+}
+
+static const store_reader_ops readers = {.open = fake_open, .close = fake_close};
+static const store_driver_ops ops = {.name = "fake", .reader = &readers};
+
+static int set_up(void **state)
+{
+    static reader_pool pool;
+    static store_driver driver;
+    opened = closed = 0;
+    open_failure = EX_OK;
+    driver = (store_driver){&ops, &driver};
+    *state = &pool;
+    return reader_pool_init(&pool, &driver, 2, 20, NULL);
+}
+
+static int tear_down(void **state)
+{
+    reader_pool_done(*state);
+    return opened == closed ? 0 : -1;
+}
+
+static void test_reader_pool_reuses_readers(void **state)
+{
+    void *a = NULL;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+        reader_pool_give(*state, a, false);
+    }
+    assert_int_equal(opened, 1);
+}
+
+static void test_reader_pool_is_bounded(void **state)
+{
+    void *a = NULL, *b = NULL, *c = NULL;
+    ex_error err = {0};
+    assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+    assert_int_equal(reader_pool_take(*state, &b, NULL), EX_OK);
+    assert_int_equal(reader_pool_take(*state, &c, &err), EX_ETIMEOUT);
+    assert_null(c);
+    reader_pool_give(*state, a, false);
+    assert_int_equal(reader_pool_take(*state, &c, NULL), EX_OK);
+    reader_pool_give(*state, b, false);
+    reader_pool_give(*state, c, false);
+    assert_int_equal(opened, 2);
+}
+
+static void test_reader_pool_replaces_broken_readers(void **state)
+{
+    void *a = NULL;
+    assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+    reader_pool_give(*state, a, true);
+    assert_int_equal(closed, 1);
+    open_failure = EX_ESTORAGE;
+    for (int i = 0; i < 5; i++) /* a failure to open does not use up a place */
+        assert_int_equal(reader_pool_take(*state, &a, NULL), EX_ESTORAGE);
+    open_failure = EX_OK;
+    assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+    reader_pool_give(*state, a, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_reader_pool_reuses_readers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reader_pool_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reader_pool_replaces_broken_readers, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
