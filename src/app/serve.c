@@ -325,8 +325,10 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
         return status;
     raise_descriptor_limit(s);
     ready_line(&self, line, sizeof(line));
-    EX_LOG(EX_LOG_INFO, line, ex_f_cstr("version", app_version()),
-           ex_f_cstr("commit", app_commit()), ex_f_u64("head", ex_store_head(self.store)));
+    EX_LOG(EX_LOG_INFO, "ready", ex_f_cstr("host", s->http.host),
+           ex_f_u64("port", http_server_port(self.http)), ex_f_cstr("data", s->data),
+           ex_f_u64("head", ex_store_head(self.store)), ex_f_cstr("version", app_version()),
+           ex_f_cstr("commit", app_commit()));
     ready(ctx, line);
 
     int number = wait_for_end();

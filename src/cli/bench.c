@@ -268,9 +268,9 @@ static const arg_option options[] = {
      NULL},
     {'u', "url", ARG_TEXT, "URL", "load this server; its events stay", NULL},
     {'s', "seconds", ARG_NUMBER, "N", "for each row of the table [5]", NULL},
-    {'n', "in-flight", ARG_TEXT, "N,…", "appends waiting at once, a row each [1,8,64,256]", NULL},
+    {'n', "in-flight", ARG_TEXT, "N,N", "appends waiting at once, a row each [1,8,64,256]", NULL},
     {0, "size", ARG_NUMBER, "BYTES", "data of an event [256]", NULL},
-    {0, "durability", ARG_CHOICE, "full|normal", "of the store [full]", "full|normal"},
+    {0, "durability", ARG_CHOICE, "MODE", "of the store: full or normal [full]", "full|normal"},
     {0, "json", ARG_FLAG, NULL, "print JSON", NULL},
     {0},
 };

@@ -46,8 +46,8 @@ const cli_verb cli_verb_read = {
     .options = options,
     .details =
         "A line shows when the event was recorded, its position in the log, STREAM@VERSION,\n"
-        "its type and its data, cut to the terminal's width. --json prints all of it. A\n"
-        "stream that does not exist has no events; that is no failure.",
+        "its type and its data, cut to the terminal's width. --json prints all of it.\n"
+        "A stream that does not exist is a failure (exit code 1).",
     .examples = "read order-1 -d ./data\n"
                 "read order-1 --backward --limit 1 --json -u http://127.0.0.1:8080",
     .run = run_read,

@@ -32,6 +32,12 @@ is "$code" 0
 [ $((SECONDS - begun)) -lt 60 ] || fail "Ctrl-C did not end it"
 is "$(echo excore-bench-*)" "excore-bench-*"
 
+# On a terminal a line shows how it goes, and is wiped at the end.
+if command -v script >/dev/null; then
+    script -qec "'$excore' bench --seconds 1 --in-flight 4" /dev/null </dev/null >screen
+    grep -qE ' 4 in flight +[0-9]+/s +[0-9.]+ ms +[01] s left' screen || fail "no live line"
+fi
+
 for arguments in "--in-flight 0" "--in-flight a" "--in-flight ," "--seconds 0" "--size 1" "--size 999999999" \
     "--durability never" "--data a --url b" "--url http://x --durability full"; do
     # shellcheck disable=SC2086 # split on purpose

@@ -98,7 +98,7 @@ stop_server
 "$excore" serve --data store --listen 127.0.0.1:0 --set log.output=unread.log --set log.format=json > >(:) &
 server=$!
 children+=("$server")
-wait_for file_has unread.log '"message":"serving http'
+wait_for file_has unread.log '"message":"ready"'
 stop_server
 is "$code" 0
 
