@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -250,6 +251,16 @@ static ex_status run(load *l, ex_error *err)
     return status;
 }
 
+/* A connection is a descriptor; the usual soft limit is 1024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* socket() tells when it is too low */
+}
+
 static ex_status open_connections(load *l, ex_error *err)
 {
     bench_run *r = l->run;
@@ -291,6 +302,7 @@ ex_status bench_remote(const char *url, bench_run *r, ex_error *err)
         status = resolve(&l, err);
     if (status)
         return status;
+    raise_descriptor_limit();
     l.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (l.epoll_fd < 0)
         status = ex_raise(err, EX_EUPSTREAM, "epoll: %s", strerror(errno));
