@@ -6,10 +6,11 @@
  * escaped is escaped all the same, so even a damaged name gives valid structure. */
 #include "api/event_json.h"
 
+#include "store/content_type.h"
+
 #include <excore/clock.h>
 
 #include <assert.h>
-#include <strings.h>
 
 #define FIXED_BYTES   ((size_t)768) /* keys, numbers, id, times, punctuation of either form */
 #define ESCAPE_FACTOR ((size_t)6)   /* \u00XX */
@@ -166,7 +167,7 @@ static char *put_plain(char *p, const ex_event *e)
     p = put_u64(p, e->schema_version);
     bool is_json = true;
     if (!is_plain_json(e->content_type)) {
-        is_json = event_content_is_json(e->content_type);
+        is_json = ex_content_is_json(e->content_type);
         p = PUT_LITERAL(p, ",\"content_type\":");
         p = put_string(p, e->content_type);
     }
@@ -280,7 +281,7 @@ static char *put_cloudevent(char *p, const ex_event *e)
     p = PUT_LITERAL(p, "\",\"datacontenttype\":");
     p = put_string(p, content_type);
     *p++ = ',';
-    p = put_data(p, e, event_content_is_json(content_type));
+    p = put_data(p, e, ex_content_is_json(content_type));
     return put_extensions(p, e);
 }
 
@@ -304,18 +305,4 @@ void event_json_put(ex_buf *out, const ex_event *event, event_form form)
     char *end = form == EVENT_CLOUDEVENT ? put_cloudevent(start, event) : put_plain(start, event);
     assert((size_t)(end - start) <= bound);
     out->len += (size_t)(end - start);
-}
-
-bool event_content_is_json(ex_slice content_type)
-{
-    size_t len = 0;
-    while (len < content_type.len && content_type.ptr[len] != ';')
-        len++;
-    while (len > 0 && (content_type.ptr[len - 1] == ' ' || content_type.ptr[len - 1] == '\t'))
-        len--;
-    if (len == 16 && strncasecmp(content_type.ptr, "application/json", 16) == 0)
-        return true;
-    if (len == 9 && strncasecmp(content_type.ptr, "text/json", 9) == 0)
-        return true;
-    return len > 5 && strncasecmp(content_type.ptr + len - 5, "+json", 5) == 0;
 }

@@ -29,7 +29,4 @@ typedef enum event_form { EVENT_PLAIN, EVENT_CLOUDEVENT } event_form;
 /** Append one event; check ex_buf_status(out). Thread: any. Blocking: no. */
 void event_json_put(ex_buf *out, const ex_event *event, event_form form);
 
-/** True for application/json, text/json and any type with the suffix +json, parameters aside. */
-bool event_content_is_json(ex_slice content_type);
-
 #endif

@@ -2,8 +2,7 @@
 #include "cli/cli.h"
 #include "cli/input.h"
 #include "cli/target.h"
-
-#include "api/event_json.h"
+#include "store/content_type.h"
 
 #include <excore/json.h>
 
@@ -91,7 +90,7 @@ static ex_status take_contents(const args *a, request *r, ex_error *err)
 {
     ex_new_event *e = &r->event;
     ex_status status = input_read(args_operand(a, 2), &r->data, &e->data, err);
-    if (!status && (!e->content_type.len || event_content_is_json(e->content_type)))
+    if (!status && (!e->content_type.len || ex_content_is_json(e->content_type)))
         status = check_json("DATA", &e->data, err);
     const char *metadata = args_text(a, "metadata", NULL);
     if (!status && metadata)

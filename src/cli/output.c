@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include "api/event_json.h"
+#include "store/content_type.h"
 
 #include <errno.h>
 #include <excore/clock.h>
@@ -175,7 +176,7 @@ static int put_column(output *o, ex_slice text, int *width, int limit, const cha
 
 static void put_data(output *o, const ex_event *e, int columns)
 {
-    if (event_content_is_json(e->content_type) || ex_slice_starts(e->content_type, EX_S("text/"))) {
+    if (ex_content_is_json(e->content_type) || ex_slice_starts(e->content_type, EX_S("text/"))) {
         (void)output_put_clean(&o->line, e->data, columns);
         return;
     }

@@ -7,6 +7,7 @@
 
 #include <excore/json.h>
 
+#include "store/content_type.h"
 #include "store/query_check.h"
 
 #define DEFAULT_CONTENT_TYPE EX_S("application/json")
@@ -143,7 +144,7 @@ static ex_status check_data(preparing *p, const ex_new_event *given, ex_event *e
     if (size > p->limits->event_limit_bytes)
         return ex_raise(err, EX_ETOOLARGE, "an event has at most %u bytes, not %llu",
                         p->limits->event_limit_bytes, (unsigned long long)size);
-    if (!ex_slice_eq(e->content_type, DEFAULT_CONTENT_TYPE))
+    if (!ex_content_is_json(e->content_type))
         return EX_OK;
     ex_status st = ex_json_validate(given->data, p->scratch, NULL, err);
     return st ? ex_error_context(err, st, "data") : EX_OK;

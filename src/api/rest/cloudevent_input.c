@@ -10,8 +10,8 @@
  * and is kept in metadata under "cloudevent", in the order in which it came */
 #include "api/rest/event_input.h"
 
-#include "api/event_json.h"
 #include "api/rest/json_fields.h"
+#include "store/content_type.h"
 
 #include <excore/clock.h>
 
@@ -240,7 +240,7 @@ static ex_status check_required(const reading *r, ex_error *err)
 static ex_status settle_data(reading *r, ex_error *err)
 {
     ex_slice content_type = r->event.content_type;
-    bool is_json = content_type.len == 0 || event_content_is_json(content_type);
+    bool is_json = content_type.len == 0 || ex_content_is_json(content_type);
     ex_status st = EX_OK;
     if (r->data && r->has_base64) {
         st = ex_raise(err, EX_EINVAL, "\"data\" and \"data_base64\" exclude each other");

@@ -1,8 +1,8 @@
 /* event_input.c: see event_input.h. Our own form; CloudEvents are in cloudevent_input.c. */
 #include "api/rest/event_input.h"
 
-#include "api/event_json.h"
 #include "api/rest/json_fields.h"
+#include "store/content_type.h"
 
 #include <assert.h>
 
@@ -168,7 +168,7 @@ static const field_rule event_rules[] = {
 /* Exactly one of data and data_base64, and the one that fits the content type. */
 static ex_status check_data(const event_fields *f, ex_arena *arena, ex_error *err)
 {
-    bool is_json = f->event.content_type.len == 0 || event_content_is_json(f->event.content_type);
+    bool is_json = f->event.content_type.len == 0 || ex_content_is_json(f->event.content_type);
     ex_status st = EX_OK;
     if (f->has_data == f->has_base64) {
         st = ex_raise(err, EX_EINVAL,

@@ -213,30 +213,6 @@ static void test_event_json_cloudevent_attribute_names(void **state)
     free(text);
 }
 
-static void test_event_json_content_types(void **state)
-{
-    static const struct {
-        const char *type;
-        bool is_json;
-    } cases[] = {
-        {"application/json", true},
-        {"Application/JSON", true},
-        {"application/json; charset=utf-8", true},
-        {"application/json ;x", true},
-        {"application/problem+json", true},
-        {"text/json", true},
-        {"application/jsonx", false},
-        {"text/plain", false},
-        {"+json", false},
-        {"", false},
-        {"application/xml;a=+json", false},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        if (event_content_is_json(ex_str(cases[i].type)) != cases[i].is_json)
-            fail_msg("%s", cases[i].type);
-}
-
 static void test_event_json_full_buffer_is_sticky(void **state)
 {
     (void)state;
@@ -260,7 +236,6 @@ int main(void)
         cmocka_unit_test(test_event_json_no_data_reads_as_null),
         cmocka_unit_test(test_event_json_cloudevent_shape),
         cmocka_unit_test(test_event_json_cloudevent_attribute_names),
-        cmocka_unit_test(test_event_json_content_types),
         cmocka_unit_test(test_event_json_full_buffer_is_sticky),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

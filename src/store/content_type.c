@@ -1,0 +1,18 @@
+/* content_type.c: see content_type.h. */
+#include "store/content_type.h"
+
+#include <strings.h>
+
+bool ex_content_is_json(ex_slice content_type)
+{
+    size_t len = 0;
+    while (len < content_type.len && content_type.ptr[len] != ';')
+        len++;
+    while (len > 0 && (content_type.ptr[len - 1] == ' ' || content_type.ptr[len - 1] == '\t'))
+        len--;
+    if (len == 16 && strncasecmp(content_type.ptr, "application/json", 16) == 0)
+        return true;
+    if (len == 9 && strncasecmp(content_type.ptr, "text/json", 9) == 0)
+        return true;
+    return len > 5 && strncasecmp(content_type.ptr + len - 5, "+json", 5) == 0;
+}
