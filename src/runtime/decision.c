@@ -51,15 +51,20 @@ ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *even
     return EX_OK;
 }
 
+#define FORMAT_REASON(text, fmt)                                                                   \
+    do {                                                                                           \
+        va_list args;                                                                              \
+        va_start(args, fmt);                                                                       \
+        (void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine: for people */              \
+        va_end(args);                                                                              \
+    } while (0)
+
 ex_status ex_reject(ex_decision *d, const char *code, const char *fmt, ...)
 {
+    char text[EX_ERROR_MESSAGE_SIZE];
     if (d->status)
         return d->status;
-    char text[EX_ERROR_MESSAGE_SIZE];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine: a message for people */
-    va_end(args);
+    FORMAT_REASON(text, fmt);
     d->status = ex_raise(&d->error, EX_EREJECTED, "%s", text);
     ex_error_set_code(&d->error, code);
     return d->status;
@@ -67,13 +72,10 @@ ex_status ex_reject(ex_decision *d, const char *code, const char *fmt, ...)
 
 ex_status ex_fail(ex_decision *d, const char *fmt, ...)
 {
+    char text[EX_ERROR_MESSAGE_SIZE];
     if (d->status)
         return d->status;
-    char text[EX_ERROR_MESSAGE_SIZE];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine: a message for people */
-    va_end(args);
+    FORMAT_REASON(text, fmt);
     if (text[0] == '\0' || d->event_count == 0)
         return fault(d, EX_EINTERNAL, "INVALID_FAILURE", "a business failure needs a reason and an event",
                      "");

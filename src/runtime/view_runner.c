@@ -409,55 +409,57 @@ static ex_status find_by_name(ex_runtime *rt, const char *view, view_runner **re
     return ex_raise(err, EX_ENOTFOUND, "there is no view '%s'", view);
 }
 
-static ex_status refuse_move(const view_runner *r, ex_view_state to, ex_error *err)
+typedef enum request { REQUEST_PAUSE, REQUEST_RESUME, REQUEST_REBUILD } request;
+
+/* mu is held. False: not a legal move. */
+static bool take_request(view_runner *r, request what)
 {
-    return ex_raise(err, EX_ESTATE, "view '%s' is %s and cannot become %s", r->def->name,
-                    moves[r->state].name, moves[to].name);
+    switch (what) {
+    case REQUEST_PAUSE:
+        if (!may_move(r, EX_VIEW_PAUSED))
+            return false;
+        r->wants_pause = true;
+        return true;
+    case REQUEST_RESUME:
+        if (!r->wants_pause)
+            return false;
+        r->wants_pause = false;
+        return true;
+    case REQUEST_REBUILD:
+        r->wants_rebuild = true;
+        return true;
+    }
+    return false;
+}
+
+static ex_status ask(ex_runtime *rt, const char *view, request what, ex_view_state to, ex_error *err)
+{
+    view_runner *r = NULL;
+    ex_status st = find_by_name(rt, view, &r, err);
+    if (st)
+        return st;
+    pthread_mutex_lock(&r->mu);
+    if (!take_request(r, what))
+        st = ex_raise(err, EX_ESTATE, "view '%s' is %s and cannot become %s", r->def->name,
+                      moves[r->state].name, moves[to].name);
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+    return st;
 }
 
 ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view, ex_error *err)
 {
-    view_runner *r = NULL;
-    ex_status st = find_by_name(rt, view, &r, err);
-    if (st)
-        return st;
-    pthread_mutex_lock(&r->mu);
-    if (may_move(r, EX_VIEW_PAUSED))
-        r->wants_pause = true;
-    else
-        st = refuse_move(r, EX_VIEW_PAUSED, err);
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->mu);
-    return st;
+    return ask(rt, view, REQUEST_PAUSE, EX_VIEW_PAUSED, err);
 }
 
 ex_status ex_runtime_view_resume(ex_runtime *rt, const char *view, ex_error *err)
 {
-    view_runner *r = NULL;
-    ex_status st = find_by_name(rt, view, &r, err);
-    if (st)
-        return st;
-    pthread_mutex_lock(&r->mu);
-    if (r->wants_pause)
-        r->wants_pause = false;
-    else
-        st = refuse_move(r, EX_VIEW_ACTIVE, err);
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->mu);
-    return st;
+    return ask(rt, view, REQUEST_RESUME, EX_VIEW_ACTIVE, err);
 }
 
 ex_status ex_runtime_view_rebuild(ex_runtime *rt, const char *view, ex_error *err)
 {
-    view_runner *r = NULL;
-    ex_status st = find_by_name(rt, view, &r, err);
-    if (st)
-        return st;
-    pthread_mutex_lock(&r->mu);
-    r->wants_rebuild = true;
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->mu);
-    return EX_OK;
+    return ask(rt, view, REQUEST_REBUILD, EX_VIEW_REBUILDING, err);
 }
 
 bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
