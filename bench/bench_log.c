@@ -1,0 +1,81 @@
+/* bench_log.c: a long log: reading it forward, and appending behind it.
+ *
+ * Reading: the cursor beside a bare SELECT of the same rows. Appending: to the
+ * long log and to an empty store in turn, 256 in flight. */
+#include <excore/store.h>
+
+#include <stdio.h>
+
+#include "support/append_load.h"
+#include "support/report.h"
+#include "support/yardstick.h"
+
+static double scan_store(const char *dir)
+{
+    ex_store *store = NULL;
+    ex_cursor *cursor = NULL;
+    ex_error err;
+    ex_event event;
+    ex_status st;
+    bench_require(ex_store_open(dir, NULL, &store, &err), &err);
+    volatile uint64_t sum = 0; /* keeps the reads */
+    uint64_t count = 0;
+    double start = bench_seconds();
+    bench_require(ex_store_read_log(store, &(ex_read_log){0}, &cursor, &err), &err);
+    while ((st = ex_cursor_next(cursor, &event, &err)) == EX_OK) {
+        sum = sum + event.data.len + (unsigned char)event.stream.ptr[0];
+        count++;
+    }
+    double took = bench_seconds() - start;
+    bench_require(st == EX_EEND ? EX_OK : st, &err);
+    ex_cursor_close(cursor);
+    ex_store_close(store);
+    return (double)count / took;
+}
+
+static void measure_scan(const char *dir, int rounds)
+{
+    samples ours = {0}, bare = {0}, joined = {0};
+    ex_error err;
+    for (int i = 0; i < rounds; i++) {
+        double rate = 0;
+        samples_add(&ours, scan_store(dir));
+        bench_require(yardstick_scan(dir, false, &rate, &err), &err);
+        samples_add(&bare, rate);
+        bench_require(yardstick_scan(dir, true, &rate, &err), &err);
+        samples_add(&joined, rate);
+    }
+    report_ratio("reading the log forward", &ours, "bare SELECT", &bare, 0.7);
+    report_ratio("the same with the stream's name", &ours, "SELECT with join", &joined, 0);
+}
+
+static void measure_flat(const char *full_dir, const char *empty_dir, double seconds, int rounds)
+{
+    ex_store *full = NULL, *empty = NULL;
+    samples long_log = {0}, fresh = {0};
+    ex_error err;
+    char what[96];
+    bench_require(ex_store_open(full_dir, NULL, &full, &err), &err);
+    bench_require(ex_store_open(empty_dir, NULL, &empty, &err), &err);
+    (void)snprintf(what, sizeof(what), "durable appends behind %.3g million events, 256 in flight",
+                   (double)ex_store_head(full) / 1e6);
+    for (int i = 0; i < rounds; i++) {
+        samples_add(&long_log, append_load_run(full, 256, seconds));
+        samples_add(&fresh, append_load_run(empty, 256, seconds));
+    }
+    ex_store_close(full);
+    ex_store_close(empty);
+    report_ratio(what, &long_log, "empty store", &fresh, 0.8);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t events = (uint64_t)bench_option(argc, argv, "--events", 1000000);
+    double seconds = bench_option(argc, argv, "--seconds", 0.7);
+    int rounds = (int)bench_option(argc, argv, "--rounds", 5);
+    char full_dir[64], empty_dir[64];
+    append_load_fill(bench_dir("log", full_dir, sizeof(full_dir)), events);
+    measure_scan(full_dir, rounds < 3 ? rounds : 3);
+    measure_flat(full_dir, bench_dir("empty", empty_dir, sizeof(empty_dir)), seconds, rounds);
+    return 0;
+}

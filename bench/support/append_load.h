@@ -1,0 +1,14 @@
+/* append_load.h: appends through the library, for a rate and to fill a log. */
+#ifndef EXCORE_BENCH_APPEND_LOAD_H
+#define EXCORE_BENCH_APPEND_LOAD_H
+
+#include <excore/store.h>
+
+/** Append one BENCH_DATA_SIZE event at a time, each to a new stream. @return events a second */
+double append_load_run(ex_store *store, uint32_t in_flight, double seconds);
+
+/** Bring the log of the store in `dir` (created when missing) to `events` events of
+ * BENCH_DATA_SIZE, ten in a stream. Without fsync: it is not what is measured. Exits on failure. */
+void append_load_fill(const char *dir, uint64_t events);
+
+#endif
