@@ -95,12 +95,16 @@ typedef struct ex_new_event {
 
 /** The version that a stream must have. Zero-initialised: any. */
 typedef struct ex_expected {
-    uint64_t raw; /* 0 any, 1 exists, n + 2 exactly version n */
+    uint64_t raw; /* 0 any, 1 exists, n + 2 exactly version n; the highest: a version none can have */
 } ex_expected;
 
 static inline ex_expected ex_expect_any(void) { ex_expected e = {0}; return e; }
 static inline ex_expected ex_expect_exists(void) { ex_expected e = {1}; return e; }
-static inline ex_expected ex_expect_version(uint64_t version) { ex_expected e = {version + 2}; return e; }
+static inline ex_expected ex_expect_version(uint64_t version)
+{
+    ex_expected e = {version < UINT64_MAX - 2 ? version + 2 : UINT64_MAX};
+    return e;
+}
 static inline ex_expected ex_expect_no_stream(void) { return ex_expect_version(0); }
 
 #define EX_ANY ex_expect_any()

@@ -48,6 +48,7 @@ static void test_append_expected_versions(void **state)
         {"at 3, expected 4", 3, EX_EXACT(4), EX_ECONFLICT, 4},
         {"at 3, exists", 3, EX_EXISTS, EX_OK, 0},
         {"at 3, any", 3, EX_ANY, EX_OK, 0},
+        {"at 3, a version beyond all", 3, EX_EXACT(UINT64_MAX), EX_ECONFLICT, UINT64_MAX - 2},
         {"at 3, none expected", 3, EX_NO_STREAM, EX_ECONFLICT, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

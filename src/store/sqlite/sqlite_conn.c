@@ -37,10 +37,10 @@ static ex_status status_of(int rc)
 
 ex_status sqlite_conn_raise(sqlite_conn *c, int rc, const char *doing, ex_error *err)
 {
-    int extended = c->db ? sqlite3_extended_errcode(c->db) : rc;
-    if ((extended & 0xff) != (rc & 0xff))
-        extended = rc; /* the connection has moved on */
-    const char *text = c->db && extended != rc ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
+    /* the connection knows more, unless it has moved on since */
+    bool is_last = c->db && (sqlite3_extended_errcode(c->db) & 0xff) == (rc & 0xff);
+    int extended = is_last ? sqlite3_extended_errcode(c->db) : rc;
+    const char *text = is_last ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
     return ex_raise(err, status_of(extended), "%s: %s (SQLite %d)", doing, text, extended);
 }
 
