@@ -27,7 +27,7 @@ static bool flush(http_conn *c)
 {
     http_mock *m = mock_of(c);
     size_t n = m->take_bytes && m->take_bytes < c->out.bytes ? m->take_bytes : c->out.bytes;
-    if (n == 0)
+    if (n == 0 || m->is_stuck)
         return true;
     MOCK_CHECK(!m->is_shut_down && !m->is_closed);
     if (!ex_buf_reserve(&m->sent, n))
@@ -136,11 +136,15 @@ static void on_drain(void *ctx)
         continue;
 }
 
+/* NULL: out of memory, and answered so. */
 static mock_stream *begin(http_exchange *x, void *ctx, int left)
 {
     http_mock *m = note_call(x, ctx);
     mock_stream *s = calloc(1, sizeof(*s));
-    MOCK_CHECK(s);
+    if (!s) {
+        http_respond(x, 503, NULL, EX_S(""));
+        return NULL;
+    }
     *s = (mock_stream){.mock = m, .x = x, .left = left};
     m->begun++;
     http_stream_begin(x, 200, "text/event-stream", on_drain, on_close, s);
@@ -149,7 +153,8 @@ static mock_stream *begin(http_exchange *x, void *ctx, int left)
 
 static void stream(http_exchange *x, void *ctx)
 {
-    (void)begin(x, ctx, 0);
+    if (!begin(x, ctx, 0))
+        return;
     (void)http_stream_write(x, EX_S("data: 1\n\n"));
     (void)http_stream_write(x, EX_S("data: 2\n\n"));
     http_stream_end(x);
@@ -157,7 +162,9 @@ static void stream(http_exchange *x, void *ctx)
 
 static void endless(http_exchange *x, void *ctx)
 {
-    on_drain(begin(x, ctx, ENDLESS_WRITES));
+    mock_stream *s = begin(x, ctx, ENDLESS_WRITES);
+    if (s)
+        on_drain(s);
 }
 
 static void later(http_exchange *x, void *ctx)
@@ -195,7 +202,7 @@ void http_mock_flush(http_mock *m)
     bool has_more = true;
     while (has_more && rounds++ < FLUSH_ROUNDS_MAX) {
         has_more = http_core_flush(&m->core);
-        if (!m->is_closed && m->conn.out.bytes) {
+        if (!m->is_closed && m->conn.out.bytes && !m->is_stuck) {
             conn_mark_dirty(&m->conn);
             has_more = true;
         }

@@ -18,6 +18,7 @@ typedef struct http_mock {
     http_conn conn;
     ex_buf sent;       /* all output so far */
     size_t take_bytes; /* most that one flush sends; 0: all */
+    bool is_stuck;     /* the client takes nothing */
     bool is_shut_down;
     bool is_closed;
     bool is_reading;

@@ -48,7 +48,7 @@ typedef struct http_options {
 } http_options;
 
 /** Bind, listen and start the loop threads. Routes are copied (not their strings).
- *  @return EX_OK, EX_EINVAL, EX_ENETWORK-like failures as EX_EFILESYSTEM with the address named */
+ *  @return EX_OK, EX_EINVAL (a bad route or host), EX_EFILESYSTEM (cannot listen; names the address), EX_ENOMEM */
 EX_NODISCARD ex_status http_server_start(const http_options *options, const http_route *routes,
                                          size_t route_count, http_server **ret, ex_error *err);
 /** The port in use. */
@@ -56,7 +56,8 @@ uint16_t http_server_port(const http_server *s);
 /** Stop accepting; idle connections close; answers in progress are finished (Connection: close, GOAWAY);
  *  streams get their on_close. Returns when all connections are closed or after timeout_ms. Blocking. */
 void http_server_drain(http_server *s, uint32_t timeout_ms);
-/** Close what is left, join the loops, free. NULL is accepted. */
+/** Close what is left, join the loops, free. NULL is accepted. Waits until handlers have answered every
+ *  exchange that they hold (they are the loops' memory): stop the server before what answers them. Blocking. */
 void http_server_stop(http_server *s);
 
 /* ---- The request. Slices live as long as the exchange. Loop thread. ---- */
@@ -67,9 +68,9 @@ ex_slice http_request_body(const http_exchange *x);
 ex_slice http_request_id(const http_exchange *x);     /* X-Request-ID, or 32 hex characters (R-01-45) */
 /** A header by lower-case name; {NULL, 0} when absent. Repeated ones are joined with ", ". */
 ex_slice http_header(const http_exchange *x, const char *lower_name);
-/** A {name} of the route, percent-decoded. */
+/** A {name} of the route, percent-decoded; not checked for UTF-8. A name the route does not have asserts. */
 ex_slice http_param(const http_exchange *x, const char *name);
-/** A query parameter, percent-decoded; `ret_found` tells absent from empty. A repeated one: the first. */
+/** A query parameter, percent-decoded, '+' as a blank; `ret_found` (nullable) tells absent from empty. A repeated one: the first. */
 ex_slice http_query(const http_exchange *x, const char *name, bool *ret_found);
 /** Walk all query parameters: start with *at = 0. */
 bool http_query_next(const http_exchange *x, size_t *at, ex_slice *ret_name, ex_slice *ret_value);

@@ -197,10 +197,12 @@ static size_t read_body(http_conn *c, http_exchange *x, ex_slice in)
     return in.len;
 }
 
+/* Not while a request is answered, nor while the client leaves too many answers unread. */
 static bool may_read(const http_conn *c)
 {
     const http_exchange *x = c->as.h1.x;
-    return c->state == CONN_OPEN && !c->wants_close && (!x || x->state == EXCHANGE_READING);
+    return c->state == CONN_OPEN && !c->wants_close && (!x || x->state == EXCHANGE_READING) &&
+           conn_unsent(c) < c->core->shared->options.output_limit_bytes;
 }
 
 static size_t consume(http_conn *c, ex_slice in)

@@ -503,6 +503,19 @@ static int make_session(http_conn *c)
     return rc;
 }
 
+/* Let nghttp2 fill c->out, to a point. */
+static bool pump(http_conn *c)
+{
+    while (c->out.bytes < PUMP_BYTES && !c->out.has_failed) {
+        const uint8_t *data = NULL;
+        ssize_t n = nghttp2_session_mem_send(h2_of(c)->session, &data);
+        if (n <= 0)
+            return n == 0;
+        conn_put(c, ex_slice_of(data, (size_t)n));
+    }
+    return true;
+}
+
 static int begin(http_conn *c)
 {
     http2_state *h2 = h2_of(c);
@@ -521,6 +534,8 @@ static int begin(http_conn *c)
     if (rc == 0)
         rc = nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
                                                    CONN_WINDOW_BYTES);
+    if (rc == 0 && !pump(c)) /* SETTINGS go first, also before a GOAWAY of fail_conn */
+        rc = NGHTTP2_ERR_NOMEM;
     end_if_unused(c);
     return rc;
 }
@@ -545,16 +560,9 @@ static void http2_wake(http_conn *c)
     http2_state *h2 = h2_of(c);
     if (!h2->session || h2->has_failed)
         return;
-    while (c->out.bytes < PUMP_BYTES && !c->out.has_failed) {
-        const uint8_t *data = NULL;
-        ssize_t n = nghttp2_session_mem_send(h2->session, &data);
-        if (n < 0) {
-            fail_conn(c, NGHTTP2_INTERNAL_ERROR);
-            return;
-        }
-        if (n == 0)
-            break;
-        conn_put(c, ex_slice_of(data, (size_t)n));
+    if (!pump(c)) {
+        fail_conn(c, NGHTTP2_INTERNAL_ERROR);
+        return;
     }
     bool is_over =
         !nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session);

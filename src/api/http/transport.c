@@ -69,8 +69,8 @@ static void set_reading(http_conn *c, bool on)
     uv_stream_t *stream = (uv_stream_t *)&uv_conn_of(c)->tcp;
     if (!on)
         (void)uv_read_stop(stream); /* always succeeds */
-    else if (!c->has_eof && !uv_is_active((uv_handle_t *)stream))
-        (void)uv_read_start(stream, on_alloc, on_read); /* fails only on a closing handle */
+    else if (!c->has_eof)
+        (void)uv_read_start(stream, on_alloc, on_read); /* fails when it is reading or closing */
 }
 
 /* ---- Writing ---- */

@@ -3,4 +3,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-const char *http_nghttp2_version(void) { return nghttp2_version(0)->version_str; }
+const char *http_nghttp2_version(void)
+{
+    return nghttp2_version(0)->version_str;
+}
