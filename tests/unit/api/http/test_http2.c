@@ -441,7 +441,7 @@ static void test_http2_limits(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.body_limit_bytes = 1000, .header_limit_bytes = 1000, .body_timeout_ms = 50};
+    http_options o = {.body_limit_bytes = 1000, .header_limit_bytes = 1000, .body_timeout_ms = 400};
     set_up(&w, &o);
     h2_client c;
     client_open(&c, http_server_port(w.server), false);
@@ -542,7 +542,7 @@ static void test_http2_closes_idle_connections_with_goaway(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.idle_timeout_ms = 50};
+    http_options o = {.idle_timeout_ms = 400};
     set_up(&w, &o);
     h2_client c;
     client_open(&c, http_server_port(w.server), false);

@@ -703,7 +703,7 @@ static void test_http_server_closes_idle_connections(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.idle_timeout_ms = 50};
+    http_options o = {.idle_timeout_ms = 400};
     set_up(&w, &o);
     http_client fresh, used;
     http_reply r;
@@ -723,7 +723,7 @@ static void test_http_server_does_not_time_out_a_handler(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.idle_timeout_ms = 40, .header_timeout_ms = 40, .body_timeout_ms = 40};
+    http_options o = {.idle_timeout_ms = 300, .header_timeout_ms = 300, .body_timeout_ms = 300};
     set_up(&w, &o);
     atomic_store(&w.may_answer, false);
     http_client c, idle;
@@ -931,7 +931,7 @@ static void test_http_server_keeps_a_slow_reader(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.write_timeout_ms = 400, .output_limit_bytes = 65536};
+    http_options o = {.write_timeout_ms = 800, .output_limit_bytes = 65536};
     set_up(&w, &o);
     http_client c;
     assert_true(http_client_open(&c, http_server_port(w.server)));
@@ -940,9 +940,9 @@ static void test_http_server_keeps_a_slow_reader(void **state)
     assert_true(http_client_request(&c, "GET", "/stream", NULL, EX_S("")));
     WAIT_FOR(atomic_load(&w.was_told_to_stop));
     char piece[65536];
-    for (int i = 0; i < 60; i++) { /* 1.2 s in all, three time-outs long */
+    for (int i = 0; i < 60; i++) { /* 1.8 s in all, more than two time-outs */
         assert_true(recv(c.fd, piece, sizeof(piece), 0) > 0);
-        (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
     }
     assert_int_equal(atomic_load(&w.closes), 0);
     http_client_close(&c);
