@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 tools/build.sh release
 echo "== ${CRASH_ROUNDS:=1000} crash rounds"
-export CRASH_ROUNDS
-(cd build/release && EXCORE_SOAK=1 ctest --output-on-failure --timeout 86400 -R '^crash\.')
+build/release/tests/crash/crash.test_crash_store "$CRASH_ROUNDS"
+build/release/tests/crash/crash.server_crash --rounds "$CRASH_ROUNDS" --seconds 86400
 echo "== fuzzing, ${FUZZ_SECONDS:=600} s for each target"
 tools/fuzz.sh "$FUZZ_SECONDS"

@@ -1,0 +1,54 @@
+/* server_clients.h: the load: threads that each keep one connection and send attempts until it
+ * ends.
+ *
+ * A client works on an order of its own, where every command must succeed because
+ * the order's state is known, also across crashes; on hot orders together with all
+ * others; on streams of its own and shared ones. Now and then it repeats what was
+ * acknowledged, and asks the view for what it wrote. */
+#ifndef EXCORE_TESTS_SERVER_CLIENTS_H
+#define EXCORE_TESTS_SERVER_CLIENTS_H
+
+#include "crash/server_log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define CLIENTS 6
+
+typedef struct server_client {
+    /* set before its thread starts */
+    struct server_load *load;
+    unsigned index;
+    uint64_t random;
+    /* its thread's; kept over rounds: own_number */
+    http_client http;
+    unsigned own_number; /* of its own order */
+    order_stage own_stage;
+    uint32_t own_lines;
+    uint64_t exact_version; /* of its own stream */
+    attempt **attempts;
+    size_t attempt_count, attempt_room;
+    uint64_t repeated, rows_asked;
+    pthread_t thread;
+} server_client;
+
+typedef struct server_load {
+    server_client clients[CLIENTS];
+    uint16_t port;
+    atomic_ullong next_number; /* of attempts */
+    atomic_bool is_ending;     /* from here on a connection may end, and 503 is fine */
+} server_load;
+
+/** Start all clients against a running server. `log` and `orders` say where the last round ended.
+ */
+void server_load_start(server_load *load, uint16_t port, const server_log *log,
+                       const server_orders *orders);
+/** Call it before the signal. */
+void server_load_expect_end(server_load *load);
+/** Wait until every connection has ended. The attempts of the round are then in the clients. */
+void server_load_join(server_load *load);
+/** Frees the attempts of the round; a taken one (NULL in the array) is passed over. */
+void server_load_clear(server_load *load);
+void server_load_done(server_load *load);
+
+#endif

@@ -1,0 +1,424 @@
+/* server_crash.c: kill the server under load, start it again, and compare everything.
+ *
+ *   server_crash [--rounds N] [--seconds N] [--seed N]
+ *
+ * A round:
+ *
+ *   load      six clients write, one follows the log, on the server of the round before
+ *   end       after 5 to 150 ms SIGKILL; every fourth time SIGTERM, every eighth two of them
+ *   start     every fifth time it is killed once or twice more while it starts;
+ *             every twentieth time views.db is deleted first
+ *   check     the log: every acknowledged event once, where it was acknowledged; nothing
+ *             in part, nothing twice, no gap; nothing of what was rejected or refused
+ *   follow    the follower resumes with Last-Event-ID, without a gap; what it saw is in the log
+ *   repeat    what got no answer is sent again, and some of what got one: it takes
+ *             effect once and is answered as the first time
+ *   view      the rows of the order summary against a fold of the log
+ *
+ * After SIGTERM the exit code is 0 and whatever was executed was also answered.
+ * The directory stays the same for ROUNDS_PER_STORE rounds, so that the log grows; then the
+ * store is checked once more by the library, without a server.
+ *
+ * The seed fixes what the clients send and when the signals come, not how the
+ * threads interleave. */
+#include "crash/server_clients.h"
+#include "crash/server_follower.h"
+#include "crash/server_process.h"
+#include "crash/server_run.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <excore/clock.h>
+
+#include "support/log_check.h"
+#include "support/temp_dir.h"
+
+#define ROUNDS_DEFAULT   100
+#define SECONDS_DEFAULT  170
+#define ROUNDS_PER_STORE 100
+#define LOAD_MIN_MS      5
+#define LOAD_MAX_MS      150
+#define EARLY_MAX_MS     40 /* a start takes less */
+#define OLD_ATTEMPTS     64
+#define OLD_REPEATED     8 /* of them, each round */
+
+static struct {
+    uint64_t kills, early_kills, terms, quick_ends, views_dropped;
+    uint64_t acknowledged, rejected, unanswered, unanswered_stored, repeated, rows, rows_asked;
+    uint64_t events;
+} counts;
+
+/* One directory's life. */
+typedef struct life {
+    temp_dir dir;
+    char data[96], log_path[96];
+    server_options options;
+    server_process server;
+    server_load load;
+    server_log *log;
+    server_orders *orders;
+    server_follower follower;
+    log_check *check;
+    attempt *old[OLD_ATTEMPTS]; /* of earlier rounds */
+    uint64_t random;
+} life;
+
+/* ---- Starting and ending ---- */
+
+static void start_server(life *l)
+{
+    if (!server_spawn(&l->server, &l->options) || !server_wait_ready(&l->server))
+        run_fail("the server did not become ready; see server.log");
+}
+
+static void must_be_killed(life *l)
+{
+    int status = server_wait_end(&l->server);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        run_fail("the server ended by itself (wait status %d)", status);
+}
+
+static void kill_while_starting(life *l)
+{
+    for (uint32_t left = 1 + run_below(&l->random, 2); left > 0; left--) {
+        if (!server_spawn(&l->server, &l->options))
+            run_fail("no server could be started");
+        run_sleep_ms(run_below(&l->random, EARLY_MAX_MS));
+        (void)server_signal(&l->server, SIGKILL); /* must_be_killed sees if it was gone */
+        must_be_killed(l);
+        counts.early_kills++;
+    }
+}
+
+static void drop_views(life *l)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/views.db%s", l->data, suffixes[i]);
+        (void)unlink(path); /* not there is as good */
+    }
+    counts.views_dropped++;
+}
+
+static void end_by_term(life *l, bool is_twice)
+{
+    (void)server_signal(&l->server, SIGTERM);
+    if (is_twice) {
+        run_sleep_ms(run_below(&l->random, 6));
+        (void)server_signal(&l->server, SIGTERM);
+    }
+    int status = server_wait_end(&l->server);
+    bool is_right =
+        WIFEXITED(status) && (WEXITSTATUS(status) == 0 || (is_twice && WEXITSTATUS(status) == 1));
+    if (!is_right)
+        run_fail("the wait status after %s is %d", is_twice ? "two SIGTERM" : "SIGTERM", status);
+    counts.terms++;
+    counts.quick_ends += WEXITSTATUS(status) == 1;
+}
+
+/* Returns whether it was an orderly end: what ran was answered. */
+static bool load_and_end(life *l)
+{
+    bool is_term = run.round % 4 == 3, is_twice = run.round % 8 == 7;
+    server_load_start(&l->load, l->server.port, l->log, l->orders);
+    server_follower_start(&l->follower, l->server.port);
+    run_sleep_ms(LOAD_MIN_MS + run_below(&l->random, LOAD_MAX_MS - LOAD_MIN_MS + 1));
+    server_load_expect_end(&l->load);
+    if (is_term) {
+        end_by_term(l, is_twice);
+    } else {
+        (void)server_signal(&l->server, SIGKILL);
+        must_be_killed(l);
+        counts.kills++;
+    }
+    server_load_join(&l->load);
+    server_follower_join(&l->follower);
+    return is_term && !is_twice;
+}
+
+/* ---- Checking ---- */
+
+typedef void attempt_fn(life *l, attempt *a);
+
+static void each_attempt(life *l, attempt_fn *fn)
+{
+    for (unsigned i = 0; i < CLIENTS; i++)
+        for (size_t k = 0; k < l->load.clients[i].attempt_count; k++)
+            fn(l, l->load.clients[i].attempts[k]);
+}
+
+static void check_attempt(life *l, attempt *a)
+{
+    server_log_check(l->log, a);
+}
+
+static void count_unanswered(life *l, attempt *a)
+{
+    if (a->state != ATTEMPT_OPEN)
+        return;
+    counts.unanswered++;
+    counts.unanswered_stored += server_log_has(l->log, a->number);
+}
+
+static void check_was_answered(life *l, attempt *a)
+{
+    if (a->state == ATTEMPT_OPEN && server_log_has(l->log, a->number))
+        run_fail("%s was executed before an orderly end, but not answered", attempt_text(a));
+}
+
+static void note_outcome(life *l, attempt *a)
+{
+    counts.rejected += a->state == ATTEMPT_REJECTED;
+    if (a->state != ATTEMPT_DONE)
+        return;
+    counts.acknowledged++;
+    for (uint32_t i = 0; i < a->answer.event_count; i++) {
+        ex_id id;
+        if (ex_id_parse(ex_str(a->answer.events[i].id), &id, NULL))
+            run_fail("%s: '%s' is no id", attempt_text(a), a->answer.events[i].id);
+        log_check_acknowledged(l->check, &id, a->answer.events[i].position);
+    }
+}
+
+/* ---- Repeating ---- */
+
+/* No answer came, or 503: now one does, and it fits what the log already had. */
+static void settle(life *l, attempt *a, http_client *client)
+{
+    bool was_stored = server_log_has(l->log, a->number);
+    if (!attempt_send(a, client))
+        run_fail("%s: no answer when it was repeated", attempt_text(a));
+    bool is_fine = was_stored ? a->state == ATTEMPT_DONE && a->answer.is_duplicate
+                              : (a->state == ATTEMPT_DONE && !a->answer.is_duplicate) ||
+                                    (a->state == ATTEMPT_REJECTED && !a->must_succeed);
+    if (!is_fine)
+        run_fail("%s, which the log %s, was answered %d %s when it was repeated", attempt_text(a),
+                 was_stored ? "had" : "had not", a->answer.status, a->answer.code);
+    counts.repeated++;
+}
+
+static void repeat_known(const attempt *a, http_client *client)
+{
+    attempt_answer again;
+    if (!attempt_send_again(a, client, &again))
+        run_fail("%s: no answer when it was repeated", attempt_text(a));
+    attempt_check_same(a, &again);
+    counts.repeated++;
+}
+
+static void repeat_attempts(life *l)
+{
+    http_client client;
+    if (!http_client_open(&client, l->server.port))
+        run_fail("no connection for repeating");
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        const server_client *c = &l->load.clients[i];
+        for (size_t k = 0; k < c->attempt_count; k++) {
+            attempt *a = c->attempts[k];
+            if (!a->is_repeatable)
+                continue;
+            if (a->state == ATTEMPT_OPEN || a->state == ATTEMPT_REFUSED)
+                settle(l, a, &client);
+            else if (k + 2 >= c->attempt_count || run_below(&l->random, 16) == 0)
+                repeat_known(a, &client); /* the last ones were in the last batches */
+        }
+    }
+    for (int i = 0; i < OLD_REPEATED; i++) {
+        const attempt *a = l->old[run_below(&l->random, OLD_ATTEMPTS)];
+        if (a)
+            repeat_known(a, &client);
+    }
+    http_client_close(&client);
+}
+
+/* Some attempts stay, to be repeated in later rounds. */
+static void keep_some(life *l)
+{
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        server_client *c = &l->load.clients[i];
+        for (size_t k = 0; k < c->attempt_count; k += 32) {
+            attempt *a = c->attempts[k];
+            if (!a->is_repeatable)
+                continue;
+            uint32_t place = run_below(&l->random, OLD_ATTEMPTS);
+            attempt_free(l->old[place]);
+            l->old[place] = a;
+            c->attempts[k] = NULL;
+        }
+        counts.repeated += c->repeated;
+        counts.rows_asked += c->rows_asked;
+        c->repeated = c->rows_asked = 0;
+    }
+}
+
+/* ---- A round ---- */
+
+static void one_round(life *l)
+{
+    run.step = "load";
+    bool was_orderly = load_and_end(l);
+    run.step = "start";
+    if (run.round % 5 == 4)
+        kill_while_starting(l);
+    if (run.round % 20 == 19)
+        drop_views(l);
+    start_server(l);
+    run.step = "check";
+    server_log_read(l->log, l->server.port);
+    each_attempt(l, check_attempt);
+    each_attempt(l, count_unanswered);
+    if (was_orderly)
+        each_attempt(l, check_was_answered);
+    run.step = "follow";
+    server_follower_catch_up(&l->follower, l->server.port, server_log_head(l->log));
+    server_follower_check(&l->follower, l->log);
+    run.step = "repeat";
+    repeat_attempts(l);
+    server_log_read(l->log, l->server.port);
+    each_attempt(l, check_attempt);
+    each_attempt(l, note_outcome);
+    run.step = "view";
+    counts.rows += server_orders_check(l->orders, l->server.port, server_log_head(l->log));
+    if (run.round % 10 == 9) {
+        run.step = "read all again";
+        server_log_read_again(l->log, l->server.port);
+    }
+    keep_some(l);
+    server_load_clear(&l->load);
+}
+
+/* ---- A directory's life ---- */
+
+static void begin_life(life *l)
+{
+    memset(l, 0, sizeof *l);
+    l->dir = temp_dir_make();
+    run.dir = l->dir.path;
+    snprintf(l->data, sizeof l->data, "%s/data", l->dir.path);
+    snprintf(l->log_path, sizeof l->log_path, "%s/server.log", l->dir.path);
+    l->options = (server_options){.data = l->data, .log = l->log_path, .app = ORDERS_APP};
+    l->orders = server_orders_new();
+    l->log = server_log_new(l->orders);
+    l->check = log_check_new();
+    l->random = run_random(run.round, 1000);
+    run.step = "first start";
+    start_server(l);
+}
+
+static void check_by_library(life *l)
+{
+    ex_store *s = NULL;
+    ex_error err = {0};
+    log_check_result result;
+    run.step = "check by the library";
+    if (ex_store_open(l->data, NULL, &s, &err))
+        run_fail("the store does not open: %s", err.message);
+    if (!log_check_run(l->check, s, &result))
+        run_fail("%s", result.fault);
+    if (result.events != server_log_head(l->log))
+        run_fail("the library reads %" PRIu64 " events, the server showed %" PRIu64, result.events,
+                 server_log_head(l->log));
+    ex_store_close(s);
+    counts.events += result.events;
+    if (server_orders_check_library(l->orders, l->data) != server_orders_count(l->orders))
+        run_fail("not every order was compared");
+}
+
+static void end_life(life *l)
+{
+    run.step = "end";
+    end_by_term(l, false);
+    check_by_library(l);
+    for (int i = 0; i < OLD_ATTEMPTS; i++)
+        attempt_free(l->old[i]);
+    server_load_done(&l->load);
+    server_follower_done(&l->follower);
+    server_log_free(l->log);
+    server_orders_free(l->orders);
+    log_check_free(l->check);
+    run.dir = NULL;
+    temp_dir_remove(&l->dir);
+}
+
+/* ---- Command line ---- */
+
+static uint64_t number_arg(const char *text)
+{
+    char *end = NULL;
+    uint64_t n = strtoull(text, &end, 10);
+    if (!*text || *end) {
+        fprintf(stderr, "'%s' is no number\n", text);
+        exit(2);
+    }
+    return n;
+}
+
+static void read_args(int argc, char **argv, uint64_t *rounds, uint64_t *seconds)
+{
+    for (int i = 1; i < argc; i += 2) {
+        uint64_t *to = strcmp(argv[i], "--rounds") == 0    ? rounds
+                       : strcmp(argv[i], "--seconds") == 0 ? seconds
+                       : strcmp(argv[i], "--seed") == 0    ? &run.seed
+                                                           : NULL;
+        if (!to || i + 1 == argc) {
+            fprintf(stderr, "usage: %s [--rounds N] [--seconds N] [--seed N]\n", argv[0]);
+            exit(2);
+        }
+        *to = number_arg(argv[i + 1]);
+    }
+}
+
+static void print_counts(uint64_t begun_ms)
+{
+    printf("%lu rounds in %" PRIu64 " s: %" PRIu64 " SIGKILL under load, %" PRIu64
+           " while starting, %" PRIu64 " SIGTERM (%" PRIu64
+           " ended at once), views rebuilt %" PRIu64 " times\n",
+           run.round, (run_now_ms() - begun_ms) / 1000, counts.kills, counts.early_kills,
+           counts.terms, counts.quick_ends, counts.views_dropped);
+    printf("%" PRIu64 " requests acknowledged, %" PRIu64 " rejected, %" PRIu64
+           " without an answer (%" PRIu64 " of them stored), %" PRIu64 " repeated\n",
+           counts.acknowledged, counts.rejected, counts.unanswered, counts.unanswered_stored,
+           counts.repeated);
+    printf("%" PRIu64 " events and %" PRIu64 " rows compared, %" PRIu64
+           " rows read after a write\n",
+           counts.events, counts.rows, counts.rows_asked);
+}
+
+/* A run that never met what it is about has tested nothing. */
+static void check_was_a_test(void)
+{
+    run.step = "counts";
+    if (run.round >= 20 && (!counts.acknowledged || !counts.rejected || !counts.unanswered_stored ||
+                            !counts.repeated || !counts.rows_asked || !counts.early_kills))
+        run_fail("some of what this test is about never happened; see the counts");
+}
+
+int main(int argc, char **argv)
+{
+    static life l;
+    uint64_t rounds = ROUNDS_DEFAULT, seconds = SECONDS_DEFAULT;
+    run.seed = (uint64_t)ex_now_us(ex_clock_system());
+    read_args(argc, argv, &rounds, &seconds);
+    printf("seed %" PRIu64 ", at most %" PRIu64 " rounds and %" PRIu64 " s\n", run.seed, rounds,
+           seconds);
+    fflush(stdout);
+    uint64_t begun_ms = run_now_ms(), end_ms = begun_ms + seconds * 1000;
+    for (bool is_over = rounds == 0; !is_over;) {
+        begin_life(&l);
+        do {
+            one_round(&l);
+            run.round++;
+            is_over = run.round >= rounds || run_now_ms() >= end_ms;
+        } while (!is_over && run.round % ROUNDS_PER_STORE != 0);
+        end_life(&l);
+    }
+    print_counts(begun_ms);
+    check_was_a_test();
+    return 0;
+}
