@@ -394,7 +394,7 @@ static void print_counts(uint64_t begun_ms)
 static void check_was_a_test(void)
 {
     run.step = "counts";
-    if (run.round >= 20 && (!counts.acknowledged || !counts.rejected || !counts.unanswered_stored ||
+    if (run.round >= 50 && (!counts.acknowledged || !counts.rejected || !counts.unanswered_stored ||
                             !counts.repeated || !counts.rows_asked || !counts.early_kills))
         run_fail("some of what this test is about never happened; see the counts");
 }
