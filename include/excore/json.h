@@ -111,6 +111,14 @@ EX_API void ex_json_string(ex_json_writer *w, ex_slice value);
 /** A value that already is JSON text; not checked. */
 EX_API void ex_json_raw(ex_json_writer *w, ex_slice json);
 
+/* A key and its value. */
+EX_API void ex_json_bool_member(ex_json_writer *w, ex_slice key, bool value);
+EX_API void ex_json_i64_member(ex_json_writer *w, ex_slice key, int64_t value);
+EX_API void ex_json_u64_member(ex_json_writer *w, ex_slice key, uint64_t value);
+EX_API void ex_json_double_member(ex_json_writer *w, ex_slice key, double value);
+EX_API void ex_json_string_member(ex_json_writer *w, ex_slice key, ex_slice value);
+EX_API void ex_json_raw_member(ex_json_writer *w, ex_slice key, ex_slice json);
+
 EX_END_DECLS
 
 #endif

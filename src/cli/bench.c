@@ -186,8 +186,7 @@ static void print_table(const bench *b)
 
 static void put_number(ex_json_writer *w, const char *key, double value)
 {
-    ex_json_key(w, ex_str(key));
-    ex_json_double(w, value);
+    ex_json_double_member(w, ex_str(key), value);
 }
 
 static void put_row(ex_json_writer *w, const row *r)
@@ -207,8 +206,7 @@ static void put_row(ex_json_writer *w, const row *r)
 
 static void put_text(ex_json_writer *w, const char *key, const char *value)
 {
-    ex_json_key(w, ex_str(key));
-    ex_json_string(w, ex_str(value));
+    ex_json_string_member(w, ex_str(key), ex_str(value));
 }
 
 static void print_json(const bench *b)

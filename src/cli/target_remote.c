@@ -54,12 +54,10 @@ static void put_expected(ex_json_writer *w, ex_expected expected)
 static void put_data(ex_json_writer *w, const ex_new_event *e)
 {
     if (!e->content_type.len) {
-        ex_json_key(w, EX_S("data"));
-        ex_json_raw(w, e->data);
+        ex_json_raw_member(w, EX_S("data"), e->data);
         return;
     }
-    ex_json_key(w, EX_S("content_type"));
-    ex_json_string(w, e->content_type);
+    ex_json_string_member(w, EX_S("content_type"), e->content_type);
     ex_json_key(w, EX_S("data_base64"));
     ex_buf text;
     ex_buf_init(&text, 0);
@@ -74,20 +72,16 @@ static void put_new_event(ex_json_writer *w, const ex_new_event *e)
 {
     char id[EX_ID_TEXT_SIZE];
     ex_json_begin_object(w);
-    ex_json_key(w, EX_S("type"));
-    ex_json_string(w, e->type);
+    ex_json_string_member(w, EX_S("type"), e->type);
     put_data(w, e);
     if (!ex_id_is_nil(&e->id)) {
-        ex_json_key(w, EX_S("id"));
-        ex_json_string(w, ex_id_text(&e->id, id));
+        ex_json_string_member(w, EX_S("id"), ex_id_text(&e->id, id));
     }
     if (e->metadata.len) {
-        ex_json_key(w, EX_S("metadata"));
-        ex_json_raw(w, e->metadata);
+        ex_json_raw_member(w, EX_S("metadata"), e->metadata);
     }
     if (e->schema_version) {
-        ex_json_key(w, EX_S("schema_version"));
-        ex_json_u64(w, e->schema_version);
+        ex_json_u64_member(w, EX_S("schema_version"), e->schema_version);
     }
     ex_json_key(w, EX_S("tags"));
     ex_json_begin_array(w);

@@ -15,15 +15,12 @@ static void put_json(ex_buf *out, const app_library *libraries)
     ex_json_writer w;
     ex_json_writer_init(&w, out);
     ex_json_begin_object(&w);
-    ex_json_key(&w, EX_S("version"));
-    ex_json_string(&w, ex_str(app_version()));
-    ex_json_key(&w, EX_S("commit"));
-    ex_json_string(&w, ex_str(app_commit()));
+    ex_json_string_member(&w, EX_S("version"), ex_str(app_version()));
+    ex_json_string_member(&w, EX_S("commit"), ex_str(app_commit()));
     ex_json_key(&w, EX_S("libraries"));
     ex_json_begin_object(&w);
     for (size_t i = 0; i < APP_LIBRARIES; i++) {
-        ex_json_key(&w, ex_str(libraries[i].name));
-        ex_json_string(&w, ex_str(libraries[i].version));
+        ex_json_string_member(&w, ex_str(libraries[i].name), ex_str(libraries[i].version));
     }
     ex_json_end_object(&w);
     ex_json_end_object(&w);

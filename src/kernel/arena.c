@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_LIMIT_BYTES ((size_t)64 << 20)
-#define FIRST_BLOCK_BYTES ((size_t)480) /* small: the state of an aggregate often needs no more */
+#define FIRST_BLOCK_BYTES   ((size_t)480) /* small: the state of an aggregate often needs no more */
 #define LARGEST_BLOCK_BYTES ((size_t)1 << 20)
 
 struct ex_arena_block {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_LIMIT_BYTES ((size_t)64 << 20)
-#define FIRST_BYTES ((size_t)256)
+#define FIRST_BYTES         ((size_t)256)
 
 void ex_buf_init(ex_buf *b, size_t limit_bytes)
 {
@@ -100,7 +100,8 @@ void ex_buf_printf(ex_buf *b, const char *fmt, ...)
     va_end(args);
     /* one byte more for the NUL that vsnprintf writes and len does not count */
     if (n >= 0 && ex_buf_reserve(b, (size_t)n + 1)) {
-        (void)vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt, again); /* the size was just measured */
+        (void)vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt,
+                        again); /* the size was just measured */
         b->len += (size_t)n;
     }
     va_end(again);

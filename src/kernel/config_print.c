@@ -205,14 +205,12 @@ static void put_json(const ex_config *c, ex_buf *out)
         ex_json_begin_object(&w);
         ex_json_key(&w, EX_S("value"));
         put_json_value(&w, &c->keys[i], v);
-        ex_json_key(&w, EX_S("source"));
-        ex_json_string(&w, ex_str(source_names[v->source]));
+        ex_json_string_member(&w, EX_S("source"), ex_str(source_names[v->source]));
         if (v->source == EX_CONFIG_FILE || v->source == EX_CONFIG_ENV) {
             ex_buf origin;
             ex_buf_init(&origin, 0);
             put_origin(&origin, v);
-            ex_json_key(&w, EX_S("origin"));
-            ex_json_string(&w, ex_buf_slice(&origin));
+            ex_json_string_member(&w, EX_S("origin"), ex_buf_slice(&origin));
             join_status(out, &origin);
             ex_buf_done(&origin);
         }

@@ -26,8 +26,7 @@ static void copy_text(char *out, size_t size, ex_slice text)
     out[n] = '\0';
 }
 
-static void format_message(ex_error *err, size_t at, const char *fmt, va_list args)
-    EX_PRINTF(3, 0);
+static void format_message(ex_error *err, size_t at, const char *fmt, va_list args) EX_PRINTF(3, 0);
 
 static void format_message(ex_error *err, size_t at, const char *fmt, va_list args)
 {

@@ -189,3 +189,19 @@ void ex_json_raw(ex_json_writer *w, ex_slice json)
     before_value(w);
     ex_buf_put(w->out, json);
 }
+
+/* ---- A key and its value ---- */
+
+#define MEMBER(name, value_type)                                                                   \
+    void ex_json_##name##_member(ex_json_writer *w, ex_slice key, value_type value)                \
+    {                                                                                              \
+        ex_json_key(w, key);                                                                       \
+        ex_json_##name(w, value);                                                                  \
+    }
+MEMBER(bool, bool)
+MEMBER(i64, int64_t)
+MEMBER(u64, uint64_t)
+MEMBER(double, double)
+MEMBER(string, ex_slice)
+MEMBER(raw, ex_slice)
+#undef MEMBER

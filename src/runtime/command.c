@@ -30,15 +30,15 @@ typedef struct ex_command_work {
     ex_arena *arena;
     const ex_aggregate *aggregate;
     const ex_command_def *command;
-    const void *value;    /* the command's struct */
+    const void *value; /* the command's struct */
     ex_slice stream;
     ex_slice command_id;  /* the caller's, or a fresh one */
     uint64_t fingerprint; /* with a caller's id only */
     uint64_t started_ns;
-    bool ran_ahead;       /* the cached state holds events of this batch */
-    bool is_rejected;     /* stored rejection: in `rejection` */
+    bool ran_ahead;   /* the cached state holds events of this batch */
+    bool is_rejected; /* stored rejection: in `rejection` */
     ex_error rejection;
-    sem_t *waiter;        /* ex_command_run */
+    sem_t *waiter; /* ex_command_run */
     ex_status status;
     ex_error *waiter_err;
 } ex_command_work;
@@ -51,7 +51,8 @@ typedef struct fold {
 static ex_status fold_event(void *ctx, const ex_event *event, ex_error *err)
 {
     fold *f = ctx;
-    return state_entry_apply(f->cache, f->entry, event->type, event->data, NULL, event->version, err);
+    return state_entry_apply(f->cache, f->entry, event->type, event->data, NULL, event->version,
+                             err);
 }
 
 /* The entry of the command's stream, folded up to `version`. */
@@ -81,9 +82,9 @@ static ex_status check_expected(const ex_command_work *w, uint64_t version, ex_e
         (raw >= 2 && raw - 2 == version))
         return EX_OK;
     uint64_t expected = raw >= 2 ? raw - 2 : 1;
-    ex_status st = ex_raise(err, EX_ECONFLICT, "'%.*s' is at version %llu, not %llu",
-                            EX_ARG(w->stream), (unsigned long long)version,
-                            (unsigned long long)expected);
+    ex_status st =
+        ex_raise(err, EX_ECONFLICT, "'%.*s' is at version %llu, not %llu", EX_ARG(w->stream),
+                 (unsigned long long)version, (unsigned long long)expected);
     if (err) {
         err->expected = expected;
         err->current = version;
@@ -171,8 +172,8 @@ static ex_slice event_metadata(const ex_command_work *w)
     return ex_buf_status(json) ? (ex_slice){NULL, 0} : ex_arena_copy(w->arena, ex_buf_slice(json));
 }
 
-static ex_status build_events(const ex_command_work *w, const ex_decision *d,
-                              ex_new_event **ret, ex_error *err)
+static ex_status build_events(const ex_command_work *w, const ex_decision *d, ex_new_event **ret,
+                              ex_error *err)
 {
     const ex_command_call *call = w->call;
     ex_new_event *events = ex_arena_array(w->arena, d->event_count, sizeof(*events));
@@ -246,7 +247,8 @@ static ex_status decide(ex_command_work *w, ex_batch *b, state_entry *entry, ex_
                         ex_error *err)
 {
     watchdog_enter(w->rt->watchdog, w->command->name);
-    ex_status st = decision_run(d, w->command->decide, entry->version ? entry->state : NULL, w->value);
+    ex_status st =
+        decision_run(d, w->command->decide, entry->version ? entry->state : NULL, w->value);
     watchdog_leave(w->rt->watchdog);
     if (st == EX_EREJECTED && w->call->command_id.len) {
         w->is_rejected = true;
@@ -306,11 +308,11 @@ static void count(ex_command_work *w, ex_status status)
     ex_runtime *rt = w->rt;
     if (!rt->metrics.command_seconds)
         return;
-    const char *outcome = status == EX_EREJECTED                   ? "rejected"
-                          : status                                  ? "error"
-                          : w->call->result.is_duplicate            ? "duplicate"
-                          : w->call->result.outcome == EX_FAILED    ? "failed"
-                                                                    : "executed";
+    const char *outcome = status == EX_EREJECTED                 ? "rejected"
+                          : status                               ? "error"
+                          : w->call->result.is_duplicate         ? "duplicate"
+                          : w->call->result.outcome == EX_FAILED ? "failed"
+                                                                 : "executed";
     ex_slice labels[] = {ex_str(w->command->type->name), ex_str(outcome)};
     double seconds = (double)(ex_monotonic_ns(rt->clock) - w->started_ns) / 1e9;
     ex_histogram_observe(ex_histogram_with(rt->metrics.command_seconds, labels), seconds);
@@ -351,9 +353,12 @@ static ex_status check_target(const ex_command_call *call, ex_error *err)
     for (size_t i = 0; i < id.len && is_clean; i++)
         is_clean = (unsigned char)id.ptr[i] >= 0x20 && id.ptr[i] != 0x7f;
     if (!is_clean)
-        return ex_raise(err, EX_EINVAL, "the id must be 1 to %d bytes of UTF-8 without control "
-                        "characters", TARGET_ID_MAX);
-    const ex_slice ids[] = {call->command_id, call->correlation_id, call->causation_id, call->actor};
+        return ex_raise(err, EX_EINVAL,
+                        "the id must be 1 to %d bytes of UTF-8 without control "
+                        "characters",
+                        TARGET_ID_MAX);
+    const ex_slice ids[] = {call->command_id, call->correlation_id, call->causation_id,
+                            call->actor};
     static const char *const names[] = {"command_id", "correlation_id", "causation_id", "actor"};
     for (size_t i = 0; i < 4; i++) {
         if (ids[i].len <= EX_CORRELATION_MAX && ex_utf8_is_valid(ids[i]))
@@ -396,8 +401,9 @@ static ex_status name_work(ex_command_work *w, ex_error *err)
             return st;
         w->command_id = ex_arena_copy(w->arena, ex_id_text(&id, text));
     }
-    return w->stream.ptr && w->command_id.ptr ? EX_OK
-                                              : ex_raise(err, EX_ENOMEM, "no memory for the command");
+    return w->stream.ptr && w->command_id.ptr
+               ? EX_OK
+               : ex_raise(err, EX_ENOMEM, "no memory for the command");
 }
 
 static ex_status prepare(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
@@ -417,8 +423,8 @@ static ex_status prepare(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
     w->started_ns = ex_monotonic_ns(rt->clock);
     memset(&call->result, 0, sizeof(call->result));
     call->work = w;
-    st = registry_find_command(rt->app, call->context, call->aggregate, call->command, &w->aggregate,
-                               &w->command, err);
+    st = registry_find_command(rt->app, call->context, call->aggregate, call->command,
+                               &w->aggregate, &w->command, err);
     st = st ? st : read_payload(w, err);
     st = st ? st : name_work(w, err);
     if (!st)

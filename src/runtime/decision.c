@@ -35,8 +35,8 @@ ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *even
     if (!def || def->type != type)
         return fault(d, EX_EINTERNAL, "UNKNOWN_EVENT", "the aggregate has no event", type->name);
     if (d->event_count == DECISION_EVENTS_MAX)
-        return fault(d, EX_EINTERNAL, "TOO_MANY_EVENTS", "too many events in one decision:",
-                     type->name);
+        return fault(d, EX_EINTERNAL, "TOO_MANY_EVENTS",
+                     "too many events in one decision:", type->name);
     ex_error why;
     if (ex_type_validate(type, event, &why))
         return invalid_event(d, type, &why);
@@ -77,8 +77,8 @@ ex_status ex_fail(ex_decision *d, const char *fmt, ...)
         return d->status;
     FORMAT_REASON(text, fmt);
     if (text[0] == '\0' || d->event_count == 0)
-        return fault(d, EX_EINTERNAL, "INVALID_FAILURE", "a business failure needs a reason and an event",
-                     "");
+        return fault(d, EX_EINTERNAL, "INVALID_FAILURE",
+                     "a business failure needs a reason and an event", "");
     d->is_failed = true;
     d->reason = ex_arena_copy(d->arena, ex_str(text));
     return d->reason.ptr ? EX_OK : fault(d, EX_ENOMEM, NULL, "no memory for the", "reason");

@@ -1,18 +1,6 @@
 /* outcome.c: the stored outcome of a command id, as JSON. */
 #include "runtime/outcome.h"
 
-static void write_text(ex_json_writer *w, ex_slice key, ex_slice text)
-{
-    ex_json_key(w, key);
-    ex_json_string(w, text);
-}
-
-static void write_number(ex_json_writer *w, ex_slice key, uint64_t number)
-{
-    ex_json_key(w, key);
-    ex_json_u64(w, number);
-}
-
 static void write_events(ex_json_writer *w, const ex_command_result *result)
 {
     ex_json_key(w, EX_S("events"));
@@ -21,10 +9,10 @@ static void write_events(ex_json_writer *w, const ex_command_result *result)
         const ex_command_event *e = &result->events[i];
         char id[EX_ID_TEXT_SIZE];
         ex_json_begin_object(w);
-        write_text(w, EX_S("type"), e->type);
-        write_text(w, EX_S("id"), ex_id_text(&e->id, id));
-        write_number(w, EX_S("position"), e->position);
-        write_number(w, EX_S("version"), e->version);
+        ex_json_string_member(w, EX_S("type"), e->type);
+        ex_json_string_member(w, EX_S("id"), ex_id_text(&e->id, id));
+        ex_json_u64_member(w, EX_S("position"), e->position);
+        ex_json_u64_member(w, EX_S("version"), e->version);
         ex_json_end_object(w);
     }
     ex_json_end_array(w);
@@ -36,16 +24,16 @@ void outcome_write(const ex_command_result *result, const ex_error *rejection, e
     ex_json_writer_init(&w, out);
     ex_json_begin_object(&w);
     if (rejection) {
-        write_text(&w, EX_S("outcome"), EX_S("rejected"));
-        write_text(&w, EX_S("code"), ex_str(rejection->code));
-        write_text(&w, EX_S("reason"), ex_str(rejection->message));
+        ex_json_string_member(&w, EX_S("outcome"), EX_S("rejected"));
+        ex_json_string_member(&w, EX_S("code"), ex_str(rejection->code));
+        ex_json_string_member(&w, EX_S("reason"), ex_str(rejection->message));
     } else {
         bool is_failed = result->outcome == EX_FAILED;
-        write_text(&w, EX_S("outcome"), is_failed ? EX_S("failed") : EX_S("executed"));
+        ex_json_string_member(&w, EX_S("outcome"), is_failed ? EX_S("failed") : EX_S("executed"));
         if (is_failed)
-            write_text(&w, EX_S("reason"), result->reason);
-        write_number(&w, EX_S("position"), result->position);
-        write_number(&w, EX_S("version"), result->version);
+            ex_json_string_member(&w, EX_S("reason"), result->reason);
+        ex_json_u64_member(&w, EX_S("position"), result->position);
+        ex_json_u64_member(&w, EX_S("version"), result->version);
         write_events(&w, result);
     }
     ex_json_end_object(&w);
@@ -125,7 +113,8 @@ ex_status outcome_read(ex_slice text, ex_arena *arena, ex_command_result *ret, e
         return ex_raise(err, EX_ENOMEM, "no memory for a stored outcome");
     ex_json json;
     ex_slice outcome = {NULL, 0};
-    if (ex_json_parse(copy, arena, NULL, &json, NULL) || !get_text(&json, EX_S("outcome"), &outcome))
+    if (ex_json_parse(copy, arena, NULL, &json, NULL) ||
+        !get_text(&json, EX_S("outcome"), &outcome))
         return corrupt(err);
     if (ex_slice_is(outcome, "rejected"))
         return read_rejection(&json, err);

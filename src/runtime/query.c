@@ -12,11 +12,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PAGE_DEFAULT 20u
-#define PAGE_MAX 100u
-#define LIST_MAX 1000u
-#define WAIT_DEFAULT_MS 5000u
-#define KEYS_MAX 4
+#define PAGE_DEFAULT     20u
+#define PAGE_MAX         100u
+#define LIST_MAX         1000u
+#define WAIT_DEFAULT_MS  5000u
+#define KEYS_MAX         4
 #define CURSOR_MAX_BYTES 4096
 
 typedef struct query_run {
@@ -27,9 +27,9 @@ typedef struct query_run {
     ex_error *err;
     uint32_t limit;
     uint32_t key_count;
-    int key_columns[KEYS_MAX];    /* of the row type */
-    const ex_json *after;         /* array of the cursor's keys, NULL: first page */
-    void *params;                 /* struct of def->params, NULL: none */
+    int key_columns[KEYS_MAX]; /* of the row type */
+    const ex_json *after;      /* array of the cursor's keys, NULL: first page */
+    void *params;              /* struct of def->params, NULL: none */
 } query_run;
 
 /* ---- Parameters ---- */
@@ -85,8 +85,8 @@ static ex_status read_params(query_run *q)
     if (!q->def->params) {
         if (count == 0)
             return EX_OK;
-        ex_status st = ex_raise(q->err, EX_EINVAL, "query '%s' takes no parameter '%.*s'", q->def->name,
-                                EX_ARG(given->as.members[0].key));
+        ex_status st = ex_raise(q->err, EX_EINVAL, "query '%s' takes no parameter '%.*s'",
+                                q->def->name, EX_ARG(given->as.members[0].key));
         ex_error_set_field(q->err, given->as.members[0].key);
         return st;
     }
@@ -135,8 +135,8 @@ static ex_status read_cursor(query_run *q)
         return bad_cursor(q);
     const ex_json *name = ex_json_get(tree, EX_S("query"));
     const ex_json *after = ex_json_get(tree, EX_S("after"));
-    if (!name || name->kind != EX_JSON_STRING || !ex_slice_eq(name->as.text, query_name(q)) || !after ||
-        after->kind != EX_JSON_ARRAY || after->count != q->key_count)
+    if (!name || name->kind != EX_JSON_STRING || !ex_slice_eq(name->as.text, query_name(q)) ||
+        !after || after->kind != EX_JSON_ARRAY || after->count != q->key_count)
         return bad_cursor(q);
     for (uint32_t i = 0; i < after->count; i++)
         if (after->as.items[i].kind != EX_JSON_STRING && after->as.items[i].kind != EX_JSON_INT &&
@@ -170,8 +170,7 @@ static ex_slice make_cursor(query_run *q, sqlite3_stmt *st)
     ex_json_writer w;
     ex_json_writer_init(&w, &json);
     ex_json_begin_object(&w);
-    ex_json_key(&w, EX_S("query"));
-    ex_json_string(&w, query_name(q));
+    ex_json_string_member(&w, EX_S("query"), query_name(q));
     ex_json_key(&w, EX_S("after"));
     ex_json_begin_array(&w);
     for (uint32_t i = 0; i < q->key_count; i++)
@@ -198,8 +197,9 @@ static ex_status find_keys(query_run *q)
             if (strcmp(q->def->order_by[i], q->def->row->fields[k].name) == 0)
                 column = (int)k;
         if (column < 0)
-            return ex_raise(q->err, EX_EINTERNAL, "query '%s' orders by %s, which is no column of %s",
-                            q->def->name, q->def->order_by[i], q->def->row->name);
+            return ex_raise(q->err, EX_EINTERNAL,
+                            "query '%s' orders by %s, which is no column of %s", q->def->name,
+                            q->def->order_by[i], q->def->row->name);
         q->key_columns[q->key_count++] = column;
     }
     return EX_OK;
@@ -344,8 +344,9 @@ static ex_status answer(query_run *q, ex_db *db, uint64_t known_position)
     ex_buf_put(q->out, EX_S(",\"position\":"));
     ex_buf_put_u64(q->out, position > known_position ? position : known_position);
     ex_buf_put_char(q->out, '}');
-    return ex_buf_status(q->out) ? ex_raise(q->err, ex_buf_status(q->out), "the answer is too large")
-                                 : EX_OK;
+    return ex_buf_status(q->out)
+               ? ex_raise(q->err, ex_buf_status(q->out), "the answer is too large")
+               : EX_OK;
 }
 
 static uint32_t clamp_limit(const ex_query_call *call, const ex_query_def *def)
@@ -362,7 +363,8 @@ static ex_status run(ex_runtime *rt, query_run *q)
         return ex_raise(q->err, EX_EINTERNAL, "query '%s' reads a view that no context lists",
                         q->def->name);
     q->limit = clamp_limit(q->call, q->def);
-    ex_status st = q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST ? find_keys(q) : EX_OK;
+    ex_status st =
+        q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST ? find_keys(q) : EX_OK;
     st = st ? st : read_params(q);
     st = st ? st : read_cursor(q);
     if (!st && q->call->min_position)

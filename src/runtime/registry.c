@@ -22,8 +22,9 @@ static bool is_name(const char *name, bool allows_dash)
 
 static ex_status bad_name(ex_error *err, const char *what, const char *name)
 {
-    return ex_raise(err, EX_EINVAL, "bad %s name '%s': lower-case letters, digits and '_', at most %d",
-                    what, name ? name : "", NAME_MAX_LEN);
+    return ex_raise(err, EX_EINVAL,
+                    "bad %s name '%s': lower-case letters, digits and '_', at most %d", what,
+                    name ? name : "", NAME_MAX_LEN);
 }
 
 static ex_status twice(ex_error *err, const char *what, const char *name, const char *where)
@@ -145,7 +146,8 @@ static ex_status check_view_names(const ex_app *app, ex_error *err)
         for (uint32_t v = 0; v < app->contexts[c]->view_count; v++)
             for (uint32_t d = 0; d <= c; d++)
                 for (uint32_t w = 0; w < (d == c ? v : app->contexts[d]->view_count); w++)
-                    if (strcmp(app->contexts[c]->views[v]->name, app->contexts[d]->views[w]->name) == 0)
+                    if (strcmp(app->contexts[c]->views[v]->name,
+                               app->contexts[d]->views[w]->name) == 0)
                         return ex_raise(err, EX_EEXISTS, "view '%s' is registered by %s and by %s",
                                         app->contexts[c]->views[v]->name, app->contexts[d]->name,
                                         app->contexts[c]->name);

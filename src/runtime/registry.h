@@ -4,12 +4,14 @@
 
 #include <excore/app.h>
 
-/** Check the whole application: names, duplicates, type tables. @return EX_OK, EX_EINVAL, EX_EEXISTS */
+/** Check the whole application: names, duplicates, type tables. @return EX_OK, EX_EINVAL,
+ * EX_EEXISTS */
 EX_NODISCARD ex_status registry_check(const ex_app *app, ex_error *err);
 
 /** EX_ENOTFOUND with code UNKNOWN_CONTEXT, UNKNOWN_AGGREGATE, UNKNOWN_COMMAND or UNKNOWN_QUERY. */
-EX_NODISCARD ex_status registry_find_command(const ex_app *app, ex_slice context, ex_slice aggregate,
-                                             ex_slice command, const ex_aggregate **ret_aggregate,
+EX_NODISCARD ex_status registry_find_command(const ex_app *app, ex_slice context,
+                                             ex_slice aggregate, ex_slice command,
+                                             const ex_aggregate **ret_aggregate,
                                              const ex_command_def **ret_command, ex_error *err);
 EX_NODISCARD ex_status registry_find_query(const ex_app *app, ex_slice context, ex_slice query,
                                            const ex_query_def **ret, ex_error *err);

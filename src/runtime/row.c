@@ -111,19 +111,22 @@ static int bind_text(sqlite3_stmt *st, int at, ex_slice s)
     return sqlite3_bind_text(st, at, s.ptr ? s.ptr : "", (int)s.len, SQLITE_STATIC);
 }
 
-/* The member as JSON: the whole struct written with a type of this one field would carry its name. */
-static int bind_json(const ex_field *f, const void *member, sqlite3_stmt *st, int at, ex_arena *arena)
+/* The member as JSON: the whole struct written with a type of this one field would carry its name.
+ */
+static int bind_json(const ex_field *f, const void *member, sqlite3_stmt *st, int at,
+                     ex_arena *arena)
 {
     ex_buf json;
     ex_buf_init(&json, 0);
     type_write_member(f, member, &json);
-    ex_slice copy = ex_buf_status(&json) ? (ex_slice){NULL, 0}
-                                         : ex_arena_copy(arena, ex_buf_slice(&json));
+    ex_slice copy =
+        ex_buf_status(&json) ? (ex_slice){NULL, 0} : ex_arena_copy(arena, ex_buf_slice(&json));
     ex_buf_done(&json);
     return copy.ptr ? bind_text(st, at, copy) : SQLITE_NOMEM;
 }
 
-static int bind_member(const ex_field *f, const void *member, sqlite3_stmt *st, int at, ex_arena *arena)
+static int bind_member(const ex_field *f, const void *member, sqlite3_stmt *st, int at,
+                       ex_arena *arena)
 {
     if (type_is_absent(f, member))
         return sqlite3_bind_null(st, at);

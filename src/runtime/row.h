@@ -32,10 +32,12 @@ void row_sql_delete(const ex_type *row, ex_buf *out); /* by key */
 void row_sql_columns(const ex_type *row, ex_buf *out);
 
 /** Bind the members of `value` to parameters 1, 2, … of `st` (`by_name` false) or to :member, those
- *  that the statement has. Text is borrowed until the statement is reset; JSON forms lie in `arena`. */
-EX_NODISCARD ex_status row_bind(const ex_type *row, const void *value, sqlite3_stmt *st, bool by_name,
-                                ex_arena *arena, ex_error *err);
-/** Fill the struct from the statement's current row, columns in the order of the fields; copies into `arena`. */
+ *  that the statement has. Text is borrowed until the statement is reset; JSON forms lie in
+ * `arena`. */
+EX_NODISCARD ex_status row_bind(const ex_type *row, const void *value, sqlite3_stmt *st,
+                                bool by_name, ex_arena *arena, ex_error *err);
+/** Fill the struct from the statement's current row, columns in the order of the fields; copies
+ * into `arena`. */
 EX_NODISCARD ex_status row_read(const ex_type *row, sqlite3_stmt *st, ex_arena *arena, void *ret,
                                 ex_error *err);
 /** Append the statement's current row as JSON, columns in the order of the fields. */

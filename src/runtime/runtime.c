@@ -35,13 +35,21 @@ static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *e
         ex_counter **counter;
         ex_gauge **gauge;
     } rows[] = {
-        {{"command_rejections_total", "Commands refused by a business rule", {"name", "code"}}, &r->rejections, NULL},
+        {{"command_rejections_total", "Commands refused by a business rule", {"name", "code"}},
+         &r->rejections,
+         NULL},
         {{"state_cache_hits_total", "States found in the cache", {NULL}}, &r->cache_hits, NULL},
-        {{"state_cache_misses_total", "States folded from their stream", {NULL}}, &r->cache_misses, NULL},
-        {{"state_cache_evictions_total", "States dropped over a limit", {NULL}}, &r->cache_evictions, NULL},
+        {{"state_cache_misses_total", "States folded from their stream", {NULL}},
+         &r->cache_misses,
+         NULL},
+        {{"state_cache_evictions_total", "States dropped over a limit", {NULL}},
+         &r->cache_evictions,
+         NULL},
         {{"state_cache_bytes", "Memory of cached states", {NULL}}, NULL, &r->cache_bytes},
         {{"state_cache_states", "Cached states", {NULL}}, NULL, &r->cache_states},
-        {{"view_lag_events", "Events between a view and the log head", {"view"}}, NULL, &r->view_lag},
+        {{"view_lag_events", "Events between a view and the log head", {"view"}},
+         NULL,
+         &r->view_lag},
         {{"view_position", "Checkpoint of a view", {"view"}}, NULL, &r->view_position},
         {{"view_events_total", "Events applied by a view", {"view"}}, &r->view_events, NULL},
         {{"view_failures_total", "Failed view transactions", {"view"}}, &r->view_failures, NULL},
@@ -49,8 +57,9 @@ static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *e
     ex_status st = register_histogram(m, "command_duration_seconds",
                                       "From submission to commit, by command and outcome",
                                       &r->command_seconds, err);
-    st = st ? st : register_histogram(m, "query_duration_seconds", "Named queries",
-                                      &r->query_seconds, err);
+    st = st ? st
+            : register_histogram(m, "query_duration_seconds", "Named queries", &r->query_seconds,
+                                 err);
     for (size_t i = 0; !st && i < sizeof(rows) / sizeof(rows[0]); i++)
         st = rows[i].counter ? ex_metrics_counter(m, &rows[i].desc, rows[i].counter, err)
                              : ex_metrics_gauge(m, &rows[i].desc, rows[i].gauge, err);

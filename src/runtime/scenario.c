@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define YEAR_2026_US INT64_C(1767225600000000)
+#define YEAR_2026_US      INT64_C(1767225600000000)
 #define STATE_LIMIT_BYTES (4u << 20)
 
 struct ex_scenario {
@@ -70,8 +70,8 @@ static void begin(ex_scenario *s)
 static state_entry *entry_of(ex_scenario *s)
 {
     state_entry *entry = NULL;
-    s->status = s->status ? s->status
-                          : state_cache_get(s->cache, s->aggregate, s->id, &entry, &s->error);
+    s->status =
+        s->status ? s->status : state_cache_get(s->cache, s->aggregate, s->id, &entry, &s->error);
     return entry;
 }
 
@@ -86,12 +86,14 @@ ex_status ex_scenario_given(ex_scenario *s, const ex_type *type, const void *eve
 {
     begin(s);
     if (!registry_find_event(s->aggregate, ex_str(type->name)))
-        s->status = ex_raise(&s->error, EX_EINVAL, "%s has no event %s", s->aggregate->name, type->name);
+        s->status =
+            ex_raise(&s->error, EX_EINVAL, "%s has no event %s", s->aggregate->name, type->name);
     s->status = s->status ? s->status : ex_type_validate(type, event, &s->error);
     state_entry *entry = entry_of(s);
     if (!s->status)
-        s->status = state_entry_apply(s->cache, entry, ex_str(type->name), write_json(s, type, event),
-                                      NULL, entry->version + 1, &s->error);
+        s->status =
+            state_entry_apply(s->cache, entry, ex_str(type->name), write_json(s, type, event), NULL,
+                              entry->version + 1, &s->error);
     return s->status;
 }
 
@@ -119,9 +121,9 @@ static void run(ex_scenario *s, const ex_command_def *def, const void *command, 
     if (s->status)
         s->error = d->error;
     for (uint32_t i = 0; !s->status && i < d->event_count; i++)
-        s->status = state_entry_apply(s->cache, entry, ex_str(d->events[i].type->name),
-                                      (ex_slice){NULL, 0}, d->events[i].value, entry->version + 1,
-                                      &s->error);
+        s->status =
+            state_entry_apply(s->cache, entry, ex_str(d->events[i].type->name), (ex_slice){NULL, 0},
+                              d->events[i].value, entry->version + 1, &s->error);
     state_cache_settle(s->cache, entry);
 }
 
@@ -131,8 +133,8 @@ ex_status ex_scenario_when(ex_scenario *s, const ex_type *type, const void *comm
     s->decision.event_count = 0;
     const ex_command_def *def = find_command(s->aggregate, type);
     if (!def)
-        s->status = ex_raise(&s->error, EX_EINVAL, "%s has no command %s", s->aggregate->name,
-                             type->name);
+        s->status =
+            ex_raise(&s->error, EX_EINVAL, "%s has no command %s", s->aggregate->name, type->name);
     s->status = s->status ? s->status : ex_type_validate(type, command, &s->error);
     state_entry *entry = entry_of(s);
     if (!s->status)

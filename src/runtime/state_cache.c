@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define COMPACT_SLACK_BYTES ((size_t)1024)
-#define ENTRY_BYTES(e) (sizeof(state_entry) + (e)->stream.len + (e)->memory.total_bytes)
+#define ENTRY_BYTES(e)      (sizeof(state_entry) + (e)->stream.len + (e)->memory.total_bytes)
 
 struct state_cache {
     state_cache_options options;
@@ -178,9 +178,10 @@ void state_cache_drop(state_cache *c, ex_slice stream)
 static ex_status state_failure(const state_entry *e, ex_error *err)
 {
     bool is_full = e->memory.used_bytes > e->memory.limit_bytes / 2;
-    return is_full ? ex_raise(err, EX_ETOOLARGE, "the state of '%.*s' is over its limit of %zu bytes",
-                              EX_ARG(e->stream), e->memory.limit_bytes)
-                   : ex_raise(err, EX_ENOMEM, "no memory for the state of '%.*s'", EX_ARG(e->stream));
+    return is_full
+               ? ex_raise(err, EX_ETOOLARGE, "the state of '%.*s' is over its limit of %zu bytes",
+                          EX_ARG(e->stream), e->memory.limit_bytes)
+               : ex_raise(err, EX_ENOMEM, "no memory for the state of '%.*s'", EX_ARG(e->stream));
 }
 
 /* The event's struct, with all it points to, in the state's own memory. */

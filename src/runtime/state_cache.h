@@ -14,9 +14,9 @@ typedef struct state_cache state_cache;
 
 typedef struct state_entry {
     const ex_aggregate *aggregate;
-    ex_slice stream;   /* in its own allocation */
-    uint64_t version;  /* of the stream as folded into state; 0: no event yet */
-    void *state;       /* in memory; NULL while version is 0 */
+    ex_slice stream;  /* in its own allocation */
+    uint64_t version; /* of the stream as folded into state; 0: no event yet */
+    void *state;      /* in memory; NULL while version is 0 */
     ex_arena memory;
     size_t live_bytes; /* of the state after the last compaction */
     /* the cache's */
@@ -39,12 +39,14 @@ void state_cache_free(state_cache *c);
 
 /** The entry of a stream, made (version 0) when it is not there. Valid until the next call of get,
  *  drop or settle. @return EX_OK, EX_ENOMEM */
-EX_NODISCARD ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slice stream,
-                                       state_entry **ret, ex_error *err);
-/** Fold one event into the entry. `json` is the event's data, or `value` its struct (the other NULL).
- *  On failure the entry must be dropped. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE (state limit), EX_ECORRUPT */
-EX_NODISCARD ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_slice json,
-                                         const void *value, uint64_t version, ex_error *err);
+EX_NODISCARD ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate,
+                                       ex_slice stream, state_entry **ret, ex_error *err);
+/** Fold one event into the entry. `json` is the event's data, or `value` its struct (the other
+ * NULL). On failure the entry must be dropped. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE (state
+ * limit), EX_ECORRUPT */
+EX_NODISCARD ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type,
+                                         ex_slice json, const void *value, uint64_t version,
+                                         ex_error *err);
 /** After a command: charge what the state takes, evict others over the limits. The entry stays. */
 void state_cache_settle(state_cache *c, state_entry *e);
 /** Forget a stream's state; unknown is fine. */

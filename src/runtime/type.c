@@ -27,12 +27,13 @@ bool type_is_optional(const ex_field *field)
 
 static ex_status check_parts(const ex_type *type, const ex_field *f, ex_error *err)
 {
-    bool needs_type = f->kind == EX_KIND_STRUCT || f->kind == EX_KIND_OPT_STRUCT ||
-                      f->kind == EX_KIND_LIST;
+    bool needs_type =
+        f->kind == EX_KIND_STRUCT || f->kind == EX_KIND_OPT_STRUCT || f->kind == EX_KIND_LIST;
     if (needs_type && !f->type)
         return ex_raise(err, EX_EINVAL, "type %s: %s names no nested type", type->name, f->name);
     if (f->kind == EX_KIND_ENUM && (!f->enum_type || f->enum_type->count == 0))
-        return ex_raise(err, EX_EINVAL, "type %s: %s has no enumeration texts", type->name, f->name);
+        return ex_raise(err, EX_EINVAL, "type %s: %s has no enumeration texts", type->name,
+                        f->name);
     if (f->is_key && f->kind != EX_KIND_TEXT)
         return ex_raise(err, EX_EINVAL, "type %s: key %s is not a text", type->name, f->name);
     if ((type_has_max(f) && f->min > f->max) || f->min_len > type_text_max(f) ||

@@ -4,7 +4,7 @@
 
 #include <excore/type.h>
 
-#define TYPE_TEXT_MAX 65536u
+#define TYPE_TEXT_MAX  65536u
 #define TYPE_ITEMS_MAX 10000u
 #define TYPE_DEPTH_MAX 32
 

@@ -224,8 +224,7 @@ static ex_status refuse_unknown(reader *r, const ex_type *type, const ex_json *j
 }
 
 /* The object's own key: from the JSON, from the route, or from both when they are equal. */
-static ex_status read_key(reader *r, const ex_json *member, const type_path *path,
-                          ex_slice *out)
+static ex_status read_key(reader *r, const ex_json *member, const type_path *path, ex_slice *out)
 {
     ex_slice given = r->options ? r->options->key : (ex_slice){NULL, 0};
     if (!given.len || path->parent)

@@ -3,18 +3,6 @@
 
 #include "runtime/type_field.h"
 
-static void write_string_member(ex_json_writer *w, const char *key, const char *text)
-{
-    ex_json_key(w, ex_str(key));
-    ex_json_string(w, ex_str(text));
-}
-
-static void write_u64_member(ex_json_writer *w, const char *key, uint64_t value)
-{
-    ex_json_key(w, ex_str(key));
-    ex_json_u64(w, value);
-}
-
 static void write_ref(ex_json_writer *w, const char *prefix, const char *name)
 {
     char ref[256];
@@ -23,37 +11,34 @@ static void write_ref(ex_json_writer *w, const char *prefix, const char *name)
         b = sizeof(ref) - a - 1;
     memcpy(ref, prefix, a);
     memcpy(ref + a, name, b);
-    ex_json_key(w, EX_S("$ref"));
-    ex_json_string(w, ex_slice_of(ref, a + b));
+    ex_json_string_member(w, EX_S("$ref"), ex_slice_of(ref, a + b));
 }
 
 static void write_number(const ex_field *f, const char *type, ex_json_writer *w)
 {
     bool is_unsigned = f->kind == EX_KIND_U32 || f->kind == EX_KIND_U64;
-    write_string_member(w, "type", type);
+    ex_json_string_member(w, EX_S("type"), ex_str(type));
     if (type_has_min(f) || is_unsigned) {
-        ex_json_key(w, EX_S("minimum"));
-        ex_json_double(w, f->min);
+        ex_json_double_member(w, EX_S("minimum"), f->min);
     }
     if (type_has_max(f)) {
-        ex_json_key(w, EX_S("maximum"));
-        ex_json_double(w, f->max);
+        ex_json_double_member(w, EX_S("maximum"), f->max);
     }
 }
 
 static void write_text(const ex_field *f, ex_json_writer *w)
 {
-    write_string_member(w, "type", "string");
+    ex_json_string_member(w, EX_S("type"), EX_S("string"));
     if (f->min_len)
-        write_u64_member(w, "minLength", f->min_len);
-    write_u64_member(w, "maxLength", type_text_max(f));
+        ex_json_u64_member(w, EX_S("minLength"), f->min_len);
+    ex_json_u64_member(w, EX_S("maxLength"), type_text_max(f));
     if (f->format)
-        write_string_member(w, "format", f->format);
+        ex_json_string_member(w, EX_S("format"), ex_str(f->format));
 }
 
 static void write_enum(const ex_field *f, ex_json_writer *w)
 {
-    write_string_member(w, "type", "string");
+    ex_json_string_member(w, EX_S("type"), EX_S("string"));
     ex_json_key(w, EX_S("enum"));
     ex_json_begin_array(w);
     for (uint32_t i = 0; i < f->enum_type->count; i++)
@@ -63,7 +48,7 @@ static void write_enum(const ex_field *f, ex_json_writer *w)
 
 static void write_list(const ex_field *f, const char *prefix, ex_json_writer *w)
 {
-    write_string_member(w, "type", "array");
+    ex_json_string_member(w, EX_S("type"), EX_S("array"));
     ex_json_key(w, EX_S("items"));
     ex_json_begin_object(w);
     if (f->kind == EX_KIND_TEXTS)
@@ -72,8 +57,8 @@ static void write_list(const ex_field *f, const char *prefix, ex_json_writer *w)
         write_ref(w, prefix, f->type->name);
     ex_json_end_object(w);
     if (f->min_items)
-        write_u64_member(w, "minItems", f->min_items);
-    write_u64_member(w, "maxItems", type_items_max(f));
+        ex_json_u64_member(w, EX_S("minItems"), f->min_items);
+    ex_json_u64_member(w, EX_S("maxItems"), type_items_max(f));
 }
 
 static void write_field(const ex_field *f, const char *prefix, ex_json_writer *w)
@@ -81,7 +66,7 @@ static void write_field(const ex_field *f, const char *prefix, ex_json_writer *w
     switch (f->kind) {
     case EX_KIND_BOOL:
     case EX_KIND_OPT_BOOL:
-        write_string_member(w, "type", "boolean");
+        ex_json_string_member(w, EX_S("type"), EX_S("boolean"));
         break;
     case EX_KIND_I32:
     case EX_KIND_U32:
@@ -99,8 +84,8 @@ static void write_field(const ex_field *f, const char *prefix, ex_json_writer *w
         write_text(f, w);
         break;
     case EX_KIND_TIME:
-        write_string_member(w, "type", "string");
-        write_string_member(w, "format", "date-time");
+        ex_json_string_member(w, EX_S("type"), EX_S("string"));
+        ex_json_string_member(w, EX_S("format"), EX_S("date-time"));
         break;
     case EX_KIND_ENUM:
         write_enum(f, w);
@@ -117,15 +102,15 @@ static void write_field(const ex_field *f, const char *prefix, ex_json_writer *w
         break; /* anything */
     }
     if (f->doc)
-        write_string_member(w, "description", f->doc);
+        ex_json_string_member(w, EX_S("description"), ex_str(f->doc));
 }
 
 static void write_members(const ex_type *type, const char *prefix, ex_json_writer *w)
 {
-    write_string_member(w, "title", type->name);
+    ex_json_string_member(w, EX_S("title"), ex_str(type->name));
     if (type->doc)
-        write_string_member(w, "description", type->doc);
-    write_string_member(w, "type", "object");
+        ex_json_string_member(w, EX_S("description"), ex_str(type->doc));
+    ex_json_string_member(w, EX_S("type"), EX_S("object"));
     ex_json_key(w, EX_S("properties"));
     ex_json_begin_object(w);
     for (uint32_t i = 0; i < type->field_count; i++) {
@@ -141,8 +126,7 @@ static void write_members(const ex_type *type, const char *prefix, ex_json_write
         if (!type_is_optional(&type->fields[i]) && !type->fields[i].is_key)
             ex_json_string(w, ex_str(type->fields[i].name));
     ex_json_end_array(w);
-    ex_json_key(w, EX_S("additionalProperties"));
-    ex_json_bool(w, false);
+    ex_json_bool_member(w, EX_S("additionalProperties"), false);
 }
 
 void ex_type_write_schema_object(const ex_type *type, const char *ref_prefix, ex_json_writer *w)
@@ -172,7 +156,8 @@ void ex_type_write_schema(const ex_type *type, ex_buf *out)
     ex_json_writer w;
     ex_json_writer_init(&w, out);
     ex_json_begin_object(&w);
-    write_string_member(&w, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    ex_json_string_member(&w, EX_S("$schema"),
+                          EX_S("https://json-schema.org/draft/2020-12/schema"));
     write_members(type, "#/$defs/", &w);
     if (set.count > 1) {
         ex_json_key(&w, EX_S("$defs"));

@@ -105,7 +105,8 @@ static ex_status check_format(const ex_field *field, ex_slice text, const type_p
 
 /* ---- Values ---- */
 
-ex_status type_check_text(const ex_field *field, ex_slice text, const type_path *path, ex_error *err)
+ex_status type_check_text(const ex_field *field, ex_slice text, const type_path *path,
+                          ex_error *err)
 {
     if (!ex_utf8_is_valid(text))
         return type_fault(err, path, "is not valid UTF-8");
@@ -144,8 +145,8 @@ static ex_status check_list(const ex_field *field, const type_list *list, const 
         ex_status st =
             field->kind == EX_KIND_TEXTS
                 ? type_check_text(field, ((const ex_slice *)list->items)[i], &item, err)
-                : check_struct(field->type, (const char *)list->items + i * field->type->size, &item,
-                               err);
+                : check_struct(field->type, (const char *)list->items + i * field->type->size,
+                               &item, err);
         if (st)
             return st;
     }
@@ -183,7 +184,7 @@ ex_status type_check_member(const ex_field *field, const void *member, const typ
     case EX_KIND_TEXT:
         return type_check_text(field, *(const ex_slice *)member, path, err);
     case EX_KIND_ENUM:
-        if ((uint32_t)*(const int *)member >= field->enum_type->count)
+        if ((uint32_t) * (const int *)member >= field->enum_type->count)
             return type_fault(err, path, "is no %s", field->enum_type->name);
         return EX_OK;
     case EX_KIND_STRUCT:

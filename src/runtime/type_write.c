@@ -152,7 +152,8 @@ static bool copy_list(const ex_field *f, type_list *list, ex_arena *arena)
     memcpy(list->items, from, list->count * size);
     for (uint32_t i = 0; i < list->count; i++) {
         void *item = (char *)list->items + i * size;
-        if (!(f->kind == EX_KIND_TEXTS ? copy_text(item, arena) : copy_pointees(f->type, item, arena)))
+        if (!(f->kind == EX_KIND_TEXTS ? copy_text(item, arena)
+                                       : copy_pointees(f->type, item, arena)))
             return false;
     }
     return true;

@@ -14,7 +14,8 @@
 #include "runtime/views.h"
 
 #define RETRY_LIMIT_MS 30000u
-#define IDLE_CHECKPOINT_EVENTS 10000u /* passed over before the checkpoint is written for it alone */
+#define IDLE_CHECKPOINT_EVENTS                                                                     \
+    10000u /* passed over before the checkpoint is written for it alone */
 
 #define TO(state) (1u << (EX_VIEW_##state))
 /* R-PC-06 */
@@ -92,8 +93,8 @@ ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_m
         return EX_OK;
     if (is_stopping)
         return ex_raise(err, EX_ECLOSED, "the view is stopping");
-    return ex_raise(err, EX_ETIMEOUT, "view '%s' is at position %llu, not yet at %llu", r->def->name,
-                    (unsigned long long)reached, (unsigned long long)position);
+    return ex_raise(err, EX_ETIMEOUT, "view '%s' is at position %llu, not yet at %llu",
+                    r->def->name, (unsigned long long)reached, (unsigned long long)position);
 }
 
 static void publish(view_runner *r, uint64_t position)
@@ -128,8 +129,9 @@ static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event)
         return EX_OK;
     ex_arena_reset(&r->arena);
     void *data = ex_arena_alloc(&r->arena, when->type->size);
-    ex_status st = data ? ex_type_read(when->type, event->data, &r->arena, &options, data, &tx->error)
-                        : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
+    ex_status st =
+        data ? ex_type_read(when->type, event->data, &r->arena, &options, data, &tx->error)
+             : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
     if (!st) {
         st = when->when(tx, data, event);
         st = tx->status ? tx->status : st;
@@ -220,11 +222,12 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
         return st;
     uint64_t head = ex_store_head(r->rt->store);
     if (position > head)
-        return ex_raise(err, EX_ESTATE, "view '%s' is at position %llu but the log ends at %llu: it "
-                        "belongs to another log; delete views.db", r->def->name,
-                        (unsigned long long)position, (unsigned long long)head);
-    ex_slice *types = ex_arena_array(&r->arena, r->def->event_count ? r->def->event_count : 1,
-                                     sizeof(*types));
+        return ex_raise(err, EX_ESTATE,
+                        "view '%s' is at position %llu but the log ends at %llu: it "
+                        "belongs to another log; delete views.db",
+                        r->def->name, (unsigned long long)position, (unsigned long long)head);
+    ex_slice *types =
+        ex_arena_array(&r->arena, r->def->event_count ? r->def->event_count : 1, sizeof(*types));
     if (!types)
         return ex_raise(err, EX_ENOMEM, "no memory for a view");
     for (uint32_t i = 0; i < r->def->event_count; i++)
@@ -281,7 +284,8 @@ static void fail(view_runner *r, const ex_error *err)
     uint32_t doublings = r->failures < 10 ? r->failures : 10;
     r->failures++;
     uint64_t pause_ms = (uint64_t)r->rt->options.view_retry_ms << doublings;
-    struct timespec until = deadline(pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS);
+    struct timespec until =
+        deadline(pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS);
     pthread_mutex_unlock(&r->mu);
     ex_counter_add(r->failures_counter, 1);
     runtime_report(r->rt, "view failed, it will be tried again", r->def->name, err);
@@ -432,7 +436,8 @@ static bool take_request(view_runner *r, request what)
     return false;
 }
 
-static ex_status ask(ex_runtime *rt, const char *view, request what, ex_view_state to, ex_error *err)
+static ex_status ask(ex_runtime *rt, const char *view, request what, ex_view_state to,
+                     ex_error *err)
 {
     view_runner *r = NULL;
     ex_status st = find_by_name(rt, view, &r, err);

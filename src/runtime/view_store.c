@@ -47,8 +47,10 @@ static ex_status write_checkpoint(ex_db *db, const ex_view_def *def, uint64_t fi
 {
     sqlite3_stmt *st = NULL;
     ex_status status = ex_db_statement(
-        db, EX_S("INSERT OR REPLACE INTO excore_views (view, version, fingerprint, position)"
-                 " VALUES (?1, ?2, ?3, ?4)"), &st, err);
+        db,
+        EX_S("INSERT OR REPLACE INTO excore_views (view, version, fingerprint, position)"
+             " VALUES (?1, ?2, ?3, ?4)"),
+        &st, err);
     if (status)
         return status;
     sqlite3_bind_text(st, 1, def->name, -1, SQLITE_STATIC);
@@ -63,7 +65,8 @@ static ex_status find_checkpoint(ex_db *db, const ex_view_def *def, uint64_t fin
 {
     sqlite3_stmt *st = NULL;
     ex_status status = ex_db_statement(
-        db, EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = ?1"), &st, err);
+        db, EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = ?1"), &st,
+        err);
     if (status)
         return status;
     sqlite3_bind_text(st, 1, def->name, -1, SQLITE_STATIC);
@@ -122,8 +125,8 @@ ex_status view_store_checkpoint(views *v, const ex_view_def *def, uint64_t posit
 ex_status view_store_position(ex_db *db, const ex_view_def *def, uint64_t *ret, ex_error *err)
 {
     sqlite3_stmt *st = NULL;
-    ex_status status = ex_db_statement(
-        db, EX_S("SELECT position FROM excore_views WHERE view = ?1"), &st, err);
+    ex_status status =
+        ex_db_statement(db, EX_S("SELECT position FROM excore_views WHERE view = ?1"), &st, err);
     if (status)
         return status;
     sqlite3_bind_text(st, 1, def->name, -1, SQLITE_STATIC);

@@ -19,7 +19,8 @@ static ex_status statement(ex_view_tx *tx, const ex_type *row,
     for (uint32_t i = 0; i < tx->def->table_count && !is_ours; i++)
         is_ours = tx->def->tables[i] == row;
     if (!is_ours)
-        return ex_raise(&tx->error, EX_EINVAL, "view '%s' has no table %s", tx->def->name, row->name);
+        return ex_raise(&tx->error, EX_EINVAL, "view '%s' has no table %s", tx->def->name,
+                        row->name);
     char text[4096]; /* a lookup key: no allocation for a statement that is kept */
     ex_buf sql = {.ptr = text, .cap = sizeof(text), .limit_bytes = sizeof(text)};
     write_sql(row, &sql);
@@ -30,7 +31,8 @@ static ex_status statement(ex_view_tx *tx, const ex_type *row,
 
 static void bind_key(sqlite3_stmt *st, ex_slice key)
 {
-    (void)sqlite3_bind_text(st, 1, key.ptr ? key.ptr : "", (int)key.len, SQLITE_STATIC); /* cannot fail: static */
+    (void)sqlite3_bind_text(st, 1, key.ptr ? key.ptr : "", (int)key.len,
+                            SQLITE_STATIC); /* cannot fail: static */
 }
 
 ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **ret)

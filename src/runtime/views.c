@@ -25,10 +25,12 @@ static ex_status open_writer(views *v, ex_error *err)
     }
     ex_db_options options = {.path = v->path, .cache_bytes = 8u << 20};
     ex_status st = ex_db_open(&v->writer, &options, err);
-    st = st ? st : ex_db_exec(&v->writer,
-                              "CREATE TABLE IF NOT EXISTS excore_views (view TEXT PRIMARY KEY,"
-                              " version INTEGER NOT NULL, fingerprint INTEGER NOT NULL,"
-                              " position INTEGER NOT NULL) STRICT, WITHOUT ROWID", err);
+    st = st ? st
+            : ex_db_exec(&v->writer,
+                         "CREATE TABLE IF NOT EXISTS excore_views (view TEXT PRIMARY KEY,"
+                         " version INTEGER NOT NULL, fingerprint INTEGER NOT NULL,"
+                         " position INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+                         err);
     return st ? ex_error_context(err, st, "views.db") : EX_OK;
 }
 

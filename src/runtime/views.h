@@ -34,10 +34,10 @@ typedef struct view_runner {
     pthread_cond_t wake;  /* for the runner: a commit, or a request */
     pthread_cond_t moved; /* for queries: position rose */
     ex_view_state state;
-    uint64_t position;    /* everything up to it was applied or passed over */
-    uint64_t rebuild_to;  /* REBUILDING ends there */
+    uint64_t position;   /* everything up to it was applied or passed over */
+    uint64_t rebuild_to; /* REBUILDING ends there */
     bool has_news, is_stopping, wants_pause, wants_rebuild;
-    uint32_t failures;    /* in a row */
+    uint32_t failures; /* in a row */
     char error[256];
 } view_runner;
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #define DEFAULT_CACHE_BYTES (2u << 20)
-#define BUSY_TIMEOUT_MS 10000
+#define BUSY_TIMEOUT_MS     10000
 
 static ex_status status_of(int rc)
 {
@@ -40,7 +40,8 @@ static ex_status configure(ex_db *db, const ex_db_options *options, ex_error *er
     char sql[256];
     uint32_t cache = options->cache_bytes ? options->cache_bytes : DEFAULT_CACHE_BYTES;
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-    (void)snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%u; PRAGMA temp_store=MEMORY;%s", /* fits */
+    (void)snprintf(sql, sizeof(sql),
+                   "PRAGMA cache_size=-%u; PRAGMA temp_store=MEMORY;%s", /* fits */
                    cache / 1024,
                    options->read_only ? "" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
     return ex_db_exec(db, sql, err);
@@ -50,8 +51,9 @@ ex_status ex_db_open(ex_db *db, const ex_db_options *options, ex_error *err)
 {
     memset(db, 0, sizeof(*db));
     ex_map_init(&db->statements, 0);
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    int flags =
+        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+        (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     const char *path = options->path ? options->path : ":memory:";
     int rc = sqlite3_open_v2(path, &db->handle, flags, NULL);
     ex_status st = rc ? ex_db_raise(db, rc, "open the database", err) : configure(db, options, err);
@@ -87,7 +89,8 @@ ex_status ex_db_statement(ex_db *db, ex_slice sql, sqlite3_stmt **ret, ex_error 
         *ret = st;
         return EX_OK;
     }
-    int rc = sqlite3_prepare_v3(db->handle, sql.ptr, (int)sql.len, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+    int rc =
+        sqlite3_prepare_v3(db->handle, sql.ptr, (int)sql.len, SQLITE_PREPARE_PERSISTENT, &st, NULL);
     if (rc)
         return ex_db_raise(db, rc, "prepare a statement", err);
     if (ex_map_put(&db->statements, sql, st, NULL)) {

@@ -14,7 +14,7 @@ typedef struct ex_db {
 } ex_db;
 
 typedef struct ex_db_options {
-    const char *path;     /* NULL: a private database in memory */
+    const char *path; /* NULL: a private database in memory */
     bool read_only;
     uint32_t cache_bytes; /* [2 MiB] */
 } ex_db_options;
@@ -26,7 +26,8 @@ EX_NODISCARD ex_status ex_db_open(ex_db *db, const ex_db_options *options, ex_er
 void ex_db_close(ex_db *db);
 /** Run SQL (one or more statements) without a result. */
 EX_NODISCARD ex_status ex_db_exec(ex_db *db, const char *sql, ex_error *err);
-/** The statement for `sql`, prepared once, reset and with nothing bound. It stays the connection's. */
+/** The statement for `sql`, prepared once, reset and with nothing bound. It stays the connection's.
+ */
 EX_NODISCARD ex_status ex_db_statement(ex_db *db, ex_slice sql, sqlite3_stmt **ret, ex_error *err);
 /** Run a bound statement of which no row is wanted, then reset it. */
 EX_NODISCARD ex_status ex_db_run(ex_db *db, sqlite3_stmt *st, ex_error *err);

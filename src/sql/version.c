@@ -3,4 +3,7 @@
 
 #include <sqlite3.h>
 
-const char *sql_sqlite_version(void) { return sqlite3_libversion(); }
+const char *sql_sqlite_version(void)
+{
+    return sqlite3_libversion();
+}

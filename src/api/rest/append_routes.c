@@ -46,15 +46,11 @@ static void put_ref(ex_json_writer *w, const append_job *j, uint32_t index)
     char id[EX_ID_TEXT_SIZE];
     ex_json_begin_object(w);
     if (j->is_multi) {
-        ex_json_key(w, EX_S("stream"));
-        ex_json_string(w, stream_of(&j->input.append, index));
+        ex_json_string_member(w, EX_S("stream"), stream_of(&j->input.append, index));
     }
-    ex_json_key(w, EX_S("id"));
-    ex_json_string(w, ex_id_text(&ref->id, id));
-    ex_json_key(w, EX_S("position"));
-    ex_json_u64(w, ref->position);
-    ex_json_key(w, EX_S("version"));
-    ex_json_u64(w, ref->version);
+    ex_json_string_member(w, EX_S("id"), ex_id_text(&ref->id, id));
+    ex_json_u64_member(w, EX_S("position"), ref->position);
+    ex_json_u64_member(w, EX_S("version"), ref->version);
     ex_json_end_object(w);
 }
 
@@ -63,13 +59,10 @@ static void put_answer(ex_buf *out, const append_job *j)
     ex_json_writer w;
     ex_json_writer_init(&w, out);
     ex_json_begin_object(&w);
-    ex_json_key(&w, EX_S("position"));
-    ex_json_u64(&w, j->appended.position);
-    ex_json_key(&w, EX_S("version"));
-    ex_json_u64(&w, j->appended.version);
+    ex_json_u64_member(&w, EX_S("position"), j->appended.position);
+    ex_json_u64_member(&w, EX_S("version"), j->appended.version);
     if (j->appended.is_duplicate) {
-        ex_json_key(&w, EX_S("duplicate"));
-        ex_json_bool(&w, true);
+        ex_json_bool_member(&w, EX_S("duplicate"), true);
     }
     ex_json_key(&w, EX_S("events"));
     ex_json_begin_array(&w);

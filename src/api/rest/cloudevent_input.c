@@ -295,8 +295,7 @@ static ex_status settle_metadata(reading *r, ex_error *err)
     ex_json_writer_init(&w, &text);
     ex_json_begin_object(&w);
     for (uint32_t i = 0; is_given && i < r->metadata.count; i++) {
-        ex_json_key(&w, r->metadata.as.members[i].key);
-        ex_json_raw(&w, r->metadata.as.members[i].value.raw);
+        ex_json_raw_member(&w, r->metadata.as.members[i].key, r->metadata.as.members[i].value.raw);
     }
     ex_json_key(&w, CLOUDEVENT_KEY);
     ex_json_begin_object(&w);

@@ -38,14 +38,10 @@ static void put_event(ex_json_writer *w, const ex_command_event *e)
 {
     char id[EX_ID_TEXT_SIZE];
     ex_json_begin_object(w);
-    ex_json_key(w, EX_S("type"));
-    ex_json_string(w, e->type);
-    ex_json_key(w, EX_S("id"));
-    ex_json_string(w, ex_id_text(&e->id, id));
-    ex_json_key(w, EX_S("position"));
-    ex_json_u64(w, e->position);
-    ex_json_key(w, EX_S("version"));
-    ex_json_u64(w, e->version);
+    ex_json_string_member(w, EX_S("type"), e->type);
+    ex_json_string_member(w, EX_S("id"), ex_id_text(&e->id, id));
+    ex_json_u64_member(w, EX_S("position"), e->position);
+    ex_json_u64_member(w, EX_S("version"), e->version);
     ex_json_end_object(w);
 }
 
@@ -54,19 +50,14 @@ static void put_answer(ex_buf *out, const ex_command_result *r)
     ex_json_writer w;
     ex_json_writer_init(&w, out);
     ex_json_begin_object(&w);
-    ex_json_key(&w, EX_S("outcome"));
-    ex_json_string(&w, r->outcome == EX_FAILED ? EX_S("failed") : EX_S("executed"));
+    ex_json_string_member(&w, EX_S("outcome"), r->outcome == EX_FAILED ? EX_S("failed") : EX_S("executed"));
     if (r->outcome == EX_FAILED) {
-        ex_json_key(&w, EX_S("reason"));
-        ex_json_string(&w, r->reason);
+        ex_json_string_member(&w, EX_S("reason"), r->reason);
     }
-    ex_json_key(&w, EX_S("version"));
-    ex_json_u64(&w, r->version);
-    ex_json_key(&w, EX_S("position"));
-    ex_json_u64(&w, r->position);
+    ex_json_u64_member(&w, EX_S("version"), r->version);
+    ex_json_u64_member(&w, EX_S("position"), r->position);
     if (r->is_duplicate) {
-        ex_json_key(&w, EX_S("duplicate"));
-        ex_json_bool(&w, true);
+        ex_json_bool_member(&w, EX_S("duplicate"), true);
     }
     ex_json_key(&w, EX_S("events"));
     ex_json_begin_array(&w);
