@@ -24,9 +24,19 @@ skip() {
     exit 77
 }
 
-# A folder that is gone when the script ends.
+# A folder that is gone when the script ends, and a server that is ended with it: set server to its
+# pid, and to nothing once it is waited for.
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+server=
+
+cleanup() {
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
 
 # wait_for FILE PATTERN: until a line of FILE matches, for 20 seconds at most; sets found.
 # shellcheck disable=SC2034 # found is for the caller

@@ -8,7 +8,6 @@ PATH=$(cd "$build" && pwd):$PATH
 
 tools/run.sh 0 "$scratch/data" "$build/examples/orders/orders.so" >"$scratch/run.out" 2>"$scratch/run.err" &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$scratch"' EXIT
 wait_for "$scratch/run.out" '^  curl.*live; Ctrl-C' || fail "make run: $(cat "$scratch/run.out" "$scratch/run.err")"
 wait_for "$scratch/run.out" 'http://127.0.0.1:[0-9]+' || fail "make run names no address"
 url=$found
@@ -53,4 +52,5 @@ done < <(awk '/^```c/ { inside = 1; next } /^```/ { inside = 0 } inside && NF' R
 
 kill -TERM $server
 wait $server || fail "the server ended with $? after SIGTERM"
+server=
 finish

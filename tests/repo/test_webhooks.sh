@@ -83,7 +83,6 @@ read_log --data "$scratch/cli" --types issues --tags repository:Codertocat/Hello
 
 "$EXCORE" serve --data "$scratch/http" --listen 127.0.0.1:0 >"$scratch/serve.out" 2>"$scratch/serve.err" &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$scratch"' EXIT
 wait_for "$scratch/serve.out" 'http://[0-9.]*:[0-9]*' || fail "no server: $(cat "$scratch/serve.err")"
 url=$found
 
@@ -106,5 +105,6 @@ read_streams --url "$url"
 read_log --url "$url" --types pull_request --tags sender:Codertocat -- type=pull_request tag=sender:Codertocat
 kill $server
 wait $server || fail "the server ended with $?"
+server=
 read_streams --data "$scratch/http"
 finish
