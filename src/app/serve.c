@@ -238,7 +238,9 @@ static void block_signals(void)
     sigset_t set;
     own_signals(&set);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* fails only for a bad first argument */
-    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* cannot fail */
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail */
+    (void)sigaction(SIGXFSZ, &ignore, NULL); /* a limit on file sizes is a failing write, no end */
 }
 
 static void reopen_log(void)
