@@ -7,8 +7,8 @@
  *     stage what is queued       in memory; a failing submission is taken back
  *     write what was staged
  *   until nothing new is queued  writing takes longer than submitting, so those
- *                                who were just acknowledged join again: the
- *                                batch grows without waiting for anybody
+ *                                who were just acknowledged join again; where a
+ *                                commit is slow it waits for them (gather.h)
  *   commit                       one fsync
  *   publish, acknowledge         in queue order
  *   maintain                     a checkpoint, while nobody waits
@@ -31,6 +31,7 @@
 #include <stdlib.h>
 
 #include "store/batch.h"
+#include "store/gather.h"
 #include "store/submit_queue.h"
 #include "store/store_metrics.h"
 
@@ -56,6 +57,7 @@ struct sequencer {
     /* the sequencer's thread */
     ex_batch batch;
     stream_cache cache;
+    gather gather;
     ex_submission *pending; /* taken from the queue, oldest first */
     staged *staged;         /* batch_limit */
     uint32_t staged_count;
@@ -115,8 +117,18 @@ static bool take_more(sequencer *q)
     return q->pending != NULL;
 }
 
+/* The same, waiting for those who are expected. */
+static bool gather_more(sequencer *q)
+{
+    while (!take_more(q))
+        if (!gather_nap(&q->gather, q->staged_count))
+            return false;
+    return true;
+}
+
 static ex_status fill(sequencer *q, ex_error *err)
 {
+    gather_begin(&q->gather);
     do {
         while (q->pending && !is_full(q) && !q->batch.is_broken)
             stage_one(q);
@@ -127,7 +139,7 @@ static ex_status fill(sequencer *q, ex_error *err)
         ex_status st = batch_write(&q->batch, err);
         if (st)
             return st;
-    } while (!is_full(q) && take_more(q));
+    } while (!is_full(q) && gather_more(q));
     return EX_OK;
 }
 
@@ -183,6 +195,14 @@ static bool has_written(const ex_batch *b)
     return b->event_written || b->command_written || b->audit_written;
 }
 
+static uint32_t count_waiting(sequencer *q)
+{
+    uint32_t count = submit_queue_depth(&q->queue);
+    for (const ex_submission *s = q->pending; s; s = s->next)
+        count++;
+    return count;
+}
+
 static ex_status commit(sequencer *q, ex_error *err)
 {
     const store_driver *d = &q->store->driver;
@@ -194,10 +214,12 @@ static ex_status commit(sequencer *q, ex_error *err)
     uint64_t start = ex_monotonic_ns(q->clock);
     if (st == EX_OK)
         st = d->ops->commit(d->impl, err);
-    if (st == EX_OK)
-        ex_histogram_observe(q->metrics->commit_seconds,
-                             (double)(ex_monotonic_ns(q->clock) - start) / 1e9);
-    return st;
+    if (st)
+        return st;
+    uint64_t took = ex_monotonic_ns(q->clock) - start;
+    ex_histogram_observe(q->metrics->commit_seconds, (double)took / 1e9);
+    gather_end(&q->gather, q->staged_count, count_waiting(q), took);
+    return EX_OK;
 }
 
 static void remember_streams(sequencer *q)
