@@ -200,7 +200,8 @@ void attempt_check_same(const attempt *a, const attempt_answer *again)
 const char *attempt_text(const attempt *a)
 {
     static _Thread_local char text[512];
-    snprintf(text, sizeof text, "attempt %" PRIu64 " (POST %s %.300s)", a->number, a->path,
-             a->body.len ? a->body.ptr : "");
+    int shown = a->body.len < 300 ? (int)a->body.len : 300;
+    snprintf(text, sizeof text, "attempt %" PRIu64 " (POST %s %.*s)", a->number, a->path, shown,
+             a->body.ptr ? a->body.ptr : "");
     return text;
 }

@@ -276,6 +276,7 @@ static void one_round(life *l)
     if (was_orderly)
         each_attempt(l, check_was_answered);
     run.step = "follow";
+    server_follower_check(&l->follower, l->log); /* what it saw before the end */
     server_follower_catch_up(&l->follower, l->server.port, server_log_head(l->log));
     server_follower_check(&l->follower, l->log);
     run.step = "repeat";
