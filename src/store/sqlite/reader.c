@@ -3,12 +3,14 @@
  *   scan                 how
  *   -------------------  -----------------------------------------------------------
  *   log, no filter       one statement by row id, zero copies
- *   log, filter          postings.c gives positions, each row is fetched by row id
+ *   log, filter          postings.c gives positions, each row is fetched by row id;
+ *                        one transaction around them saves a lock for each
  *   stream               one statement by (stream_id, version), either way
  *
  * A statement that stays open holds a snapshot, and with it the WAL: it cannot
  * start anew. The log never changes, so after some rows a scan lets its
- * statement go and starts a new one behind the last row. Nobody can tell. */
+ * statement or transaction go and starts a new one behind the last row. Nobody
+ * can tell. */
 #include "store/sqlite/sqlite_driver.h"
 
 #include <assert.h>
@@ -17,8 +19,8 @@
 #include "store/sqlite/lists.h"
 #include "store/sqlite/event_row.h"
 
-#define READER_CACHE_BYTES  (1u << 20)
-#define ROWS_OF_A_STATEMENT 4096
+#define READER_CACHE_BYTES (1u << 20)
+#define ROWS_OF_A_SNAPSHOT 4096
 
 typedef struct reader {
     sqlite_conn conn;
@@ -30,10 +32,11 @@ typedef struct reader {
     ex_slice stream; /* in arena; empty for the log */
     uint64_t from;   /* next position or version */
     uint64_t upto;
-    uint32_t rows_left; /* of this run of the statement */
+    uint32_t rows_left; /* of this run of the statement, or of the transaction */
     bool is_running;
-    postings *walk; /* filtered */
-    ex_arena arena; /* of the scan */
+    postings *walk;    /* filtered */
+    bool has_snapshot; /* filtered: a transaction is open */
+    ex_arena arena;    /* of the scan */
 } reader;
 
 static void reader_close(void *impl)
@@ -66,11 +69,26 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
 
 /* ---- Starting and stopping ---- */
 
+static ex_status run_plain(reader *r, statement which, ex_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    ex_status status = sqlite_conn_statement(&r->conn, which, &st, err);
+    return status ? status : sqlite_conn_run(&r->conn, st, err);
+}
+
+static void drop_snapshot(reader *r)
+{
+    if (r->has_snapshot)
+        (void)run_plain(r, STATEMENT_COMMIT, NULL); /* of a read: nothing to lose */
+    r->has_snapshot = false;
+}
+
 static void reader_stop(void *impl)
 {
     reader *r = impl;
     if (r->st)
         (void)sqlite3_reset(r->st); /* repeats the last failure */
+    drop_snapshot(r);
     r->st = NULL;
     r->walk = NULL;
     r->is_running = false;
@@ -131,7 +149,6 @@ static ex_status run_statement(reader *r, ex_error *err)
         if (rc == SQLITE_OK && !r->walk)
             rc = bind_u64(r->st, 2, r->upto);
     }
-    r->rows_left = ROWS_OF_A_STATEMENT;
     r->is_running = true;
     return rc == SQLITE_OK ? EX_OK : sqlite_conn_raise(&r->conn, rc, "cannot read the log", err);
 }
@@ -152,6 +169,7 @@ static ex_status next_in_order(reader *r, ex_event *ret, ex_error *err)
         ex_status st = run_statement(r, err);
         if (st)
             return st;
+        r->rows_left = ROWS_OF_A_SNAPSHOT;
     }
     ex_status st = step(r, ret, err);
     if (st)
@@ -166,10 +184,24 @@ static ex_status next_in_order(reader *r, ex_event *ret, ex_error *err)
     return EX_OK;
 }
 
+static ex_status hold_snapshot(reader *r, ex_error *err)
+{
+    if (r->has_snapshot && r->rows_left)
+        return EX_OK;
+    (void)sqlite3_reset(r->st); /* a running one would hold the old snapshot */
+    drop_snapshot(r);
+    ex_status st = run_plain(r, STATEMENT_BEGIN_READ, err);
+    r->has_snapshot = st == EX_OK;
+    r->rows_left = ROWS_OF_A_SNAPSHOT;
+    return st;
+}
+
 static ex_status next_match(reader *r, ex_event *ret, ex_error *err)
 {
     uint64_t position = 0;
-    ex_status st = postings_seek(r->walk, r->from, &position, err);
+    ex_status st = hold_snapshot(r, err);
+    if (st == EX_OK)
+        st = postings_seek(r->walk, r->from, &position, err);
     if (st)
         return st;
     if (position > r->upto)
@@ -182,6 +214,7 @@ static ex_status next_match(reader *r, ex_event *ret, ex_error *err)
         return ex_raise(err, EX_ECORRUPT, "event %llu is in an index but not in the log",
                         (unsigned long long)position);
     r->from = position + 1;
+    r->rows_left--;
     return st;
 }
 

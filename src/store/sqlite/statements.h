@@ -18,6 +18,7 @@
 /* clang-format off */
 #define STATEMENT_MAP(X)                                                                           \
     X(BEGIN,             WRITE, "BEGIN IMMEDIATE")                                                 \
+    X(BEGIN_READ,        WRITE, "BEGIN")                                                           \
     X(COMMIT,            WRITE, "COMMIT")                                                          \
     X(ROLLBACK,          WRITE, "ROLLBACK")                                                        \
     X(HEAD,              FIND,  "SELECT position, recorded_at FROM events "                        \
