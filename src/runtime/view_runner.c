@@ -9,6 +9,7 @@
  * no event is lost and none counts twice. Killed between commit and the next
  * batch, it continues at the checkpoint. */
 #include <assert.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "runtime/views.h"
@@ -142,12 +143,19 @@ static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event)
     return EX_OK;
 }
 
+static ex_status run_kept(ex_db *db, ex_slice sql, ex_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    ex_status status = ex_db_statement(db, sql, &st, err);
+    return status ? status : ex_db_run(db, st, err);
+}
+
 /* Apply `event` and what follows it in memory, in one transaction. write_mu is held. */
 static ex_status apply_batch(view_runner *r, ex_event *event, uint64_t *ret_position, ex_error *err)
 {
     ex_db *db = &r->views->writer;
-    ex_view_tx tx = {.db = db, .def = r->def, .arena = &r->arena};
-    ex_status st = ex_db_exec(db, "BEGIN IMMEDIATE", err);
+    ex_view_tx tx = {.db = db, .def = r->def, .arena = &r->arena, .statements = r->statements};
+    ex_status st = run_kept(db, EX_S("BEGIN IMMEDIATE"), err);
     if (st)
         return st;
     uint32_t count = 0;
@@ -169,7 +177,7 @@ static ex_status apply_batch(view_runner *r, ex_event *event, uint64_t *ret_posi
         if (is_drained)
             position = ex_subscription_position(r->sub);
         st = view_store_checkpoint(r->views, r->def, position, err);
-        st = st ? st : ex_db_exec(db, "COMMIT", err);
+        st = st ? st : run_kept(db, EX_S("COMMIT"), err);
     }
     if (st)
         ex_db_rollback(db);
@@ -366,6 +374,9 @@ static void init_metrics(view_runner *r)
 
 ex_status view_runner_start(view_runner *r, ex_error *err)
 {
+    r->statements = calloc((size_t)r->def->table_count * ROW_STATEMENTS, sizeof(*r->statements));
+    if (!r->statements)
+        return ex_raise(err, EX_ENOMEM, "no memory for view '%s'", r->def->name);
     init_locks(r);
     init_metrics(r);
     ex_arena_init(&r->arena, 0);
@@ -375,6 +386,7 @@ ex_status view_runner_start(view_runner *r, ex_error *err)
         pthread_cond_destroy(&r->moved);
         pthread_cond_destroy(&r->wake);
         pthread_mutex_destroy(&r->mu);
+        free(r->statements);
         return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
     }
     r->is_started = true;
@@ -394,6 +406,7 @@ void view_runner_stop(view_runner *r)
     pthread_mutex_unlock(&r->mu);
     pthread_join(r->thread, NULL);
     ex_arena_done(&r->arena);
+    free(r->statements);
     pthread_cond_destroy(&r->moved);
     pthread_cond_destroy(&r->wake);
     pthread_mutex_destroy(&r->mu);

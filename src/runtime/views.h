@@ -29,6 +29,7 @@ typedef struct view_runner {
     ex_subscription *sub;
     uint64_t stored_position; /* the checkpoint in views.db */
     ex_arena arena;
+    sqlite3_stmt **statements; /* ROW_STATEMENTS for each table, NULL until used; the writer's */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t wake;  /* for the runner: a commit, or a request */
@@ -85,10 +86,13 @@ EX_NODISCARD ex_status view_store_position(ex_db *db, const ex_view_def *def, ui
                                            ex_error *err);
 
 /* view_tx.c */
+enum { ROW_SELECT, ROW_UPSERT, ROW_DELETE, ROW_STATEMENTS };
+
 struct ex_view_tx {
     ex_db *db;
     const ex_view_def *def;
     ex_arena *arena;
+    sqlite3_stmt **statements; /* the runner's */
     ex_status status; /* of the first failure, sticky */
     ex_error error;
 };
