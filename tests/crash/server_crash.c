@@ -16,6 +16,7 @@
  *   view      the rows of the order summary against a fold of the log
  *
  * After SIGTERM the exit code is 0 and whatever was executed was also answered.
+ * Each start picks the durability (one in four normal) and the size of the ring.
  * The directory stays the same for ROUNDS_PER_STORE rounds, so that the log grows; then the
  * store is checked once more by the library, without a server.
  *
@@ -70,8 +71,13 @@ typedef struct life {
 
 /* ---- Starting and ending ---- */
 
+/* kill -9 may cost nothing in either mode; with the small ring the follower falls back to the log.
+ */
 static void start_server(life *l)
 {
+    bool is_full = run_below(&l->random, 4) > 0, is_small = run_below(&l->random, 2);
+    l->options.settings[0] = is_full ? "store.durability=full" : "store.durability=normal";
+    l->options.settings[1] = is_small ? "store.ring_limit=64KiB" : "store.ring_limit=8MiB";
     if (!server_spawn(&l->server, &l->options) || !server_wait_ready(&l->server))
         run_fail("the server did not become ready; see server.log");
 }
