@@ -6,6 +6,7 @@
 
 #include <excore/clock.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -151,5 +152,5 @@ void access_completed(http_exchange *x, int status)
     EX_LOG(status >= 500 ? EX_LOG_ERROR : EX_LOG_DEBUG, "request completed",
            ex_f_str("method", x->method_name), ex_f_str("path", x->path),
            ex_f_str("request_id", http_request_id(x)), ex_f_i64("status_code", status),
-           ex_f_double("duration_ms", seconds * 1e3));
+           ex_f_double("duration_ms", (double)llround(seconds * 1e6) / 1e3));
 }
