@@ -13,7 +13,7 @@ show_examples() {
         if [ -z "$url" ] && [[ $line =~ (http://[0-9A-Za-z.:-]+) ]]; then
             url=${BASH_REMATCH[1]}
             stamp=$(date +%s)
-            sed -e "s|URL|$url|g" -e "s|ORDER|order-$stamp|g" tools/examples.txt
+            sed -e "s|URL|$url|g" -e "s|ORDER|o-$stamp|g" tools/examples.txt
         fi
     done
 }

@@ -61,7 +61,7 @@
     X("api.sse_connection_limit", INT, "1000", 1, 1000000, NULL, api.sse_connection_limit,                           \
       "clients that follow events; further ones get 503")                                                            \
     X("api.sse_heartbeat", DURATION, "15s", 100, HOUR, NULL, api.sse_heartbeat_ms,                                   \
-      "a comment is sent to a follower after so long a silence")                                                     \
+      "a heartbeat event is sent to a follower after so long a silence")                                             \
     X("api.min_position_timeout", DURATION, "5s", 1, HOUR, NULL, api.min_position_timeout_ms,                        \
       "longest wait of a query for min_position=; then 504")                                                         \
     X("store.data", STRING, "./data", 0, 0, NULL, data, "directory of the store; made when missing")                 \

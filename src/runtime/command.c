@@ -55,6 +55,21 @@ static ex_status fold_event(void *ctx, const ex_event *event, ex_error *err)
                              err);
 }
 
+/* Fold the events that the entry has not seen. */
+static ex_status rehydrate(ex_command_work *w, ex_batch *b, state_entry *entry, ex_error *err)
+{
+    ex_runtime *rt = w->rt;
+    fold f = {rt->cache, entry};
+    uint64_t started_ns = ex_monotonic_ns(rt->clock);
+    ex_status st = ex_batch_read_stream(b, w->stream, entry->version + 1, fold_event, &f, err);
+    if (rt->metrics.rehydration_seconds) {
+        ex_slice label = ex_str(w->aggregate->name);
+        ex_histogram_observe(ex_histogram_with(rt->metrics.rehydration_seconds, &label),
+                             (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9);
+    }
+    return st;
+}
+
 /* The entry of the command's stream, folded up to `version`. */
 static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, state_entry **ret,
                             ex_error *err)
@@ -64,10 +79,8 @@ static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, s
     ex_status st = state_cache_get(cache, w->aggregate, w->stream, &entry, err);
     if (st)
         return st;
-    if (entry->version < version) {
-        fold f = {cache, entry};
-        st = ex_batch_read_stream(b, w->stream, entry->version + 1, fold_event, &f, err);
-    }
+    if (entry->version < version)
+        st = rehydrate(w, b, entry, err);
     if (st)
         state_cache_drop(cache, w->stream);
     else

@@ -18,6 +18,7 @@
 #define WAIT_DEFAULT_MS  5000u
 #define KEYS_MAX         4
 #define CURSOR_MAX_BYTES 4096
+#define SLOW_SECONDS     0.5
 
 typedef struct query_run {
     const ex_query_call *call;
@@ -386,9 +387,10 @@ static void count(ex_runtime *rt, const ex_query_def *def, ex_status status, uin
 {
     if (!rt->metrics.query_seconds)
         return;
+    double seconds = (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9;
     ex_slice labels[] = {ex_str(def->name), status ? EX_S("error") : EX_S("ok")};
-    ex_histogram_observe(ex_histogram_with(rt->metrics.query_seconds, labels),
-                         (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9);
+    ex_histogram_observe(ex_histogram_with(rt->metrics.query_seconds, labels), seconds);
+    ex_counter_add(ex_counter_with(rt->metrics.slow_queries, labels), seconds > SLOW_SECONDS);
 }
 
 ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scratch, ex_buf *out,

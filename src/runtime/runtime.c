@@ -19,47 +19,53 @@ static void fill_defaults(ex_runtime_options *o)
 
 /* ---- Metrics ---- */
 
-static ex_status register_histogram(ex_metrics *m, const char *name, const char *help,
-                                    ex_histogram **ret, ex_error *err)
+static ex_status register_histograms(ex_metrics *m, runtime_metrics *r, ex_error *err)
 {
-    ex_metric_desc d = {name, help, {"name", "outcome"}};
-    return ex_metrics_histogram(m, &d, EX_BUCKETS_SECONDS, 11, ret, err);
+    const struct {
+        ex_metric_desc desc;
+        ex_histogram **ret;
+    } rows[] = {
+        {{"command_duration_seconds",
+          "From submission to commit, by command and outcome.",
+          {"name", "outcome"}},
+         &r->command_seconds},
+        {{"query_duration_seconds", "Named queries, by outcome.", {"name", "outcome"}},
+         &r->query_seconds},
+        {{"aggregate_rehydration_seconds",
+          "Reading and folding the events that a state had not seen.",
+          {"aggregate"}},
+         &r->rehydration_seconds},
+    };
+    ex_status st = EX_OK;
+    for (size_t i = 0; !st && i < sizeof(rows) / sizeof(rows[0]); i++)
+        st = ex_metrics_histogram(m, &rows[i].desc, EX_BUCKETS_SECONDS, 11, rows[i].ret, err);
+    return st;
 }
 
 static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *err)
 {
     if (!m)
         return EX_OK;
+    /* clang-format off */
     const struct {
         ex_metric_desc desc;
         ex_counter **counter;
         ex_gauge **gauge;
     } rows[] = {
-        {{"command_rejections_total", "Commands refused by a business rule", {"name", "code"}},
-         &r->rejections,
-         NULL},
-        {{"state_cache_hits_total", "States found in the cache", {NULL}}, &r->cache_hits, NULL},
-        {{"state_cache_misses_total", "States folded from their stream", {NULL}},
-         &r->cache_misses,
-         NULL},
-        {{"state_cache_evictions_total", "States dropped over a limit", {NULL}},
-         &r->cache_evictions,
-         NULL},
-        {{"state_cache_bytes", "Memory of cached states", {NULL}}, NULL, &r->cache_bytes},
-        {{"state_cache_states", "Cached states", {NULL}}, NULL, &r->cache_states},
-        {{"view_lag_events", "Events between a view and the log head", {"view"}},
-         NULL,
-         &r->view_lag},
-        {{"view_position", "Checkpoint of a view", {"view"}}, NULL, &r->view_position},
-        {{"view_events_total", "Events applied by a view", {"view"}}, &r->view_events, NULL},
-        {{"view_failures_total", "Failed view transactions", {"view"}}, &r->view_failures, NULL},
+        {{"command_rejections_total", "Commands refused by a business rule.", {"name", "code"}}, &r->rejections, NULL},
+        {{"slow_queries_total", "Queries that took longer than half a second.", {"name"}}, &r->slow_queries, NULL},
+        {{"state_cache_hits_total", "States found in the cache.", {NULL}}, &r->cache_hits, NULL},
+        {{"state_cache_misses_total", "States folded from their stream.", {NULL}}, &r->cache_misses, NULL},
+        {{"state_cache_evictions_total", "States dropped over a limit.", {NULL}}, &r->cache_evictions, NULL},
+        {{"state_cache_bytes", "Memory of cached states.", {NULL}}, NULL, &r->cache_bytes},
+        {{"state_cache_states", "Cached states.", {NULL}}, NULL, &r->cache_states},
+        {{"view_lag_events", "Events between a view and the log head.", {"view"}}, NULL, &r->view_lag},
+        {{"view_position", "Checkpoint of a view.", {"view"}}, NULL, &r->view_position},
+        {{"view_events_total", "Events applied by a view.", {"view"}}, &r->view_events, NULL},
+        {{"view_failures_total", "Failed view transactions.", {"view"}}, &r->view_failures, NULL},
     };
-    ex_status st = register_histogram(m, "command_duration_seconds",
-                                      "From submission to commit, by command and outcome",
-                                      &r->command_seconds, err);
-    st = st ? st
-            : register_histogram(m, "query_duration_seconds", "Named queries", &r->query_seconds,
-                                 err);
+    /* clang-format on */
+    ex_status st = register_histograms(m, r, err);
     for (size_t i = 0; !st && i < sizeof(rows) / sizeof(rows[0]); i++)
         st = rows[i].counter ? ex_metrics_counter(m, &rows[i].desc, rows[i].counter, err)
                              : ex_metrics_gauge(m, &rows[i].desc, rows[i].gauge, err);

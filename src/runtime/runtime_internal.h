@@ -17,9 +17,11 @@
 struct views;
 
 typedef struct runtime_metrics {
-    ex_histogram *command_seconds; /* name, outcome */
-    ex_histogram *query_seconds;   /* name, outcome */
-    ex_counter *rejections;        /* name, code */
+    ex_histogram *command_seconds;     /* name, outcome */
+    ex_histogram *query_seconds;       /* name, outcome */
+    ex_histogram *rehydration_seconds; /* aggregate */
+    ex_counter *slow_queries;          /* name */
+    ex_counter *rejections;            /* name, code */
     ex_counter *cache_hits, *cache_misses, *cache_evictions;
     ex_gauge *cache_bytes, *cache_states;
     ex_gauge *view_lag, *view_position;      /* view */

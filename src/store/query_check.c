@@ -40,7 +40,9 @@ ex_status store_name_check(ex_slice name, const char *what, ex_error *err)
         fault = "holds a control character";
     else
         return EX_OK;
-    (void)ex_raise(err, EX_EINVAL, "%s %s", what, fault);
+    /* "stream is empty" would be heard as a stream without events */
+    bool is_thing = strcmp(what, "stream") == 0 || strcmp(what, "type") == 0;
+    (void)ex_raise(err, EX_EINVAL, "%s%s %s", what, is_thing ? " name" : "", fault);
     ex_error_set_field(err, ex_str(what));
     return EX_EINVAL;
 }

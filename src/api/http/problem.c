@@ -71,11 +71,13 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
         ex_json_key(w, EX_S("expected"));
         ex_json_u64(w, err->expected);
     }
-    if (err->status == EX_ECONFLICT || err->status == EX_EIDEMPOTENCY) {
+    /* A repeated command id, unlike a repeated event id, has no place in the log to show. */
+    bool is_stored_event = err->status == EX_EIDEMPOTENCY && err->position > 0;
+    if (err->status == EX_ECONFLICT || is_stored_event) {
         ex_json_key(w, EX_S("current"));
         ex_json_u64(w, err->current);
     }
-    if (err->status == EX_ECONDITION || err->status == EX_EIDEMPOTENCY) {
+    if (err->status == EX_ECONDITION || is_stored_event) {
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
     }
@@ -111,7 +113,7 @@ int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out)
     ex_json_key(&w, EX_S("timestamp"));
     ex_json_string(&w, ex_time_text(ex_now_us(ex_clock_system()), now));
     put_numbers(&w, err);
-    if (err->field[0])
+    if (is_public && err->field[0])
         put_text(&w, "field", err->field);
     ex_json_end_object(&w);
     return http_status;

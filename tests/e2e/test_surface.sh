@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# What a running server says about itself: /metrics is sound Prometheus text with the names, labels
+# and buckets of T-6 and bounded label sets, /openapi.json describes every command and query.
+# shellcheck disable=SC2119,SC2317 # helpers are called through others
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+start_server --data store --app "$orders" --listen 127.0.0.1:0
+
+call() {
+    curl -sS -o answer -w '%{http_code}' -H 'content-type: application/json' "$url$1" "${@:2}"
+}
+
+is "$(call /v1/orders/order/o-1/create -d '{"customer_id":"c-7"}')" 201
+stop_server
+is "$code" 0
+
+# A new process: the state is not in its cache and is folded from the log.
+start_server --data store --app "$orders" --listen 127.0.0.1:0
+is "$(call /v1/orders/order/o-1/cancel -d '{"reason":"test"}')" 201
+is "$(call /v1/orders/order/o-1/cancel -d '{"reason":"test"}')" 422
+is "$(call /v1/streams/s-1 -d '{"events":[{"type":"T","data":1}]}')" 201
+is "$(call /v1/streams/s-1 -d '{"events":[{"type":"T","data":1}],"expected":9}')" 409
+is "$(call '/v1/orders/open-orders?min_position=3')" 200
+# What a client makes up must not become a label.
+for i in 1 2 3 4 5; do
+    is "$(call "/v1/streams/nowhere-$i")" 404
+    is "$(call "/v1/orders/order/o-$i/made-up" -d '{}')" 404
+    is "$(call "/made/up/$i")" 404
+done
+curl -sS "$url/metrics" >metrics
+
+# ---- /metrics ----
+if command -v promtool >/dev/null; then
+    promtool check metrics <metrics >promtool.out 2>&1 || fail "promtool: $(<promtool.out)"
+fi
+
+# series NAME LABELS: there is such a sample
+series() {
+    grep -qE "^$1(\{$2\})? [0-9.e+-]+$" metrics || fail "no series $1{$2}"
+}
+route='method="POST",path="/v1/\{context\}/\{aggregate\}/\{id\}/\{command\}",status_code="201"'
+series excore_http_request_count_total "$route"
+series excore_http_request_duration_seconds_count "$route"
+series excore_http_request_size_bytes_count 'method="POST",path="/v1/streams/\{stream\}"'
+series excore_http_response_size_bytes_count "$route"
+series excore_command_duration_seconds_count 'name="CancelOrder",outcome="executed"'
+series excore_command_duration_seconds_count 'name="CancelOrder",outcome="rejected"'
+series excore_query_duration_seconds_count 'name="open-orders",outcome="ok"'
+series excore_slow_queries_total 'name="open-orders"'
+series excore_events_appended_total 'type="OrderCancelled"'
+series excore_event_append_duration_seconds_count 'store="sqlite"'
+series excore_aggregate_rehydration_seconds_count 'aggregate="order"'
+series excore_build_info 'version="[0-9.]+",commit="[^"]+"'
+series excore_store_conflicts_total 'kind="version"'
+series excore_command_rejections_total 'name="CancelOrder",code="ORDER_ALREADY_CANCELLED"'
+for name in http_connections http_requests_in_flight http_received_bytes_total http_sent_bytes_total \
+    store_queue_depth store_queue_age_seconds_count store_batch_submissions_count store_batch_events_count \
+    store_commit_seconds_count store_log_head store_ring_bytes store_ring_events \
+    store_subscription_lag_events state_cache_hits_total state_cache_misses_total sse_connections; do
+    series "excore_$name" ''
+done
+series excore_view_lag_events 'view="order_summary"'
+for name in cpu_seconds_total resident_memory_bytes open_fds max_fds start_time_seconds; do
+    series "process_$name" ''
+done
+
+# buckets NAME: the upper bounds of its first series
+buckets() {
+    awk -v name="$1_bucket" 'index($0, name "{") == 1 { match($0, /le="[^"]*"/); print substr($0, RSTART + 4, RLENGTH - 5) }
+        /le="\+Inf"/ && index($0, name "{") == 1 { exit }' metrics | paste -sd' '
+}
+seconds='0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 +Inf'
+for name in http_request_duration_seconds command_duration_seconds query_duration_seconds \
+    event_append_duration_seconds aggregate_rehydration_seconds; do
+    is "$(buckets "excore_$name")" "$seconds"
+done
+for name in http_request_size_bytes http_response_size_bytes; do
+    is "$(buckets "excore_$name" | tr ' ' '\n' | awk '$1 != "+Inf" { print $1 + 0 }' | paste -sd' ')" \
+        "$(awk 'BEGIN { for (i = 2; i <= 9; i++) print 10 ^ i + 0 }' | paste -sd' ')"
+done
+
+# Bounded label sets: a path is a route's template or "unmatched".
+paths=$(grep -oE 'path="[^"]*"' metrics | sort -u)
+grep -vE '^path="(unmatched|/v1/(streams/\{stream\}|append|events|\{context\}/.*)|/health.*|/ready|/metrics|/openapi.json)"$' \
+    <<<"$paths" && fail "a path is no template"
+grep -qE '^excore_http_request_count_total\{method="GET",path="unmatched",status_code="404"\} 5$' metrics ||
+    fail "paths without a route are not counted together"
+
+# ---- /openapi.json ----
+curl -sS "$url/openapi.json" >openapi.json
+python3 - <<'PY' || fail "openapi.json"
+import json
+d = json.load(open("openapi.json"))
+assert d["openapi"].startswith("3.1")
+schemas, paths = d["components"]["schemas"], d["paths"]
+for command, name, have, must in [
+    ("create", "CreateOrder", ["customer_id", "order_id"], ["customer_id"]),
+    ("add-item", "AddOrderItem", ["order_id", "product_id", "product_name", "quantity", "unit_price_cents"],
+     ["product_id", "product_name", "quantity", "unit_price_cents"]),
+    ("remove-item", "RemoveOrderItem", ["order_id", "product_id"], ["product_id"]),
+    ("submit", "SubmitOrder", ["order_id"], []),
+    ("confirm", "ConfirmOrder", ["order_id"], []),
+    ("cancel", "CancelOrder", ["order_id", "reason"], ["reason"]),
+]:
+    body = paths["/v1/orders/order/{id}/" + command]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/" + name}, command
+    s = schemas[name]
+    assert sorted(s["properties"]) == have and sorted(s.get("required", [])) == must, name
+assert schemas["OrderSummary"]["properties"]["status"]["enum"] == ["draft", "submitted", "confirmed", "cancelled"]
+for query in "open-orders", "order-by-id", "order-count":
+    assert paths["/v1/orders/" + query]["get"]["responses"]["200"]
+
+# Every reference leads somewhere.
+def walk(node):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                at = d
+                for part in value[2:].split("/"):
+                    at = at[part.replace("~1", "/").replace("~0", "~")]
+            else:
+                walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            walk(value)
+walk(d)
+PY
+if python3 -c 'import openapi_spec_validator' 2>/dev/null; then
+    python3 -c 'import json; from openapi_spec_validator import validate; validate(json.load(open("openapi.json")))' ||
+        fail "openapi.json is not OpenAPI 3.1"
+fi
+stop_server
+is "$code" 0
+finish
