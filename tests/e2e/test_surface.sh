@@ -28,16 +28,16 @@ for i in 1 2 3 4 5; do
     is "$(call "/v1/orders/order/o-$i/made-up" -d '{}')" 404
     is "$(call "/made/up/$i")" 404
 done
-curl -sS "$url/metrics" >metrics
+curl -sS "$url/metrics" >metrics.txt
 
 # ---- /metrics ----
 if command -v promtool >/dev/null; then
-    promtool check metrics <metrics >promtool.out 2>&1 || fail "promtool: $(<promtool.out)"
+    promtool check metrics <metrics.txt >promtool.out 2>&1 || fail "promtool: $(<promtool.out)"
 fi
 
 # series NAME LABELS: there is such a sample
 series() {
-    grep -qE "^$1(\{$2\})? [0-9.e+-]+$" metrics || fail "no series $1{$2}"
+    grep -qE "^$1(\{$2\})? [0-9.e+-]+$" metrics.txt || fail "no series $1{$2}"
 }
 route='method="POST",path="/v1/\{context\}/\{aggregate\}/\{id\}/\{command\}",status_code="201"'
 series excore_http_request_count_total "$route"
@@ -68,7 +68,7 @@ done
 # buckets NAME: the upper bounds of its first series
 buckets() {
     awk -v name="$1_bucket" 'index($0, name "{") == 1 { match($0, /le="[^"]*"/); print substr($0, RSTART + 4, RLENGTH - 5) }
-        /le="\+Inf"/ && index($0, name "{") == 1 { exit }' metrics | paste -sd' '
+        /le="\+Inf"/ && index($0, name "{") == 1 { exit }' metrics.txt | paste -sd' '
 }
 seconds='0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 +Inf'
 for name in http_request_duration_seconds command_duration_seconds query_duration_seconds \
@@ -81,10 +81,10 @@ for name in http_request_size_bytes http_response_size_bytes; do
 done
 
 # Bounded label sets: a path is a route's template or "unmatched".
-paths=$(grep -oE 'path="[^"]*"' metrics | sort -u)
+paths=$(grep -oE 'path="[^"]*"' metrics.txt | sort -u)
 grep -vE '^path="(unmatched|/v1/(streams/\{stream\}|append|events|\{context\}/.*)|/health.*|/ready|/metrics|/openapi.json)"$' \
     <<<"$paths" && fail "a path is no template"
-grep -qE '^excore_http_request_count_total\{method="GET",path="unmatched",status_code="404"\} 5$' metrics ||
+grep -qE '^excore_http_request_count_total\{method="GET",path="unmatched",status_code="404"\} 5$' metrics.txt ||
     fail "paths without a route are not counted together"
 
 # ---- /openapi.json ----

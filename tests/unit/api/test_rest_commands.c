@@ -237,6 +237,7 @@ static void test_commands_are_idempotent(void **state)
         api_call(&server, "POST", "/v1/bank/account/idem/deposit", key, "{\"amount\":6}");
     assert_int_equal(other.status, 409);
     assert_string_equal(api_text(other.json, "code"), "IDEMPOTENCY_CONFLICT");
+    assert_null(json_object_get(other.json, "position")); /* a command has no place in the log */
     api_answer_done(&first);
     api_answer_done(&again);
     api_answer_done(&other);
