@@ -88,7 +88,8 @@ static ex_status load_type_name(sqlite_conn *c, uint64_t id, type_name *slot, ex
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     ex_slice name = rc == SQLITE_ROW ? column_bytes(st, 0) : EX_S("");
-    if (rc == SQLITE_DONE || (rc == SQLITE_ROW && name.len >= sizeof(slot->name))) {
+    bool is_name = name.len > 0 && name.len < sizeof(slot->name);
+    if (rc == SQLITE_DONE || (rc == SQLITE_ROW && !is_name)) {
         status = ex_raise(err, EX_ECORRUPT, "event type %llu has no name", (unsigned long long)id);
     } else if (rc != SQLITE_ROW) {
         status = sqlite_conn_raise(c, rc, "cannot read an event type", err);
@@ -109,7 +110,7 @@ static ex_status find_type_name(sqlite_conn *c, uint64_t id, ex_slice *ret, ex_e
             return ex_raise(err, EX_ENOMEM, "no memory for the names of event types");
     }
     type_name *slot = &c->type_names[id & (TYPE_NAMES_KEPT - 1)];
-    if (slot->id != id) {
+    if (slot->id != id || slot->len == 0) { /* a free slot has the id 0, which no type has */
         ex_status status = load_type_name(c, id, slot, err);
         if (status)
             return status;
