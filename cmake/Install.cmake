@@ -18,11 +18,11 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/excore-config-version.cma
 install(FILES cmake/excore-config.cmake ${PROJECT_BINARY_DIR}/excore-config-version.cmake
     DESTINATION ${package_dir})
 
-# The modules that libexcore.a needs at link time; the shared library brings its own.
-set(pc_requires "sqlite3, libuv, libnghttp2, yaml-0.1")
-if(LLHTTP_FOUND)
-    string(APPEND pc_requires ", libllhttp")
-endif()
+# What libexcore.a needs at link time; the shared library brings its own. Not Requires.private: that
+# would ask for what these libraries need when they are linked statically themselves, and Debian's
+# libsqlite3-dev, for one, does not bring zlib's.
+string(JOIN " " pc_libs ${SQLITE_LDFLAGS} ${LIBUV_LDFLAGS} ${NGHTTP2_LDFLAGS} ${YAML_LDFLAGS}
+    ${LLHTTP_LDFLAGS})
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the tree can be moved
 configure_file(cmake/excore.pc.in ${PROJECT_BINARY_DIR}/excore.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/excore.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
