@@ -32,12 +32,8 @@ has "$err" "readonly"
 has "$err" "Permission denied"
 
 expect 0 "$excore" append s T '{}' --data newer
-python3 - newer/events.db <<'PY'
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-db.execute("PRAGMA user_version = 999")
-db.close()
-PY
+# user_version stands at offset 60 of the file, big-endian: 999
+printf '\000\000\003\347' | dd of=newer/events.db bs=1 seek=60 conv=notrunc status=none
 refused 1 "999" --data newer
 has "$err" "newer"
 expect 1 "$excore" read s --data newer
