@@ -105,11 +105,16 @@ static ex_status check_format(const ex_field *field, ex_slice text, const type_p
 
 /* ---- Values ---- */
 
-ex_status type_check_text(const ex_field *field, ex_slice text, const type_path *path,
-                          ex_error *err)
+/* A character takes one to four bytes, so most texts need no count. */
+static bool has_plain_length(const ex_field *field, ex_slice text)
 {
-    if (!ex_utf8_is_valid(text))
-        return type_fault(err, path, "is not valid UTF-8");
+    bool is_enough = text.len / 4 >= field->min_len || (field->min_len == 1 && text.len > 0);
+    return is_enough && text.len <= type_text_max(field);
+}
+
+static ex_status check_length(const ex_field *field, ex_slice text, const type_path *path,
+                              ex_error *err)
+{
     size_t count = count_characters(text);
     if (count == 0 && field->min_len > 0)
         return type_fault(err, path, "must not be empty");
@@ -117,7 +122,16 @@ ex_status type_check_text(const ex_field *field, ex_slice text, const type_path 
         return type_fault(err, path, "must have at least %u characters", field->min_len);
     if (count > type_text_max(field))
         return type_fault(err, path, "must have at most %u characters", type_text_max(field));
-    return field->format ? check_format(field, text, path, err) : EX_OK;
+    return EX_OK;
+}
+
+ex_status type_check_text(const ex_field *field, ex_slice text, const type_path *path,
+                          ex_error *err)
+{
+    if (!ex_utf8_is_valid(text))
+        return type_fault(err, path, "is not valid UTF-8");
+    ex_status st = has_plain_length(field, text) ? EX_OK : check_length(field, text, path, err);
+    return !st && field->format ? check_format(field, text, path, err) : st;
 }
 
 static ex_status check_number(const ex_field *field, double value, const type_path *path,
