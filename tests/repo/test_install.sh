@@ -76,5 +76,18 @@ done
 if [ -x "$build/excore" ]; then
     "$prefix/bin/excore" version >/dev/null || fail "the installed program does not run"
     [ -s "$prefix/share/bash-completion/completions/excore" ] || fail "no bash completion installed"
+
+    # An application built against what is installed, as the README shows, is served by it.
+    cp -r examples/orders "$scratch/application"
+    # shellcheck disable=SC2046,SC2086 # flags are words
+    (cd "$scratch/application" && cc -shared -fPIC $warnings $(pkg-config --cflags excore) ./*.c -o orders.so) ||
+        fail "the orders example does not build outside of the tree"
+    "$prefix/bin/excore" serve --app "$scratch/application/orders.so" --data "$scratch/served" \
+        --listen 127.0.0.1:0 >"$scratch/serve.out" 2>"$scratch/serve.err" &
+    server=$!
+    wait_for "$scratch/serve.out" 'application orders' || fail "it is not served: $(cat "$scratch/serve.err")"
+    kill -TERM $server
+    wait $server || fail "the installed server ended with $?"
+    server=
 fi
 finish
