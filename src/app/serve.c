@@ -230,6 +230,7 @@ static void own_signals(sigset_t *ret)
     sigaddset(ret, SIGINT);
     sigaddset(ret, SIGTERM);
     sigaddset(ret, SIGHUP);
+    sigaddset(ret, SIGUSR1);
 }
 
 /* Before any thread is started, so that every one of them inherits it. */
@@ -253,7 +254,22 @@ static void reopen_log(void)
         EX_LOG(EX_LOG_INFO, "log reopened");
 }
 
-static int wait_for_end(void)
+/* Between debug and the level of the configuration; info when that is debug itself (R-01-38). */
+static void toggle_debug(const settings *s)
+{
+    ex_log_level level = EX_LOG_DEBUG;
+    const char *name = "debug";
+    if (ex_log_is_enabled(EX_LOG_DEBUG)) {
+        (void)ex_log_level_parse(ex_str(s->log.level_name), &level); /* another word means info */
+        bool is_debug = level == EX_LOG_DEBUG;
+        level = is_debug ? EX_LOG_INFO : level;
+        name = is_debug ? "info" : s->log.level_name;
+    }
+    ex_log_set_level(level);
+    EX_LOG(EX_LOG_INFO, "log level changed", ex_f_cstr("log_level", name));
+}
+
+static int wait_for_end(const settings *s)
 {
     sigset_t set;
     int number = 0;
@@ -261,9 +277,12 @@ static int wait_for_end(void)
     for (;;) {
         if (sigwait(&set, &number) != 0)
             continue;
-        if (number != SIGHUP)
+        if (number == SIGHUP)
+            reopen_log();
+        else if (number == SIGUSR1)
+            toggle_debug(s);
+        else
             return number;
-        reopen_log();
     }
 }
 
@@ -279,6 +298,7 @@ static void arm_second_signal(void)
     sigset_t set;
     own_signals(&set);
     sigdelset(&set, SIGHUP);
+    sigdelset(&set, SIGUSR1);
     const struct sigaction action = {.sa_handler = end_at_once};
     (void)sigaction(SIGINT, &action, NULL); /* cannot fail */
     (void)sigaction(SIGTERM, &action, NULL);
@@ -333,7 +353,7 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
            ex_f_cstr("commit", app_commit()));
     ready(ctx, line);
 
-    int number = wait_for_end();
+    int number = wait_for_end(s);
     arm_second_signal();
     EX_LOG(EX_LOG_INFO, "shutting down", ex_f_cstr("signal", strsignal(number)));
     stop_parts(&self, PART_COUNT);

@@ -38,7 +38,8 @@ const cli_verb cli_verb_serve = {
     .details =
         "It stays in the foreground and prints one line once it answers. SIGTERM or Ctrl-C\n"
         "ends it: no new connections, requests in progress are finished, then the store is\n"
-        "closed (exit code 0); a second one ends it at once (1). SIGHUP reopens the log file.\n"
+        "closed (exit code 0); a second one ends it at once (1). SIGHUP reopens the log file,\n"
+        "SIGUSR1 switches debug lines on and off again.\n"
         "Exit code 78 says that the configuration is faulty. 'config' lists all keys.",
     .examples = "serve --data ./data --listen 127.0.0.1:8080\n"
                 "serve --data ./data --app build/release/examples/orders/orders.so\n"

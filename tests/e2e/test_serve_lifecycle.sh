@@ -47,6 +47,16 @@ kill -HUP "$server"
 wait_for file_has server.log "log reopened"
 is "$(get "$url/health/live")" 200
 
+# SIGUSR1: debug lines on, and off again (R-01-38).
+kill -USR1 "$server"
+wait_for file_has server.log '"log_level":"debug"'
+is "$(get "$url/health/live")" 200
+wait_for file_has server.log '"path":"/health/live"'
+kill -USR1 "$server"
+wait_for file_has server.log '"log_level":"info"'
+is "$(get "$url/health/ready")" 200
+is "$(grep -c '"path":"/health/ready"' server.log)" 0
+
 # SIGTERM while a request is in progress: it is finished, nothing new is let in, exit code 0.
 begin_request drained
 kill -TERM "$server"
