@@ -96,8 +96,9 @@ const char *config_show(ex_slice value, bool is_secret, char out[CONFIG_SHOWN_SI
     ex_buf_init(&b, 0);
     ex_json_put_string(&b, ex_slice_of(value.ptr, n));
     ex_buf_put_str(&b, n < value.len ? "..." : "");
-    /* 64 bytes can become 384 as escapes: then only their number is told */
-    if (ex_buf_status(&b) || b.len >= CONFIG_SHOWN_SIZE)
+    /* 64 bytes can become 384 as escapes: then only their number is told; messages cut what is
+     * shown at 70 bytes and must not cut a character */
+    if (ex_buf_status(&b) || b.len > SHOWN_BYTES + strlen("\"\"..."))
         (void)snprintf(out, CONFIG_SHOWN_SIZE, "a text of %zu bytes", value.len);
     else
         (void)snprintf(out, CONFIG_SHOWN_SIZE, "%.*s", EX_ARG(ex_buf_slice(&b)));
