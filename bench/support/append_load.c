@@ -59,6 +59,37 @@ double append_load_run(ex_store *store, uint32_t in_flight, double seconds)
     return feeder_run(&load);
 }
 
+/* ---- One event to one of many streams ---- */
+
+typedef struct spread {
+    ex_store *store;
+    uint32_t streams;
+    uint64_t number;
+} spread;
+
+static ex_status submit_spread(void *ctx, feeder_slot *slot, ex_error *err)
+{
+    spread *load = ctx;
+    single *s = (single *)slot;
+    int len = snprintf(s->name, sizeof(s->name), "spread-%u",
+                       (unsigned)(load->number++ * BENCH_STRIDE % load->streams));
+    s->write = (ex_stream_write){
+        .stream = ex_slice_of(s->name, (size_t)len), .events = &bench_event, .event_count = 1};
+    s->append = (ex_append){.writes = &s->write, .write_count = 1};
+    return ex_store_append_async(load->store, &s->append, NULL, on_done, s, err);
+}
+
+double append_load_spread(ex_store *store, uint32_t streams, uint32_t in_flight, double seconds)
+{
+    spread ctx = {.store = store, .streams = streams};
+    feeder_load load = {.in_flight = in_flight,
+                        .slot_size = sizeof(single),
+                        .seconds = seconds,
+                        .submit = submit_spread,
+                        .ctx = &ctx};
+    return feeder_run(&load);
+}
+
 /* ---- Filling ---- */
 
 #define BULK_STREAMS 10
