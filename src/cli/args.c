@@ -112,6 +112,9 @@ static ex_status check_value(const arg_option *o, const char *text, ex_error *er
     if (o->kind == ARG_CHOICE && !is_choice(o->choices, text))
         return ex_raise(err, EX_EINVAL, "option '--%s' wants one of %s, not '%s'", o->name,
                         o->choices, text);
+    /* an unset variable of a script must not turn a filter into none */
+    if (o->kind == ARG_LIST && text[strspn(text, ",")] == '\0')
+        return ex_raise(err, EX_EINVAL, "option '--%s' wants a value: %s", o->name, o->value);
     return EX_OK;
 }
 

@@ -13,7 +13,7 @@
 typedef enum arg_kind {
     ARG_FLAG,   /* no value */
     ARG_TEXT,   /* any value */
-    ARG_LIST,   /* any value, may be repeated */
+    ARG_LIST,   /* any value but an empty one, may be repeated */
     ARG_NUMBER, /* 0 to 2^64 - 1, decimal */
     ARG_CHOICE, /* one of `choices` */
 } arg_kind;

@@ -91,6 +91,8 @@ static void test_args_misuse_names_the_argument(void **state)
          "option '--limit' wants a number, not '18446744073709551616'"},
         {{"s", "--durability", "ful"}, "option '--durability' wants one of full|normal, not 'ful'"},
         {{"s", "--durability", ""}, "option '--durability' wants one of full|normal, not ''"},
+        {{"s", "--tag", ""}, "option '--tag' wants a value: TAG"},
+        {{"s", "--tag=a", "--tag=,"}, "option '--tag' wants a value: TAG"},
         {{"--json"}, "STREAM is missing"},
         {{"a", "b", "c"}, "unexpected argument 'c'"},
     };
