@@ -44,10 +44,25 @@ static void stop_log(server *s)
     ex_log_close();
 }
 
+static void count_lost_lines(void *ctx)
+{
+    ex_counter *lost = ctx; /* collectors run one after another */
+    ex_counter_add(lost, ex_log_lost() - ex_counter_value(lost));
+}
+
 static ex_status start_metrics(server *s, ex_error *err)
 {
+    static const ex_metric_desc lost_lines = {
+        "log_lines_lost_total", "Log lines that could not be written.", {NULL}};
+    ex_counter *lost = NULL;
     ex_status status = ex_metrics_new("excore", &s->metrics, err);
-    return status ? status : ex_metrics_add_process(s->metrics, app_version(), app_commit(), err);
+    if (!status)
+        status = ex_metrics_add_process(s->metrics, app_version(), app_commit(), err);
+    if (!status)
+        status = ex_metrics_counter(s->metrics, &lost_lines, &lost, err);
+    if (!status && ex_metrics_on_collect(s->metrics, count_lost_lines, lost))
+        status = ex_raise(err, EX_ENOMEM, "no memory for metrics");
+    return status;
 }
 
 static void stop_metrics(server *s)

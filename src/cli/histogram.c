@@ -34,15 +34,6 @@ void histogram_add(histogram *h, uint64_t value)
         h->max = value;
 }
 
-void histogram_merge(histogram *h, const histogram *from)
-{
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        h->counts[i] += from->counts[i];
-    h->count += from->count;
-    if (from->max > h->max)
-        h->max = from->max;
-}
-
 uint64_t histogram_quantile(const histogram *h, double q)
 {
     uint64_t wanted = (uint64_t)(q * (double)h->count + 0.5), seen = 0;

@@ -18,8 +18,6 @@ typedef struct histogram {
 } histogram;
 
 void histogram_add(histogram *h, uint64_t value);
-/** Add all of `from`. */
-void histogram_merge(histogram *h, const histogram *from);
 /** The value that a share of `q` (0 to 1) is not above; 0 when empty, the exact maximum at 1. */
 uint64_t histogram_quantile(const histogram *h, double q);
 

@@ -60,6 +60,8 @@ for name in http_connections http_requests_in_flight http_received_bytes_total h
     store_subscription_lag_events state_cache_hits_total state_cache_misses_total sse_connections; do
     series "excore_$name" ''
 done
+series excore_api_jobs_waiting 'pool="query"'
+series excore_log_lines_lost_total ''
 series excore_view_lag_events 'view="order_summary"'
 for name in cpu_seconds_total resident_memory_bytes open_fds max_fds start_time_seconds; do
     series "process_$name" ''

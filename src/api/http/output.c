@@ -94,22 +94,6 @@ void output_put_u64(output *o, output_pool *p, uint64_t n)
     output_put(o, p, ex_slice_of(digits + at, sizeof(digits) - at));
 }
 
-char *output_reserve(output *o, output_pool *p, size_t n)
-{
-    assert(n <= OUTPUT_BLOCK_BYTES);
-    output_block *b = o->tail;
-    if ((!b || b->size - b->end < n) && !(b = add_block(o, p, n)))
-        return NULL;
-    return o->has_failed ? NULL : b->data + b->end;
-}
-
-void output_commit(output *o, size_t n)
-{
-    assert(o->tail && o->tail->size - o->tail->end >= n);
-    o->tail->end += n;
-    o->bytes += n;
-}
-
 void output_drop(output *o, output_pool *p, size_t n)
 {
     assert(n <= o->bytes);

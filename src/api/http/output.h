@@ -35,10 +35,6 @@ void output_pool_done(output_pool *p);
 void output_put(output *o, output_pool *p, ex_slice bytes);
 void output_put_str(output *o, output_pool *p, const char *text);
 void output_put_u64(output *o, output_pool *p, uint64_t n);
-/** Room for `n` bytes in one piece (n at most OUTPUT_BLOCK_BYTES), or NULL; commit what was
- * written. */
-char *output_reserve(output *o, output_pool *p, size_t n);
-void output_commit(output *o, size_t n);
 /** Forget the first n bytes. */
 void output_drop(output *o, output_pool *p, size_t n);
 void output_clear(output *o, output_pool *p);

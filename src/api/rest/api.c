@@ -73,6 +73,36 @@ static ex_status start_threads(api *a, ex_error *err)
     return st;
 }
 
+/* ---- Metrics ---- */
+
+static void measure_pools(void *ctx)
+{
+    api *a = ctx;
+    const ex_workers *const pools[API_POOLS] = {a->readers, a->queriers, a->prober};
+    for (int i = 0; i < API_POOLS; i++)
+        ex_gauge_set(a->waiting[i], pools[i] ? ex_workers_queued(pools[i]) : 0);
+}
+
+static ex_status add_metrics(api *a, ex_error *err)
+{
+    static const ex_metric_desc waiting = {
+        "api_jobs_waiting", "Reads, queries and probes that wait for a thread.", {"pool"}};
+    const ex_slice names[API_POOLS] = {EX_S("reader"), EX_S("query"), EX_S("probe")};
+    ex_gauge *family = NULL;
+    if (!a->options.metrics)
+        return EX_OK;
+    ex_status st = ex_metrics_gauge(a->options.metrics, &waiting, &family, err);
+    if (st)
+        return st;
+    for (int i = 0; i < API_POOLS; i++)
+        a->waiting[i] = ex_gauge_with(family, &names[i]);
+    return ex_metrics_on_collect(a->options.metrics, measure_pools, a)
+               ? ex_raise(err, EX_ENOMEM, "no memory for the metrics of the HTTP surface")
+               : EX_OK;
+}
+
+/* ---- Life ---- */
+
 ex_status api_new(const api_options *options, api **ret, ex_error *err)
 {
     if (!options->store)
@@ -86,6 +116,7 @@ ex_status api_new(const api_options *options, api **ret, ex_error *err)
     gate_init(&a->gate);
     ex_buf_init(&a->openapi, 0);
     ex_status st = start_threads(a, err);
+    st = st ? st : add_metrics(a, err);
     if (st) {
         api_free(a);
         return st;
@@ -113,6 +144,7 @@ ex_status api_set_openapi(api *a, ex_slice document, ex_error *err)
 void api_stop(api *a)
 {
     gate_close(&a->gate);
+    ex_metrics_off_collect(a->options.metrics, measure_pools, a); /* it reads the pools */
     view_waits_stop(a->view_waits);
     ex_workers_stop(a->readers);
     ex_workers_stop(a->queriers);

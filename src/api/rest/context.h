@@ -9,6 +9,7 @@
 #include "kernel/workers.h"
 
 #define API_ROUTES_MAX 16
+#define API_POOLS      3 /* readers, queriers, prober */
 
 struct api {
     /* immutable once the server runs */
@@ -22,6 +23,7 @@ struct api {
     sse_service *sse;
     ex_buf openapi;
     int64_t started_us;
+    ex_gauge *waiting[API_POOLS]; /* NULL without metrics */
     /* its own synchronisation */
     gate gate;
 };

@@ -111,6 +111,7 @@ static void test_health_metrics(void **state)
                                 EX_S("text/plain; version=0.0.4")));
     ex_buf_put_char(&a.reply.body, '\0');
     assert_non_null(strstr(a.reply.body.ptr, "excore_sse_connections 0\n"));
+    assert_non_null(strstr(a.reply.body.ptr, "excore_api_jobs_waiting{pool=\"reader\"} 0\n"));
     assert_non_null(strstr(a.reply.body.ptr, "path=\"/v1/streams/{stream}\""));
     api_answer_done(&a);
 }

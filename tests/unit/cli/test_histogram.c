@@ -44,17 +44,15 @@ static void test_histogram_quantiles_within_two_percent(void **state)
 static void test_histogram_edges(void **state)
 {
     (void)state;
-    histogram *h = calloc(1, sizeof(*h)), *other = calloc(1, sizeof(*other));
+    histogram *h = calloc(1, sizeof(*h));
     assert_true(histogram_quantile(h, 0.99) == 0);
     histogram_add(h, 0);
     assert_true(histogram_quantile(h, 1) == 0);
-    histogram_add(other, UINT64_MAX);
-    histogram_merge(h, other);
+    histogram_add(h, UINT64_MAX);
     assert_true(h->count == 2 && h->max == UINT64_MAX);
     assert_true(histogram_quantile(h, 0.5) == 0);
     assert_true(histogram_quantile(h, 1) == UINT64_MAX);
     free(h);
-    free(other);
 }
 
 int main(void)
