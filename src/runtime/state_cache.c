@@ -130,6 +130,29 @@ static void charge(state_cache *c, state_entry *e)
     e->charged_bytes = now;
 }
 
+static bool holds_pointers(const ex_type *type)
+{
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        const ex_field *f = &type->fields[i];
+        switch (f->kind) {
+        case EX_KIND_TEXT:
+        case EX_KIND_OPT_TEXT:
+        case EX_KIND_JSON:
+        case EX_KIND_OPT_STRUCT:
+        case EX_KIND_LIST:
+        case EX_KIND_TEXTS:
+            return true;
+        case EX_KIND_STRUCT:
+            if (holds_pointers(f->type))
+                return true;
+            break;
+        default:
+            break;
+        }
+    }
+    return false;
+}
+
 ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slice stream,
                           state_entry **ret, ex_error *err)
 {
@@ -153,6 +176,7 @@ ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slic
     memcpy(e + 1, stream.ptr, stream.len);
     e->stream = ex_slice_of(e + 1, stream.len);
     e->aggregate = aggregate;
+    e->keeps_events = holds_pointers(aggregate->state);
     e->hash = hash;
     ex_arena_init(&e->memory, c->options.state_limit_bytes);
     state_entry **slot = find_slot(c, stream, hash);
@@ -184,18 +208,26 @@ static ex_status state_failure(const state_entry *e, ex_error *err)
                : ex_raise(err, EX_ENOMEM, "no memory for the state of '%.*s'", EX_ARG(e->stream));
 }
 
-/* The event's struct, with all it points to, in the state's own memory. */
+/* The event's struct with all it points to: in the state's own memory, which may then point to it,
+ * or as it is when the state keeps no pointers. */
 static ex_status read_event(state_cache *c, state_entry *e, const ex_type *type, ex_slice json,
-                            const void *value, void *ret, ex_error *err)
+                            const void *value, const void **ret, ex_error *err)
 {
-    if (value)
-        return ex_type_copy(type, value, &e->memory, ret, NULL) ? state_failure(e, err) : EX_OK;
     static const ex_read_options options = {.ignore_unknown = true};
+    if (value && !e->keeps_events) {
+        *ret = value;
+        return EX_OK;
+    }
+    ex_arena *memory = e->keeps_events ? &e->memory : &c->scratch;
+    void *event = ex_arena_alloc(memory, type->size);
+    *ret = event;
+    if (!event || value)
+        return !event || ex_type_copy(type, value, memory, event, NULL) ? state_failure(e, err)
+                                                                        : EX_OK;
     ex_json tree;
     ex_status st = ex_json_parse(json, &c->scratch, NULL, &tree, err);
     if (!st)
-        st = ex_type_read_json(type, &tree, &e->memory, &options, ret, err);
-    ex_arena_reset(&c->scratch);
+        st = ex_type_read_json(type, &tree, memory, &options, event, err);
     if (st == EX_ENOMEM || st == EX_ETOOLARGE)
         return state_failure(e, err);
     if (st) {
@@ -244,13 +276,13 @@ ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_sl
     }
     const ex_event_def *def = registry_find_event(e->aggregate, type);
     if (def) { /* a type without handler changes nothing but counts (R-08-02) */
-        void *event = ex_arena_alloc(&e->memory, def->type->size);
-        if (!event)
-            return state_failure(e, err);
-        ex_status st = read_event(c, e, def->type, json, value, event, err);
+        const void *event = NULL;
+        ex_status st = read_event(c, e, def->type, json, value, &event, err);
+        if (!st)
+            def->evolve(e->state, event, &e->memory);
+        ex_arena_reset(&c->scratch);
         if (st)
             return st;
-        def->evolve(e->state, event, &e->memory);
     }
     if (ex_arena_has_failed(&e->memory))
         return state_failure(e, err);

@@ -19,6 +19,7 @@ typedef struct state_entry {
     void *state;      /* in memory; NULL while version is 0 */
     ex_arena memory;
     size_t live_bytes; /* of the state after the last compaction */
+    bool keeps_events; /* the state's type has members that may point into them */
     /* the cache's */
     size_t charged_bytes;
     uint64_t hash;
