@@ -88,23 +88,6 @@ static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, s
     return st;
 }
 
-static ex_status check_expected(const ex_command_work *w, uint64_t version, ex_error *err)
-{
-    uint64_t raw = w->call->expected.raw;
-    if (raw == ex_expect_any().raw || (raw == ex_expect_exists().raw && version > 0) ||
-        (raw >= 2 && raw - 2 == version))
-        return EX_OK;
-    uint64_t expected = raw >= 2 ? raw - 2 : 1;
-    ex_status st =
-        ex_raise(err, EX_ECONFLICT, "'%.*s' is at version %llu, not %llu", EX_ARG(w->stream),
-                 (unsigned long long)version, (unsigned long long)expected);
-    if (err) {
-        err->expected = expected;
-        err->current = version;
-    }
-    return st;
-}
-
 /* ---- Idempotent command ids ---- */
 
 static ex_status fingerprint_call(const ex_command_call *call, const ex_json *payload,
@@ -278,8 +261,7 @@ static ex_status execute(ex_command_work *w, ex_batch *b, ex_error *err)
     ex_command_result *result = &w->call->result;
     uint64_t version = 0;
     state_entry *entry = NULL;
-    ex_status st = ex_batch_stream_version(b, w->stream, &version, err);
-    st = st ? st : check_expected(w, version, err);
+    ex_status st = ex_batch_expect(b, w->stream, w->call->expected, &version, err);
     st = st ? st : load_state(w, b, version, &entry, err);
     if (st)
         return st;

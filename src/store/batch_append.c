@@ -33,6 +33,18 @@ static ex_status check_version(const store_stream *s, ex_expected expected, ex_e
     return holds ? EX_OK : conflict(s, expected, err);
 }
 
+ex_status ex_batch_expect(ex_batch *b, ex_slice stream, ex_expected expected, uint64_t *ret_version,
+                          ex_error *err)
+{
+    store_stream s = {.name = stream};
+    ex_status st = ex_batch_stream_version(b, stream, &s.version, err);
+    if (st == EX_OK)
+        st = check_version(&s, expected, err);
+    if (st == EX_OK)
+        *ret_version = s.version;
+    return st;
+}
+
 /* ---- Staging ---- */
 
 static ex_status find_streams(ex_batch *b, const ex_append *append, batch_stream ***ret,

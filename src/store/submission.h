@@ -38,6 +38,9 @@ uint64_t ex_batch_position(const ex_batch *b);
 ex_arena *ex_batch_arena(ex_batch *b);
 /** Version of a stream including what this batch staged so far; 0 when it does not exist. */
 EX_NODISCARD ex_status ex_batch_stream_version(ex_batch *b, ex_slice stream, uint64_t *ret, ex_error *err);
+/** The same, and refuse another version than expected. @return also EX_ECONFLICT (err: expected, current) */
+EX_NODISCARD ex_status ex_batch_expect(ex_batch *b, ex_slice stream, ex_expected expected,
+                                       uint64_t *ret_version, ex_error *err);
 /** Call `fn` for each event of the stream from `from_version` (inclusive), committed and staged.
  *  The event is borrowed for the call. A failing fn ends it with its status. */
 typedef ex_status ex_batch_event_fn(void *ctx, const ex_event *event, ex_error *err);

@@ -276,6 +276,7 @@ static void test_command_expected_version(void **ctx)
     ex_command_call absent = call_of("zzz", "deposit", "{\"cents\":1}");
     absent.expected = EX_EXISTS;
     assert_int_equal(ex_command_run(f.rt, &absent, &f.arena, &f.err), EX_ECONFLICT);
+    assert_non_null(strstr(f.err.message, "does not exist"));
     assert_int_equal(run(&f, "a", "open", "{\"owner\":\"ann\"}"), EX_OK);
     assert_int_equal(run(&f, "a", "deposit", "{\"cents\":1}"), EX_OK);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
