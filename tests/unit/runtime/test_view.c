@@ -108,13 +108,16 @@ static ex_view_status view_status(fixture *f)
     return status;
 }
 
-/* Waits for a condition, up to ten seconds. */
+/* Waits for a condition, up to ten seconds. What was seen counts: the view may have moved on since. */
 static void wait_for_state(fixture *f, ex_view_state want)
 {
     struct timespec pause = {0, 1000000};
-    for (int i = 0; i < 10000 && view_status(f).state != want; i++)
+    ex_view_state seen = view_status(f).state;
+    for (int i = 0; i < 10000 && seen != want; i++) {
         nanosleep(&pause, NULL);
-    assert_int_equal(view_status(f).state, want);
+        seen = view_status(f).state;
+    }
+    assert_int_equal(seen, want);
 }
 
 static uint64_t fill(fixture *f, int accounts)
