@@ -45,9 +45,11 @@ static ex_status check_item(const order *o, const add_order_item *cmd, ex_decisi
     if (cmd->quantity <= 0)
         return ex_reject(d, "INVALID_ORDER_ITEM", "INVALID_QUANTITY: quantity must be above 0");
     if (cmd->unit_price_cents <= 0)
-        return ex_reject(d, "INVALID_ORDER_ITEM", "INVALID_PRICE: unit_price_cents must be above 0");
+        return ex_reject(d, "INVALID_ORDER_ITEM",
+                         "INVALID_PRICE: unit_price_cents must be above 0");
     if (cmd->quantity > (ORDER_TOTAL_MAX_CENTS - o->total_cents) / cmd->unit_price_cents)
-        return ex_reject(d, "INVALID_ORDER_ITEM", "INVALID_QUANTITY: the order's total is too large");
+        return ex_reject(d, "INVALID_ORDER_ITEM",
+                         "INVALID_QUANTITY: the order's total is too large");
     if (cmd->product_id.len == 0 || cmd->product_name.len == 0)
         return ex_reject(d, "INVALID_ORDER_ITEM",
                          "INVALID_ITEM_DATA: product_id and product_name must not be empty");

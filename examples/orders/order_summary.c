@@ -38,7 +38,8 @@ static ex_status when_item_removed(ex_view_tx *tx, const order_item_removed *e,
     ex_status st = ex_row_load(tx, order_summary, e->order_id, &row);
     if (st)
         return st;
-    row->item_count -= e->removed_quantity < row->item_count ? e->removed_quantity : row->item_count;
+    row->item_count -=
+        e->removed_quantity < row->item_count ? e->removed_quantity : row->item_count;
     row->total_cents = e->new_total_cents;
     return store(tx, row, event);
 }

@@ -7,7 +7,7 @@
 
 #include <excore/app.h>
 
-#define ORDER_ITEMS_MAX 100
+#define ORDER_ITEMS_MAX       100
 #define ORDER_TOTAL_MAX_CENTS 1000000000000000 /* ten trillion units of money */
 
 typedef enum order_status {

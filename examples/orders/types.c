@@ -1,6 +1,8 @@
 /* types.c: how the words of orders.h look in JSON, and which values they allow. */
 #include "orders.h"
 
+/* clang-format off */
+
 EX_ENUM_TYPE(order_status, "draft", "submitted", "confirmed", "cancelled");
 
 EX_TYPE(order_item, "OrderItem",

@@ -10,8 +10,9 @@
  *         if (!o)
  *             return ex_reject(d, "ORDER_NOT_FOUND", "there is no order");
  *         if (o->status != ORDER_SUBMITTED)
- *             return ex_reject(d, "ORDER_NOT_SUBMITTED", "order is %s", order_status_name(o->status));
- *         return ex_emit(d, order_confirmed, .order_id = o->order_id, .confirmed_at = ex_now(d));
+ *             return ex_reject(d, "ORDER_NOT_SUBMITTED", "order is %s",
+ * order_status_name(o->status)); return ex_emit(d, order_confirmed, .order_id = o->order_id,
+ * .confirmed_at = ex_now(d));
  *     }
  *
  *     static void on_confirmed(order *o, const order_confirmed *e, ex_arena *memory)
@@ -85,7 +86,7 @@ typedef struct ex_event_def {
 
 /** Streams are named `name-id`. */
 typedef struct ex_aggregate {
-    const char *name; /* [a-z][a-z0-9_]* */
+    const char *name;     /* [a-z][a-z0-9_]* */
     const ex_type *state; /* may lack a field table when the state holds no pointers */
     const ex_command_def *commands;
     uint32_t command_count;
@@ -93,6 +94,7 @@ typedef struct ex_aggregate {
     uint32_t event_count;
 } ex_aggregate;
 
+/* clang-format off */
 #ifndef __cplusplus
 #define EX_COMMAND_WRAPPER_(state_type, command_type, route, function)                             \
     static ex_status function##_any(const void *state, const void *command, ex_decision *d)        \
@@ -119,6 +121,7 @@ typedef struct ex_aggregate {
         state_type##_commands, sizeof(state_type##_commands) / sizeof(state_type##_commands[0]),   \
         state_type##_events, sizeof(state_type##_events) / sizeof(state_type##_events[0])}
 #endif
+/* clang-format on */
 
 EX_END_DECLS
 

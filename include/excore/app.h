@@ -30,6 +30,7 @@ typedef struct ex_app {
     uint32_t context_count;
 } ex_app;
 
+/* clang-format off */
 #ifndef __cplusplus
 /* The lists of a context, with their counts: EX_AGGREGATES(&order_aggregate), EX_VIEWS(&order_summary_view). */
 #define EX_AGGREGATES(...)                                                                         \
@@ -54,6 +55,7 @@ typedef struct ex_app {
     }                                                                                              \
     _Static_assert(1, "")
 #endif
+/* clang-format on */
 
 /** Run the program `excore` with this application linked in: the same verbs, flags and exit codes.
  *  @param app NULL: none. @return the exit code. Thread: main. Blocking: until the program ends. */

@@ -35,7 +35,10 @@ EX_API void ex_arena_done(ex_arena *a);
 EX_API void ex_arena_reset(ex_arena *a);
 
 /** True when an allocation failed since init, done or reset: for builders that check once. */
-static inline bool ex_arena_has_failed(const ex_arena *a) { return a->has_failed; }
+static inline bool ex_arena_has_failed(const ex_arena *a)
+{
+    return a->has_failed;
+}
 
 /** Memory aligned for any type, not cleared. NULL when the limit or the heap is exhausted. */
 EX_API void *ex_arena_alloc(ex_arena *a, size_t size);

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #if defined(__GNUC__)
-#define EX_API __attribute__((visibility("default")))
-#define EX_NODISCARD __attribute__((warn_unused_result))
+#define EX_API                          __attribute__((visibility("default")))
+#define EX_NODISCARD                    __attribute__((warn_unused_result))
 #define EX_PRINTF(fmt_index, arg_index) __attribute__((format(printf, fmt_index, arg_index)))
-#define EX_UNUSED __attribute__((unused))
+#define EX_UNUSED                       __attribute__((unused))
 #else
 #define EX_API
 #define EX_NODISCARD
@@ -24,7 +24,7 @@
 
 #ifdef __cplusplus
 #define EX_BEGIN_DECLS extern "C" {
-#define EX_END_DECLS }
+#define EX_END_DECLS   }
 #else
 #define EX_BEGIN_DECLS
 #define EX_END_DECLS
@@ -39,7 +39,10 @@ typedef struct ex_slice {
 } ex_slice;
 
 /** A slice over a string literal, usable in static initialisers. */
-#define EX_S_INIT(literal) { (literal), sizeof(literal) - 1 }
+#define EX_S_INIT(literal)                                                                         \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
 
 #ifdef __cplusplus
 #define EX_S(literal) (ex_slice EX_S_INIT(literal))

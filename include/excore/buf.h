@@ -38,7 +38,10 @@ static inline ex_slice ex_buf_slice(const ex_buf *b)
     ex_slice s = {b->ptr, b->len};
     return s;
 }
-static inline ex_status ex_buf_status(const ex_buf *b) { return b->status; }
+static inline ex_status ex_buf_status(const ex_buf *b)
+{
+    return b->status;
+}
 
 EX_END_DECLS
 

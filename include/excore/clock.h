@@ -8,17 +8,23 @@ EX_BEGIN_DECLS
 
 /** A source of time and random bytes. Methods are required, never block, Thread: any. */
 typedef struct ex_clock {
-    int64_t (*now_us)(void *ctx);                         /* wall clock, microseconds since 1970 UTC */
-    uint64_t (*monotonic_ns)(void *ctx);                  /* never steps back */
-    ex_status (*random)(void *ctx, void *out, size_t n);  /* EX_OK or EX_EINTERNAL */
+    int64_t (*now_us)(void *ctx);        /* wall clock, microseconds since 1970 UTC */
+    uint64_t (*monotonic_ns)(void *ctx); /* never steps back */
+    ex_status (*random)(void *ctx, void *out, size_t n); /* EX_OK or EX_EINTERNAL */
     void *ctx;
 } ex_clock;
 
 /** The system's clocks and getrandom. */
 EX_API const ex_clock *ex_clock_system(void);
 
-static inline int64_t ex_now_us(const ex_clock *c) { return c->now_us(c->ctx); }
-static inline uint64_t ex_monotonic_ns(const ex_clock *c) { return c->monotonic_ns(c->ctx); }
+static inline int64_t ex_now_us(const ex_clock *c)
+{
+    return c->now_us(c->ctx);
+}
+static inline uint64_t ex_monotonic_ns(const ex_clock *c)
+{
+    return c->monotonic_ns(c->ctx);
+}
 
 #define EX_TIME_TEXT_SIZE 28 /* 2026-11-21T09:30:00.123456Z and its NUL */
 

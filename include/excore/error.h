@@ -10,18 +10,18 @@
 
 EX_BEGIN_DECLS
 
-#define EX_ERROR_CODE_SIZE 64
+#define EX_ERROR_CODE_SIZE    64
 #define EX_ERROR_MESSAGE_SIZE 512
-#define EX_ERROR_FIELD_SIZE 128
+#define EX_ERROR_FIELD_SIZE   128
 
 typedef struct ex_error {
     ex_status status;
-    int http_status;                     /* 0: the status's own */
-    int line;                            /* where it was raised */
-    const char *file;                    /* static string */
-    uint64_t expected;                   /* EX_ECONFLICT: the version asked for */
-    uint64_t current;                    /* EX_ECONFLICT, EX_EIDEMPOTENCY: the stream's version */
-    uint64_t position;                   /* EX_ECONDITION: first match; EX_EIDEMPOTENCY: the stored event */
+    int http_status;   /* 0: the status's own */
+    int line;          /* where it was raised */
+    const char *file;  /* static string */
+    uint64_t expected; /* EX_ECONFLICT: the version asked for */
+    uint64_t current;  /* EX_ECONFLICT, EX_EIDEMPOTENCY: the stream's version */
+    uint64_t position; /* EX_ECONDITION: first match; EX_EIDEMPOTENCY: the stored event */
     char code[EX_ERROR_CODE_SIZE];       /* stable code; the status's, or a rejection's own */
     char field[EX_ERROR_FIELD_SIZE];     /* the faulty field or argument, "" when none */
     char message[EX_ERROR_MESSAGE_SIZE]; /* UTF-8, NUL-terminated, cut at a character */

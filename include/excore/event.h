@@ -7,9 +7,9 @@
 EX_BEGIN_DECLS
 
 #define EX_STREAM_NAME_MAX 255 /* bytes */
-#define EX_TYPE_NAME_MAX 255
-#define EX_TAG_MAX 255
-#define EX_TAGS_MAX 32 /* tags of one event */
+#define EX_TYPE_NAME_MAX   255
+#define EX_TAG_MAX         255
+#define EX_TAGS_MAX        32 /* tags of one event */
 #define EX_CORRELATION_MAX 255
 
 /* ---- Tags ---- */
@@ -81,10 +81,10 @@ EX_API bool ex_filter_matches(const ex_filter *filter, const ex_event *event);
 
 /** An event to append. Zero-initialised fields take the default in brackets. */
 typedef struct ex_new_event {
-    ex_slice type;         /* 1 to 255 bytes of UTF-8, no control characters */
-    ex_slice data;         /* JSON when content_type says so; stored byte for byte */
-    ex_slice content_type; /* ["application/json"] */
-    ex_id id;              /* [a fresh UUIDv7]; a given one makes the append idempotent */
+    ex_slice type;           /* 1 to 255 bytes of UTF-8, no control characters */
+    ex_slice data;           /* JSON when content_type says so; stored byte for byte */
+    ex_slice content_type;   /* ["application/json"] */
+    ex_id id;                /* [a fresh UUIDv7]; a given one makes the append idempotent */
     uint32_t schema_version; /* [1] */
     ex_slice metadata;       /* [{}] a JSON object */
     const ex_slice *tags;    /* "key:value" */
@@ -95,21 +95,33 @@ typedef struct ex_new_event {
 
 /** The version that a stream must have. Zero-initialised: any. */
 typedef struct ex_expected {
-    uint64_t raw; /* 0 any, 1 exists, n + 2 exactly version n; the highest: a version none can have */
+    uint64_t
+        raw; /* 0 any, 1 exists, n + 2 exactly version n; the highest: a version none can have */
 } ex_expected;
 
-static inline ex_expected ex_expect_any(void) { ex_expected e = {0}; return e; }
-static inline ex_expected ex_expect_exists(void) { ex_expected e = {1}; return e; }
+static inline ex_expected ex_expect_any(void)
+{
+    ex_expected e = {0};
+    return e;
+}
+static inline ex_expected ex_expect_exists(void)
+{
+    ex_expected e = {1};
+    return e;
+}
 static inline ex_expected ex_expect_version(uint64_t version)
 {
     ex_expected e = {version < UINT64_MAX - 2 ? version + 2 : UINT64_MAX};
     return e;
 }
-static inline ex_expected ex_expect_no_stream(void) { return ex_expect_version(0); }
+static inline ex_expected ex_expect_no_stream(void)
+{
+    return ex_expect_version(0);
+}
 
-#define EX_ANY ex_expect_any()
-#define EX_EXISTS ex_expect_exists()
-#define EX_NO_STREAM ex_expect_no_stream()
+#define EX_ANY            ex_expect_any()
+#define EX_EXISTS         ex_expect_exists()
+#define EX_NO_STREAM      ex_expect_no_stream()
 #define EX_EXACT(version) ex_expect_version(version)
 
 /** Events for one stream, or only a condition on its version (event_count 0). */
@@ -135,9 +147,9 @@ typedef struct ex_event_ref {
 } ex_event_ref;
 
 typedef struct ex_appended {
-    uint64_t position;  /* of the last event */
-    uint64_t version;   /* of the last event, in its stream */
-    bool is_duplicate;  /* all of it was stored before: these are the first outcome's numbers */
+    uint64_t position;    /* of the last event */
+    uint64_t version;     /* of the last event, in its stream */
+    bool is_duplicate;    /* all of it was stored before: these are the first outcome's numbers */
     ex_event_ref *events; /* set by the caller to room for `event_room` entries, or NULL */
     uint32_t event_room;
     uint32_t event_count; /* events of the append; at most event_room were written */

@@ -37,8 +37,8 @@ EX_API uint64_t ex_fsm_targets(const ex_fsm *fsm, int from);
 EX_API bool ex_fsm_is_terminal(const ex_fsm *fsm, int state);
 /** The state of that name, upper and lower case apart. @return false when there is none */
 EX_API bool ex_fsm_find(const ex_fsm *fsm, ex_slice name, int *ret);
-/** @return EX_OK, or EX_ESTATE with code FSM_INVALID_TRANSITION and a text that names both states and
- *  those that may follow */
+/** @return EX_OK, or EX_ESTATE with code FSM_INVALID_TRANSITION and a text that names both states
+ * and those that may follow */
 EX_API EX_NODISCARD ex_status ex_fsm_require(const ex_fsm *fsm, int from, int to, ex_error *err);
 
 EX_END_DECLS

@@ -34,7 +34,7 @@ struct ex_json {
         int64_t i64;
         uint64_t u64;
         double number;
-        ex_slice text;           /* decoded; may hold NUL bytes; borrowed from source or arena */
+        ex_slice text; /* decoded; may hold NUL bytes; borrowed from source or arena */
         ex_json *items;
         ex_json_member *members; /* in source order */
     } as;
@@ -52,8 +52,8 @@ typedef struct ex_json_options {
 
 /** Read one JSON text; only blanks may follow it.
  *
- *  The tree lies in `arena`; strings without escapes are borrowed from `text`, which must outlive it.
- *  A failure names line and column (both from 1, columns in bytes).
+ *  The tree lies in `arena`; strings without escapes are borrowed from `text`, which must outlive
+ * it. A failure names line and column (both from 1, columns in bytes).
  *  @param options NULL for the defaults
  *  @return EX_OK, EX_EMALFORMED (code MALFORMED_JSON, DUPLICATE_KEY or JSON_TOO_DEEP),
  *          EX_ETOOLARGE (arena limit), EX_ENOMEM

@@ -14,28 +14,29 @@ typedef struct ex_runtime ex_runtime;
 
 /** Zero-initialised fields take the default in brackets. */
 typedef struct ex_runtime_options {
-    const char *dir;              /* where views.db lies; NULL: views in memory (a private database) */
-    uint64_t state_cache_bytes;   /* [64 MiB] states of aggregates kept by the sequencer */
-    uint32_t state_cache_count;   /* [100000] */
-    uint32_t state_limit_bytes;   /* [4 MiB] one state; a larger one fails its command */
-    uint32_t view_batch_events;   /* [1000] events in one view transaction */
-    uint32_t view_retry_ms;       /* [1000] first wait after a failing handler; doubles to 30 s */
-    uint32_t decide_warn_ms;      /* [100] the watchdog reports a decide that runs longer */
-    uint32_t query_readers;       /* [4] read connections of views.db; further queries wait */
-    /** Something an operator should know (a slow decide, a failing view). Any thread; must not block. [none] */
+    const char *dir; /* where views.db lies; NULL: views in memory (a private database) */
+    uint64_t state_cache_bytes; /* [64 MiB] states of aggregates kept by the sequencer */
+    uint32_t state_cache_count; /* [100000] */
+    uint32_t state_limit_bytes; /* [4 MiB] one state; a larger one fails its command */
+    uint32_t view_batch_events; /* [1000] events in one view transaction */
+    uint32_t view_retry_ms;     /* [1000] first wait after a failing handler; doubles to 30 s */
+    uint32_t decide_warn_ms;    /* [100] the watchdog reports a decide that runs longer */
+    uint32_t query_readers;     /* [4] read connections of views.db; further queries wait */
+    /** Something an operator should know (a slow decide, a failing view). Any thread; must not
+     * block. [none] */
     void (*report)(void *ctx, const char *what, const char *name, const ex_error *err);
     void *report_ctx;
-    struct ex_metrics *metrics;   /* [none] */
+    struct ex_metrics *metrics; /* [none] */
 } ex_runtime_options;
 
-/** Check the application (names, duplicates, type tables, event names), open views.db, start the views.
- *  All faults are in the one message of err, the first by name.
+/** Check the application (names, duplicates, type tables, event names), open views.db, start the
+ * views. All faults are in the one message of err, the first by name.
  *  @param app    must outlive the runtime
- *  @return EX_OK, EX_EINVAL, EX_EEXISTS (a name registered twice: both named), EX_EFILESYSTEM, EX_EFORMAT, EX_ENOMEM
- *  Thread: any. Blocking: yes, independent of the size of the log. */
+ *  @return EX_OK, EX_EINVAL, EX_EEXISTS (a name registered twice: both named), EX_EFILESYSTEM,
+ * EX_EFORMAT, EX_ENOMEM Thread: any. Blocking: yes, independent of the size of the log. */
 EX_API EX_NODISCARD ex_status ex_runtime_start(ex_store *store, const ex_app *app,
-                                               const ex_runtime_options *options,
-                                               ex_runtime **ret, ex_error *err);
+                                               const ex_runtime_options *options, ex_runtime **ret,
+                                               ex_error *err);
 /** Stop the views, wait for commands in flight, free. Before ex_store_close. NULL is accepted. */
 EX_API void ex_runtime_stop(ex_runtime *rt);
 EX_API const ex_app *ex_runtime_app(const ex_runtime *rt);
@@ -52,13 +53,13 @@ typedef struct ex_command_event {
 } ex_command_event;
 
 typedef struct ex_command_result {
-    ex_outcome outcome;  /* EX_FAILED: a business failure that its event records */
-    ex_slice reason;     /* of EX_FAILED */
-    uint64_t version;    /* of the stream after it */
-    uint64_t position;   /* of the last event; without events: the log's head */
+    ex_outcome outcome;       /* EX_FAILED: a business failure that its event records */
+    ex_slice reason;          /* of EX_FAILED */
+    uint64_t version;         /* of the stream after it */
+    uint64_t position;        /* of the last event; without events: the log's head */
     ex_command_event *events; /* in the call's arena */
     uint32_t event_count;
-    bool is_duplicate;   /* the stored outcome of an earlier call with the same id */
+    bool is_duplicate; /* the stored outcome of an earlier call with the same id */
 } ex_command_result;
 
 typedef struct ex_command_call ex_command_call;
@@ -83,56 +84,65 @@ struct ex_command_call {
 /** Check and decode the command on this thread, then queue it.
  *  @param call  stays borrowed until done, with all it points to
  *  @param arena lent until done: nobody else may use it meanwhile
- *  @return EX_OK, EX_ENOTFOUND (code UNKNOWN_CONTEXT, UNKNOWN_AGGREGATE, UNKNOWN_COMMAND), EX_EINVAL,
- *          EX_EMALFORMED, EX_ETOOLARGE, EX_EOVERLOADED, EX_ECLOSED, EX_ENOMEM
- *  Thread: any. Blocking: no. */
+ *  @return EX_OK, EX_ENOTFOUND (code UNKNOWN_CONTEXT, UNKNOWN_AGGREGATE, UNKNOWN_COMMAND),
+ * EX_EINVAL, EX_EMALFORMED, EX_ETOOLARGE, EX_EOVERLOADED, EX_ECLOSED, EX_ENOMEM Thread: any.
+ * Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_command_submit(ex_runtime *rt, ex_command_call *call,
                                                 ex_arena *arena, ex_error *err);
 /** The same and wait; `done` is not used. @return also EX_EREJECTED, EX_ECONFLICT,
  *  EX_EIDEMPOTENCY (same command id, other content), EX_ESTORAGE. Blocking: until committed. */
-EX_API EX_NODISCARD ex_status ex_command_run(ex_runtime *rt, ex_command_call *call,
-                                             ex_arena *arena, ex_error *err);
+EX_API EX_NODISCARD ex_status ex_command_run(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
+                                             ex_error *err);
 
 /* ---- Queries ---- */
 
 typedef struct ex_query_call {
     ex_slice context, query;
-    const ex_json *params;   /* an object, or NULL; texts are converted to the parameter's kind */
-    ex_slice cursor;         /* continue_cursor of the page before; empty: the first */
-    uint32_t limit;          /* page or list size; 0: 20; clamped to 1..100 (pages), 1..1000 (lists) */
-    uint64_t min_position;   /* wait until the view has seen it; 0: do not */
-    uint32_t timeout_ms;     /* for that; 0: 5000 */
+    const ex_json *params; /* an object, or NULL; texts are converted to the parameter's kind */
+    ex_slice cursor;       /* continue_cursor of the page before; empty: the first */
+    uint32_t limit; /* page or list size; 0: 20; clamped to 1..100 (pages), 1..1000 (lists) */
+    uint64_t min_position; /* wait until the view has seen it; 0: do not */
+    uint32_t timeout_ms;   /* for that; 0: 5000 */
 } ex_query_call;
 
 /** Run a named query and append its answer as JSON:
- *  page {"items":[…],"continue_cursor":text|null,"is_done":bool,"position":N}, list {"items":[…],"position":N},
- *  single {"item":{…}|null,"position":N}, count {"count":N,"position":N}.
- *  @return EX_OK, EX_ENOTFOUND (UNKNOWN_CONTEXT, UNKNOWN_QUERY), EX_EINVAL (a parameter; bad or foreign cursor:
- *          code INVALID_CURSOR), EX_ETIMEOUT (min_position not reached), EX_ESTORAGE, EX_ECLOSED
- *  Thread: any. Blocking: disk reads, and up to the time-out. */
-EX_API EX_NODISCARD ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scratch,
-                                           ex_buf *out, ex_error *err);
+ *  page {"items":[…],"continue_cursor":text|null,"is_done":bool,"position":N}, list
+ * {"items":[…],"position":N}, single {"item":{…}|null,"position":N}, count
+ * {"count":N,"position":N}.
+ *  @return EX_OK, EX_ENOTFOUND (UNKNOWN_CONTEXT, UNKNOWN_QUERY), EX_EINVAL (a parameter; bad or
+ * foreign cursor: code INVALID_CURSOR), EX_ETIMEOUT (min_position not reached), EX_ESTORAGE,
+ * EX_ECLOSED Thread: any. Blocking: disk reads, and up to the time-out. */
+EX_API EX_NODISCARD ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call,
+                                           ex_arena *scratch, ex_buf *out, ex_error *err);
 
 /* ---- View status ---- */
 
-typedef enum ex_view_state { EX_VIEW_REBUILDING, EX_VIEW_ACTIVE, EX_VIEW_PAUSED, EX_VIEW_ERROR } ex_view_state;
+typedef enum ex_view_state {
+    EX_VIEW_REBUILDING,
+    EX_VIEW_ACTIVE,
+    EX_VIEW_PAUSED,
+    EX_VIEW_ERROR
+} ex_view_state;
 
 typedef struct ex_view_status {
     const char *context;
     const char *name;
     ex_view_state state;
-    uint64_t position;   /* the checkpoint */
-    uint64_t lag;        /* events between it and the log's head */
-    char error[256];     /* the last failure, "" when none */
+    uint64_t position; /* the checkpoint */
+    uint64_t lag;      /* events between it and the log's head */
+    char error[256];   /* the last failure, "" when none */
 } ex_view_status;
 
 /** Status of view `index`; false behind the last. Thread: any. Blocking: no. */
 EX_API bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret);
 /** Pause, resume or rebuild from position 0 (also out of the error state).
  *  @return EX_OK, EX_ENOTFOUND, EX_ESTATE (names view, state and move). Thread: any. */
-EX_API EX_NODISCARD ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view, ex_error *err);
-EX_API EX_NODISCARD ex_status ex_runtime_view_resume(ex_runtime *rt, const char *view, ex_error *err);
-EX_API EX_NODISCARD ex_status ex_runtime_view_rebuild(ex_runtime *rt, const char *view, ex_error *err);
+EX_API EX_NODISCARD ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view,
+                                                    ex_error *err);
+EX_API EX_NODISCARD ex_status ex_runtime_view_resume(ex_runtime *rt, const char *view,
+                                                     ex_error *err);
+EX_API EX_NODISCARD ex_status ex_runtime_view_rebuild(ex_runtime *rt, const char *view,
+                                                      ex_error *err);
 
 EX_END_DECLS
 

@@ -9,6 +9,7 @@
 
 EX_BEGIN_DECLS
 
+/* clang-format off */
 /*   number, constant,          code,                   HTTP, gRPC, retryable, text */
 #define EX_STATUS_MAP(X)                                                                          \
     X(0,  OK,              "OK",                    200,  0, false, "success")                    \
@@ -45,6 +46,7 @@ EX_BEGIN_DECLS
     X(31, ETIMEOUT,        "TIMEOUT",               504,  4, true,  "timed out")                  \
     X(32, EUNKNOWN,        "UNKNOWN",               500,  2, false, "unknown error")              \
     X(33, EEND,            "END",                   500, 13, false, "no more items")
+/* clang-format on */
 
 typedef enum ex_status {
 #define EX_STATUS_ENUM(number, name, code, http, grpc, retryable, text) EX_##name = number,

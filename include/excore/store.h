@@ -16,26 +16,27 @@ typedef struct ex_store ex_store;
 
 /** When an append counts as done. */
 typedef enum ex_durability {
-    EX_DURABILITY_FULL = 0,  /* after fsync: survives a power cut */
-    EX_DURABILITY_NORMAL = 1 /* after the write: survives kill -9, a power cut may take the last moments */
+    EX_DURABILITY_FULL = 0, /* after fsync: survives a power cut */
+    EX_DURABILITY_NORMAL =
+        1 /* after the write: survives kill -9, a power cut may take the last moments */
 } ex_durability;
 
 /** Zero-initialised fields take the default in brackets. */
 typedef struct ex_store_options {
-    bool in_memory;       /* no file: the memory driver; `dir` may be NULL */
-    bool read_only;       /* [false] no sequencer, no lock; another process may be writing */
-    bool must_exist;      /* [false] do not create a missing store */
-    ex_durability durability;    /* [full] */
-    uint32_t queue_limit;        /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
-    uint32_t batch_limit;        /* [2048] submissions in one transaction */
-    uint32_t events_per_append;  /* [100] */
-    uint32_t event_limit_bytes;  /* [1 MiB] data plus metadata of one event */
-    uint32_t ring_limit_bytes;   /* [8 MiB] recent events kept in memory for live readers */
-    uint32_t reader_limit;       /* [8] open read connections; further readers wait */
-    uint32_t page_cache_bytes;   /* [8 MiB] of the writing connection */
-    uint32_t command_ttl_s;      /* [604800] how long outcomes of command ids are kept */
-    const ex_clock *clock;       /* [system] must outlive the store */
-    struct ex_metrics *metrics;  /* [none] the server's registry; must outlive the store */
+    bool in_memory;           /* no file: the memory driver; `dir` may be NULL */
+    bool read_only;           /* [false] no sequencer, no lock; another process may be writing */
+    bool must_exist;          /* [false] do not create a missing store */
+    ex_durability durability; /* [full] */
+    uint32_t queue_limit; /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
+    uint32_t batch_limit; /* [2048] submissions in one transaction */
+    uint32_t events_per_append; /* [100] */
+    uint32_t event_limit_bytes; /* [1 MiB] data plus metadata of one event */
+    uint32_t ring_limit_bytes;  /* [8 MiB] recent events kept in memory for live readers */
+    uint32_t reader_limit;      /* [8] open read connections; further readers wait */
+    uint32_t page_cache_bytes;  /* [8 MiB] of the writing connection */
+    uint32_t command_ttl_s;     /* [604800] how long outcomes of command ids are kept */
+    const ex_clock *clock;      /* [system] must outlive the store */
+    struct ex_metrics *metrics; /* [none] the server's registry; must outlive the store */
 } ex_store_options;
 
 /** Open or create the store in directory `dir` (created when missing, parent must exist).
@@ -71,13 +72,14 @@ typedef void ex_append_done_fn(void *ctx, ex_status status, const ex_appended *a
 
 /** The same without waiting. `append`, all it points to, and `ret` stay borrowed until `done` is
  *  called. `done` is not called when this returns a failure.
- *  @return EX_OK (queued), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY, EX_ENOMEM
- *  Thread: any. Blocking: no. */
+ *  @return EX_OK (queued), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY,
+ * EX_ENOMEM Thread: any. Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_store_append_async(ex_store *s, const ex_append *append,
                                                     ex_appended *ret, ex_append_done_fn *done,
                                                     void *ctx, ex_error *err);
 
-/** Position of the last committed event, 0 when empty. Thread: any. Blocking: no (read-only store: a query). */
+/** Position of the last committed event, 0 when empty. Thread: any. Blocking: no (read-only store:
+ * a query). */
 EX_API uint64_t ex_store_head(ex_store *s);
 
 /** Version of a stream, 0 when it does not exist. Blocking: a query. */
@@ -92,14 +94,14 @@ typedef enum ex_direction { EX_FORWARD = 0, EX_BACKWARD = 1 } ex_direction;
 
 typedef struct ex_read_stream {
     ex_slice stream;
-    uint64_t from;          /* first version, inclusive; 0: the first (forward) or the last (backward) */
-    uint64_t limit;         /* events; 0: no limit */
+    uint64_t from;  /* first version, inclusive; 0: the first (forward) or the last (backward) */
+    uint64_t limit; /* events; 0: no limit */
     ex_direction direction;
 } ex_read_stream;
 
 typedef struct ex_read_log {
-    uint64_t after; /* exclusive */
-    uint64_t limit; /* events; 0: no limit */
+    uint64_t after;          /* exclusive */
+    uint64_t limit;          /* events; 0: no limit */
     const ex_filter *filter; /* NULL: all; borrowed until the cursor is closed */
 } ex_read_log;
 
@@ -130,8 +132,8 @@ typedef struct ex_subscribe {
 } ex_subscribe;
 
 /** Follow the log. Never misses and never repeats an event, also across the switch from the log to
- *  live, and when it falls behind the ring and has to go back to the log. On a read-only store, where
- *  another process may be writing, a waiting subscription asks for new events every 50 ms.
+ *  live, and when it falls behind the ring and has to go back to the log. On a read-only store,
+ * where another process may be writing, a waiting subscription asks for new events every 50 ms.
  *  @return EX_OK, EX_EINVAL, EX_ENOMEM. Thread: any. Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe,
                                                  ex_subscription **ret, ex_error *err);

@@ -42,6 +42,7 @@ EX_BEGIN_DECLS
 
 /* ---- Member types ---- */
 
+/* clang-format off */
 typedef struct ex_opt_bool { bool is_set; bool value; } ex_opt_bool;
 typedef struct ex_opt_i64 { bool is_set; int64_t value; } ex_opt_i64;
 typedef struct ex_opt_double { bool is_set; double value; } ex_opt_double;
@@ -51,6 +52,8 @@ typedef struct ex_raw_json { ex_slice text; } ex_raw_json; /* valid JSON; empty 
 
 /** A growing list. Add with ex_list_add; the memory is an arena's. */
 #define EX_LIST(item_type) struct { item_type *items; uint32_t count, room; }
+
+/* clang-format on */
 
 /** Room for one more at the end, cleared; NULL when the arena is exhausted (the arena remembers:
  *  ex_arena_has_failed). The result must be cast or assigned to the item type. */
@@ -67,12 +70,14 @@ EX_API void ex_list_cut(void *items, uint32_t *count, size_t item_size, uint32_t
 
 /* ---- Descriptors ---- */
 
+/* clang-format off */
 typedef enum ex_kind {
     EX_KIND_BOOL, EX_KIND_I32, EX_KIND_U32, EX_KIND_I64, EX_KIND_U64, EX_KIND_DOUBLE,
     EX_KIND_TEXT, EX_KIND_TIME, EX_KIND_JSON,
     EX_KIND_OPT_BOOL, EX_KIND_OPT_I64, EX_KIND_OPT_DOUBLE, EX_KIND_OPT_TEXT,
     EX_KIND_ENUM, EX_KIND_STRUCT, EX_KIND_OPT_STRUCT, EX_KIND_LIST, EX_KIND_TEXTS
 } ex_kind;
+/* clang-format on */
 
 typedef struct ex_type ex_type;
 
@@ -87,14 +92,14 @@ typedef struct ex_field {
     const char *name; /* in JSON and SQL: the member's name */
     ex_kind kind;
     uint32_t offset;
-    bool is_key;                     /* names the object: the route's {id}; a table's primary key */
-    const ex_type *type;             /* STRUCT, OPT_STRUCT, LIST */
-    const ex_enum_type *enum_type;   /* ENUM */
-    double min, max;                 /* numbers, both ends included; both 0: not bounded; max 0 under a
-                                        positive min: no upper bound */
-    uint32_t min_len, max_len;       /* text, in characters; max 0: 65,536 */
-    uint32_t min_items, max_items;   /* lists; max 0: 10,000 */
-    const char *format;              /* text: "email", "uri", "uuid", "date"; checked. NULL: none */
+    bool is_key;                   /* names the object: the route's {id}; a table's primary key */
+    const ex_type *type;           /* STRUCT, OPT_STRUCT, LIST */
+    const ex_enum_type *enum_type; /* ENUM */
+    double min, max;           /* numbers, both ends included; both 0: not bounded; max 0 under a
+                                  positive min: no upper bound */
+    uint32_t min_len, max_len; /* text, in characters; max 0: 65,536 */
+    uint32_t min_items, max_items; /* lists; max 0: 10,000 */
+    const char *format;            /* text: "email", "uri", "uuid", "date"; checked. NULL: none */
     const char *doc;
 } ex_field;
 
@@ -107,6 +112,7 @@ struct ex_type {
     const char *doc;
 };
 
+/* clang-format off */
 #ifndef __cplusplus
 
 #define EX_KIND_OF(expression)                                                                     \
@@ -149,21 +155,24 @@ struct ex_type {
     const ex_enum_type ctype##_enum = {#ctype, ctype##_names,                                      \
                                        sizeof(ctype##_names) / sizeof(ctype##_names[0])}
 #endif /* __cplusplus */
+/* clang-format on */
 
 /* ---- What is done with them. Thread: any. Blocking: no. ---- */
 
 typedef struct ex_read_options {
-    ex_slice key;         /* value for the key field when the JSON lacks it; another value is EX_EINVAL */
-    bool ignore_unknown;  /* unknown members are skipped instead of refused (stored events) */
+    ex_slice key; /* value for the key field when the JSON lacks it; another value is EX_EINVAL */
+    bool ignore_unknown; /* unknown members are skipped instead of refused (stored events) */
 } ex_read_options;
 
 /** Fill the struct at `ret` (of type->size bytes) from JSON text and check every bound.
- *  Text and lists are copied into `arena`; all faults end with the first one, named in err->field as
- *  "items[2].quantity".
+ *  Text and lists are copied into `arena`; all faults end with the first one, named in err->field
+ * as "items[2].quantity".
  *  @param options NULL for the defaults
- *  @return EX_OK, EX_EMALFORMED (no JSON), EX_EINVAL (does not fit the type), EX_ENOMEM, EX_ETOOLARGE */
+ *  @return EX_OK, EX_EMALFORMED (no JSON), EX_EINVAL (does not fit the type), EX_ENOMEM,
+ * EX_ETOOLARGE */
 EX_API EX_NODISCARD ex_status ex_type_read(const ex_type *type, ex_slice json, ex_arena *arena,
-                                           const ex_read_options *options, void *ret, ex_error *err);
+                                           const ex_read_options *options, void *ret,
+                                           ex_error *err);
 /** The same from a tree. */
 EX_API EX_NODISCARD ex_status ex_type_read_json(const ex_type *type, const ex_json *json,
                                                 ex_arena *arena, const ex_read_options *options,
@@ -172,13 +181,15 @@ EX_API EX_NODISCARD ex_status ex_type_read_json(const ex_type *type, const ex_js
  *  Check ex_buf_status(out). */
 EX_API void ex_type_write(const ex_type *type, const void *value, ex_buf *out);
 /** Check the bounds of a filled struct. @return EX_OK, EX_EINVAL */
-EX_API EX_NODISCARD ex_status ex_type_validate(const ex_type *type, const void *value, ex_error *err);
+EX_API EX_NODISCARD ex_status ex_type_validate(const ex_type *type, const void *value,
+                                               ex_error *err);
 /** Deep copy: everything `from` points to is copied into `arena`. @return EX_OK, EX_ENOMEM */
 EX_API EX_NODISCARD ex_status ex_type_copy(const ex_type *type, const void *from, ex_arena *arena,
                                            void *ret, ex_error *err);
 /** Append the JSON Schema (2020-12) with nested types under $defs. */
 EX_API void ex_type_write_schema(const ex_type *type, ex_buf *out);
-/** Check the table itself: names, duplicates, kinds with their parts. For start-up. @return EX_OK, EX_EINVAL */
+/** Check the table itself: names, duplicates, kinds with their parts. For start-up. @return EX_OK,
+ * EX_EINVAL */
 EX_API EX_NODISCARD ex_status ex_type_check(const ex_type *type, ex_error *err);
 /** The text of an enumeration's value, "?" when out of range. */
 EX_API const char *ex_enum_text(const ex_enum_type *type, int value);

@@ -6,7 +6,8 @@
  * every event counts once. A view can be deleted and is rebuilt from the log;
  * raising its version rebuilds it.
  *
- *     static ex_status when_confirmed(ex_view_tx *tx, const order_confirmed *e, const ex_event *event)
+ *     static ex_status when_confirmed(ex_view_tx *tx, const order_confirmed *e, const ex_event
+ * *event)
  *     {
  *         order_summary *row = NULL;
  *         ex_status st = ex_row_load(tx, order_summary, e->order_id, &row);
@@ -31,7 +32,8 @@ EX_BEGIN_DECLS
 /** The transaction in which a handler runs. */
 typedef struct ex_view_tx ex_view_tx;
 
-/** Load a row by key into the transaction's arena. @return EX_OK, EX_ENOTFOUND, or a failure to return */
+/** Load a row by key into the transaction's arena. @return EX_OK, EX_ENOTFOUND, or a failure to
+ * return */
 #define ex_row_load(tx, row_type, key, ret)                                                        \
     ex_view_load((tx), &row_type##_type, (key), (void **)(1 ? (ret) : (row_type **)0))
 /** Insert or replace a row. */
@@ -43,13 +45,16 @@ typedef struct ex_view_tx ex_view_tx;
 /** Delete a row; one that is not there is fine. */
 #define ex_row_delete(tx, row_type, key) ex_view_delete((tx), &row_type##_type, (key))
 
-EX_API EX_NODISCARD ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **ret);
+EX_API EX_NODISCARD ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key,
+                                           void **ret);
 EX_API EX_NODISCARD ex_status ex_view_store(ex_view_tx *tx, const ex_type *row, const void *value);
 EX_API EX_NODISCARD ex_status ex_view_delete(ex_view_tx *tx, const ex_type *row, ex_slice key);
 /** Memory until the handler returns. */
 EX_API ex_arena *ex_view_arena(ex_view_tx *tx);
-/** A handler's own failure: the transaction is rolled back and tried again later, the view's status shows the text. */
-EX_API ex_status ex_view_error(ex_view_tx *tx, ex_status status, const char *fmt, ...) EX_PRINTF(3, 4);
+/** A handler's own failure: the transaction is rolled back and tried again later, the view's status
+ * shows the text. */
+EX_API ex_status ex_view_error(ex_view_tx *tx, ex_status status, const char *fmt, ...)
+    EX_PRINTF(3, 4);
 
 typedef ex_status ex_when_fn(ex_view_tx *tx, const void *data, const ex_event *event);
 
@@ -59,8 +64,8 @@ typedef struct ex_when_def {
 } ex_when_def;
 
 typedef struct ex_view_def {
-    const char *name;    /* [a-z][a-z0-9_]*; also the table's name when there is one table */
-    uint32_t version;    /* from 1; raising it rebuilds the view */
+    const char *name; /* [a-z][a-z0-9_]*; also the table's name when there is one table */
+    uint32_t version; /* from 1; raising it rebuilds the view */
     const ex_type *const *tables; /* a table is named as its row type in snake case */
     uint32_t table_count;
     const ex_when_def *events;
@@ -71,21 +76,28 @@ typedef struct ex_view_def {
 
 /* ---- Queries ---- */
 
-typedef enum ex_query_kind { EX_QUERY_PAGE, EX_QUERY_LIST, EX_QUERY_SINGLE, EX_QUERY_COUNT } ex_query_kind;
+typedef enum ex_query_kind {
+    EX_QUERY_PAGE,
+    EX_QUERY_LIST,
+    EX_QUERY_SINGLE,
+    EX_QUERY_COUNT
+} ex_query_kind;
 
 /** A named query: a SELECT over the view's tables with :name parameters. */
 typedef struct ex_query_def {
-    const char *name;          /* in the route: "open-orders" */
+    const char *name; /* in the route: "open-orders" */
     const ex_view_def *view;
     ex_query_kind kind;
-    const ex_type *params;     /* NULL: none. Optional members bind NULL when absent */
-    const ex_type *row;        /* result columns by name; COUNT: NULL */
-    const char *sql;           /* without ORDER BY and LIMIT */
-    const char *order_by[4];   /* PAGE, LIST: result columns that order rows uniquely, NULL-terminated */
-    bool is_descending;        /* all of order_by */
+    const ex_type *params; /* NULL: none. Optional members bind NULL when absent */
+    const ex_type *row;    /* result columns by name; COUNT: NULL */
+    const char *sql;       /* without ORDER BY and LIMIT */
+    const char
+        *order_by[4];   /* PAGE, LIST: result columns that order rows uniquely, NULL-terminated */
+    bool is_descending; /* all of order_by */
     const char *doc;
 } ex_query_def;
 
+/* clang-format off */
 #ifndef __cplusplus
 #define EX_WHEN_WRAPPER_(event_type, function)                                                     \
     static ex_status function##_any(ex_view_tx *tx, const void *data, const ex_event *event)       \
@@ -105,6 +117,7 @@ typedef struct ex_query_def {
         row_type##_events, sizeof(row_type##_events) / sizeof(row_type##_events[0]),               \
         row_type##_indexes, sizeof(row_type##_indexes) / sizeof(row_type##_indexes[0]) - 1}
 #endif
+/* clang-format on */
 
 EX_END_DECLS
 

@@ -4,8 +4,9 @@
 
 #include <excore/base.h>
 
-/** Bytes of the well-formed character at the start of `s` (1 to 4); 0 when `s` is empty or begins with
- *  bytes that are none: stray continuation, overlong form, surrogate, above U+10FFFF, cut short. */
+/** Bytes of the well-formed character at the start of `s` (1 to 4); 0 when `s` is empty or begins
+ * with bytes that are none: stray continuation, overlong form, surrogate, above U+10FFFF, cut
+ * short. */
 static inline size_t ex_utf8_step(ex_slice s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;

@@ -81,16 +81,19 @@ static void put_command(ex_buf *out, const ex_context *c, const ex_aggregate *a,
         out,
         ",'/v1/%s/%s/{id}/%s':{'parameters':[" FROM_PATH "],'post':{"
         "'operationId':'%s_%s_%s','tags':['%s'],'summary':'%s',"
-        "'parameters':[" PARAMETER("IdempotencyKey") "," PARAMETER("IfMatch") "," PARAMETER("IfNone"
-                                                                                            "Match") "," PARAMETER(
-            "CorrelationId") "],"
-                             "'requestBody':{'content':{'application/"
-                             "json':{'schema':{'$ref':'" SCHEMA_PREFIX "%s'}}}},"
-                             "'responses':{'201':{'description':'Executed, or failed as its event "
-                             "records'," RESULT "},"
-                             "'200':{'description':'The stored outcome of an earlier call'," RESULT
-                             "}," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("409") "," PROBLEM(
-                                 "415") "," PROBLEM("422") "," PROBLEM("503") "}}}",
+        "'parameters':[" PARAMETER("IdempotencyKey") "," PARAMETER("IfMatch") "," PARAMETER(
+            "IfNone"
+            "Match") "," PARAMETER("CorrelationId") "],"
+                                                    "'requestBody':{'content':{'application/"
+                                                    "json':{'schema':{'$ref':'" SCHEMA_PREFIX
+                                                    "%s'}}}},"
+                                                    "'responses':{'201':{'description':'Executed, "
+                                                    "or failed as its event "
+                                                    "records'," RESULT "},"
+                                                    "'200':{'description':'The stored outcome of "
+                                                    "an earlier call'," RESULT
+                                                    "}," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("409") "," PROBLEM(
+                                                        "415") "," PROBLEM("422") "," PROBLEM("503") "}}}",
         c->name, a->name, cmd->name, 2, "id", c->name, a->name, cmd->name, c->name, cmd->type->name,
         cmd->type->name);
 }

@@ -1,5 +1,5 @@
-/* openapi_text.c: see openapi_text.h. One entry for each route of api/rest/api.c that is not expanded
- * from the application; a test compares the two. */
+/* openapi_text.c: see openapi_text.h. One entry for each route of api/rest/api.c that is not
+ * expanded from the application; a test compares the two. */
 #include "model/openapi_text.h"
 
 /* clang-format off */

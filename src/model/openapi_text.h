@@ -1,4 +1,5 @@
-/* openapi_text.h: the parts of the document that do not depend on the application. Private to model/. */
+/* openapi_text.h: the parts of the document that do not depend on the application. Private to
+ * model/. */
 #ifndef EXCORE_MODEL_OPENAPI_TEXT_H
 #define EXCORE_MODEL_OPENAPI_TEXT_H
 

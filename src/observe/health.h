@@ -1,4 +1,5 @@
-/* health.h: named checks behind readiness: run in parallel, limited in time, remembered for a second.
+/* health.h: named checks behind readiness: run in parallel, limited in time, remembered for a
+ * second.
  *
  * Each run of a check has a thread of its own, so that one that hangs holds up
  * nothing else; a check never has two runs at a time. From ex_health_drain on
@@ -10,7 +11,7 @@
 #include <excore/error.h>
 
 #define EX_HEALTH_CHECKS_MAX 32
-#define EX_HEALTH_NAME_MAX 63 /* bytes */
+#define EX_HEALTH_NAME_MAX   63 /* bytes */
 
 typedef struct ex_health ex_health;
 
@@ -21,7 +22,8 @@ typedef struct ex_health_check {
     const char *name; /* copied */
     ex_health_fn *run;
     void *ctx;
-    void (*free_ctx)(void *ctx); /* nullable: called once, when the check is gone and no run uses ctx */
+    void (*free_ctx)(
+        void *ctx); /* nullable: called once, when the check is gone and no run uses ctx */
 } ex_health_check;
 
 typedef struct ex_health_options {
@@ -29,11 +31,12 @@ typedef struct ex_health_options {
     uint32_t keep_ms;  /* how long results are used again [1000] */
 } ex_health_options;
 
-/** @param options NULL for the defaults; 0 in a field takes its default. @return EX_OK, EX_ENOMEM */
+/** @param options NULL for the defaults; 0 in a field takes its default. @return EX_OK, EX_ENOMEM
+ */
 EX_NODISCARD ex_status ex_health_new(const ex_health_options *options, ex_health **ret,
                                      ex_error *err);
-/** Free. NULL is accepted. No other thread may use `h` any more. Waits at most limit_ms for runs under
- *  way; one that hangs longer keeps its context (see free_ctx) until it returns. */
+/** Free. NULL is accepted. No other thread may use `h` any more. Waits at most limit_ms for runs
+ * under way; one that hangs longer keeps its context (see free_ctx) until it returns. */
 void ex_health_free(ex_health *h);
 
 /** Add a check, or replace the one of that name. On failure `free_ctx` is not called.
@@ -43,12 +46,13 @@ EX_NODISCARD ex_status ex_health_add(ex_health *h, const ex_health_check *check,
 /** Remove a check; false when there is none of that name. Thread and blocking as above. */
 bool ex_health_remove(ex_health *h, const char *name);
 
-/** Shutdown has begun: unhealthy from now on, without running checks. Thread: any, not signal handlers. */
+/** Shutdown has begun: unhealthy from now on, without running checks. Thread: any, not signal
+ * handlers. */
 void ex_health_drain(ex_health *h);
 
-/** Append {"status":"healthy","checks":{"database":"ok","cache":"error: …"}} and tell whether all is
- *  well (no checks is healthy). Callers at the same time share one run of each check.
- *  Check ex_buf_status(out) as well. Thread: any. Blocking: until the checks end, at most limit_ms. */
+/** Append {"status":"healthy","checks":{"database":"ok","cache":"error: …"}} and tell whether all
+ * is well (no checks is healthy). Callers at the same time share one run of each check. Check
+ * ex_buf_status(out) as well. Thread: any. Blocking: until the checks end, at most limit_ms. */
 bool ex_health_run(ex_health *h, ex_buf *out);
 /** The same from what is known now (draining, no checks, results younger than keep_ms), for threads
  *  that must not block. @return false when checks would have to run; then nothing is appended */

@@ -33,20 +33,26 @@ typedef struct metric_family metric_family;
  * Each shard starts on a cache line of its own. */
 typedef struct metric_series {
     metric_family *family;
-    struct metric_series *chain;        /* same hash; guarded by family->mu */
+    struct metric_series *chain;          /* same hash; guarded by family->mu */
     _Atomic(struct metric_series *) next; /* in order of creation */
     uint64_t hash;
-    atomic_bool is_used;                /* false only for an "other" nobody folded into */
-    char *label_text;                   /* a="b",c="d" ready for output, escaped; "" without labels */
+    atomic_bool is_used; /* false only for an "other" nobody folded into */
+    char *label_text;    /* a="b",c="d" ready for output, escaped; "" without labels */
     size_t label_text_len;
-    char *label_key;                    /* the values, each behind its length, for comparison */
+    char *label_key; /* the values, each behind its length, for comparison */
     size_t label_key_len;
     _Atomic uint64_t *cells;
 } metric_series;
 
-struct ex_counter { metric_series series; };
-struct ex_gauge { metric_series series; };
-struct ex_histogram { metric_series series; };
+struct ex_counter {
+    metric_series series;
+};
+struct ex_gauge {
+    metric_series series;
+};
+struct ex_histogram {
+    metric_series series;
+};
 
 struct metric_family {
     /* immutable once it is in the list */
@@ -87,7 +93,7 @@ struct ex_metrics {
     _Atomic(metric_collector *) first_collector;
     pthread_mutex_t mu;         /* adding to the lists */
     pthread_mutex_t collect_mu; /* one round of collectors at a time; may be held while taking mu */
-    metric_family *last;              /* guarded by mu */
+    metric_family *last;        /* guarded by mu */
     metric_collector *last_collector; /* guarded by mu */
 };
 

@@ -93,7 +93,7 @@ struct ex_view_tx {
     const ex_view_def *def;
     ex_arena *arena;
     sqlite3_stmt **statements; /* the runner's */
-    ex_status status; /* of the first failure, sticky */
+    ex_status status;          /* of the first failure, sticky */
     ex_error error;
 };
 

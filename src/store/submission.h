@@ -17,7 +17,8 @@ struct ex_submission {
     /* set by the submitter, immutable once queued */
     ex_status (*stage)(ex_submission *s, ex_batch *b, ex_error *err);
     /** status is EX_OK, what stage returned, or EX_ESTORAGE when the commit failed: then nothing of
-     *  the batch was stored and what the submitter cached from it must be dropped. Must not block. */
+     *  the batch was stored and what the submitter cached from it must be dropped. Must not block.
+     */
     void (*done)(ex_submission *s, ex_status status, const ex_error *err);
     /* the queue's */
     ex_submission *next;
@@ -37,8 +38,10 @@ uint64_t ex_batch_position(const ex_batch *b);
 /** Memory that lives until every done of the batch was called. */
 ex_arena *ex_batch_arena(ex_batch *b);
 /** Version of a stream including what this batch staged so far; 0 when it does not exist. */
-EX_NODISCARD ex_status ex_batch_stream_version(ex_batch *b, ex_slice stream, uint64_t *ret, ex_error *err);
-/** The same, and refuse another version than expected. @return also EX_ECONFLICT (err: expected, current) */
+EX_NODISCARD ex_status ex_batch_stream_version(ex_batch *b, ex_slice stream, uint64_t *ret,
+                                               ex_error *err);
+/** The same, and refuse another version than expected. @return also EX_ECONFLICT (err: expected,
+ * current) */
 EX_NODISCARD ex_status ex_batch_expect(ex_batch *b, ex_slice stream, ex_expected expected,
                                        uint64_t *ret_version, ex_error *err);
 /** Call `fn` for each event of the stream from `from_version` (inclusive), committed and staged.
@@ -49,19 +52,24 @@ EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64
 /** Stage an append; same rules and statuses as ex_store_append. What `append` points to must live
  *  until done. Names, sizes and JSON are taken as checked (ex_append_check does that on the
  *  submitting thread); expectations, conditions and idempotency are decided here. */
-EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret, ex_error *err);
+EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret,
+                                       ex_error *err);
 
 /** The stored outcome of a command id. */
 typedef struct ex_command_record {
     ex_slice command_id;  /* 1 to 255 bytes */
     uint64_t fingerprint; /* of name, target and canonical payload */
     int64_t recorded_at_us;
-    ex_slice outcome;     /* bytes of the runtime's own making */
+    ex_slice outcome; /* bytes of the runtime's own making */
 } ex_command_record;
 
-/** EX_OK and *ret (borrowed from the batch's arena), or EX_ENOTFOUND. Sees what the batch staged. */
-EX_NODISCARD ex_status ex_batch_command_find(ex_batch *b, ex_slice command_id, ex_command_record *ret, ex_error *err);
-/** Stage a record; also survives when nothing is appended. When the submission's stage then fails it is dropped. */
-EX_NODISCARD ex_status ex_batch_command_record(ex_batch *b, const ex_command_record *record, ex_error *err);
+/** EX_OK and *ret (borrowed from the batch's arena), or EX_ENOTFOUND. Sees what the batch staged.
+ */
+EX_NODISCARD ex_status ex_batch_command_find(ex_batch *b, ex_slice command_id,
+                                             ex_command_record *ret, ex_error *err);
+/** Stage a record; also survives when nothing is appended. When the submission's stage then fails
+ * it is dropped. */
+EX_NODISCARD ex_status ex_batch_command_record(ex_batch *b, const ex_command_record *record,
+                                               ex_error *err);
 
 #endif

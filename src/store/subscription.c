@@ -270,7 +270,8 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
     ex_cursor *cursor = NULL;
     if (sub->chunk.taken < sub->chunk.count || is_in_ring(sub))
         return EX_OK;
-    /* Before the cursor is opened, and the head that bounds cursors: the ring's may be ahead of it. */
+    /* Before the cursor is opened, and the head that bounds cursors: the ring's may be ahead of it.
+     */
     uint64_t head = ex_store_head(sub->store);
     ex_status status = open_cursor(sub, &cursor, err);
     if (status == EX_OK)

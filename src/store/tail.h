@@ -12,15 +12,17 @@
 /** The next event without blocking, borrowed until the next call on the subscription.
  *  @return EX_OK, EX_ETIMEOUT (live and nothing new: wait for the watcher), EX_EAGAIN (fill first),
  *          EX_ECANCELLED, EX_ECLOSED. EX_ETIMEOUT and EX_EAGAIN are answers: they leave err alone.
- *          A read-only store hears of no commits: there only ex_subscription_next goes on by itself. */
+ *          A read-only store hears of no commits: there only ex_subscription_next goes on by
+ * itself. */
 EX_NODISCARD ex_status ex_subscription_poll(ex_subscription *sub, ex_event *ret, ex_error *err);
-/** Load the next chunk (bounded, about 1 MiB or 1,000 events) from the log. Nothing has changed when
- *  it fails: it may be called again.
- *  @return EX_OK, EX_ETIMEOUT (no read connection became free), EX_ECANCELLED, EX_ESTORAGE, EX_ECORRUPT,
- *          EX_ENOMEM. Blocking: disk reads. */
+/** Load the next chunk (bounded, about 1 MiB or 1,000 events) from the log. Nothing has changed
+ * when it fails: it may be called again.
+ *  @return EX_OK, EX_ETIMEOUT (no read connection became free), EX_ECANCELLED, EX_ESTORAGE,
+ * EX_ECORRUPT, EX_ENOMEM. Blocking: disk reads. */
 EX_NODISCARD ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err);
 
-/** Called on the sequencer's thread after each commit, with the new head. Must only post or signal. */
+/** Called on the sequencer's thread after each commit, with the new head. Must only post or signal.
+ */
 typedef struct ex_watcher ex_watcher;
 struct ex_watcher {
     void (*wake)(ex_watcher *w, uint64_t head);

@@ -24,14 +24,20 @@ static ex_scenario *order_at(stage at)
     if (at >= EMPTY)
         assert_int_equal(ex_given(s, order_created, ID, .customer_id = EX_S("c-1")), EX_OK);
     if (at >= DRAFT)
-        assert_int_equal(ex_given(s, order_item_added, ID, .item = apple, .new_total_cents = 300), EX_OK);
+        assert_int_equal(ex_given(s, order_item_added, ID, .item = apple, .new_total_cents = 300),
+                         EX_OK);
     if (at >= SUBMITTED)
         assert_int_equal(ex_given(s, order_submitted, ID, .customer_id = EX_S("c-1"),
-                                  .items = {(order_item[]){apple}, 1, 1}, .total_cents = 300), EX_OK);
+                                  .items = {(order_item[]){apple}, 1, 1}, .total_cents = 300),
+                         EX_OK);
     if (at >= CONFIRMED)
-        assert_int_equal(ex_given(s, order_confirmed, ID, .customer_id = EX_S("c-1"), .total_cents = 300), EX_OK);
+        assert_int_equal(
+            ex_given(s, order_confirmed, ID, .customer_id = EX_S("c-1"), .total_cents = 300),
+            EX_OK);
     if (at >= CANCELLED)
-        assert_int_equal(ex_given(s, order_cancelled, ID, .customer_id = EX_S("c-1"), .reason = EX_S("x")), EX_OK);
+        assert_int_equal(
+            ex_given(s, order_cancelled, ID, .customer_id = EX_S("c-1"), .reason = EX_S("x")),
+            EX_OK);
     return s;
 }
 
@@ -44,8 +50,8 @@ static void run(ex_scenario *s, verb v)
         (void)ex_when(s, create_order, ID, .customer_id = EX_S("c-1"));
         return;
     case ADD:
-        (void)ex_when(s, add_order_item, ID, .product_id = EX_S("p-2"), .product_name = EX_S("Pear"),
-                      .quantity = 1, .unit_price_cents = 50);
+        (void)ex_when(s, add_order_item, ID, .product_id = EX_S("p-2"),
+                      .product_name = EX_S("Pear"), .quantity = 1, .unit_price_cents = 50);
         return;
     case REMOVE:
         (void)ex_when(s, remove_order_item, ID, .product_id = EX_S("p-1"));
@@ -67,12 +73,22 @@ static const struct {
     stage at;
     const char *codes[6]; /* create, add, remove, submit, confirm, cancel */
 } table[] = {
-    {NONE, {"", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND"}},
-    {EMPTY, {"ORDER_ALREADY_EXISTS", "", "ITEM_NOT_FOUND", "ORDER_HAS_NO_ITEMS", "ORDER_NOT_SUBMITTED", ""}},
+    {NONE,
+     {"", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND", "ORDER_NOT_FOUND",
+      "ORDER_NOT_FOUND"}},
+    {EMPTY,
+     {"ORDER_ALREADY_EXISTS", "", "ITEM_NOT_FOUND", "ORDER_HAS_NO_ITEMS", "ORDER_NOT_SUBMITTED",
+      ""}},
     {DRAFT, {"ORDER_ALREADY_EXISTS", "", "", "", "ORDER_NOT_SUBMITTED", ""}},
-    {SUBMITTED, {"ORDER_ALREADY_EXISTS", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "", ""}},
-    {CONFIRMED, {"ORDER_ALREADY_EXISTS", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_SUBMITTED", ""}},
-    {CANCELLED, {"ORDER_ALREADY_EXISTS", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_SUBMITTED", "ORDER_ALREADY_CANCELLED"}},
+    {SUBMITTED,
+     {"ORDER_ALREADY_EXISTS", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "",
+      ""}},
+    {CONFIRMED,
+     {"ORDER_ALREADY_EXISTS", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT",
+      "ORDER_NOT_SUBMITTED", ""}},
+    {CANCELLED,
+     {"ORDER_ALREADY_EXISTS", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT", "ORDER_NOT_IN_DRAFT",
+      "ORDER_NOT_SUBMITTED", "ORDER_ALREADY_CANCELLED"}},
 };
 
 static void test_order_table_of_moves(void **ctx)
@@ -173,7 +189,8 @@ static void test_order_has_at_most_100_lines(void **ctx)
         char product[16];
         (void)snprintf(product, sizeof(product), "p-%d", i);
         assert_int_equal(ex_when(s, add_order_item, ID, .product_id = ex_str(product),
-                                 .product_name = EX_S("n"), .quantity = 1, .unit_price_cents = 1), EX_OK);
+                                 .product_name = EX_S("n"), .quantity = 1, .unit_price_cents = 1),
+                         EX_OK);
     }
     run(s, ADD);
     assert_string_equal(ex_scenario_code(s), "MAX_ITEMS_EXCEEDED");

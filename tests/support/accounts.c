@@ -11,23 +11,49 @@ typedef struct account {
     int64_t cents;
     EX_LIST(ex_slice) notes;
 } account;
+/* clang-format off */
 EX_TYPE(account, "Account", EX_FIELD(account, owner), EX_FIELD(account, cents), EX_TEXTS(account, notes));
+/* clang-format on */
 
-typedef struct open_account { ex_slice account_id; ex_slice owner; } open_account;
-typedef struct move_money { ex_slice account_id; int64_t cents; ex_opt_text note; } move_money;
-typedef struct close_account { ex_slice account_id; } close_account;
+typedef struct open_account {
+    ex_slice account_id;
+    ex_slice owner;
+} open_account;
+typedef struct move_money {
+    ex_slice account_id;
+    int64_t cents;
+    ex_opt_text note;
+} move_money;
+typedef struct close_account {
+    ex_slice account_id;
+} close_account;
+/* clang-format off */
 EX_TYPE(open_account, "OpenAccount", EX_KEY(open_account, account_id), EX_FIELD(open_account, owner, .min_len = 1));
 EX_TYPE(move_money, "MoveMoney", EX_KEY(move_money, account_id), EX_FIELD(move_money, cents, .min = 1),
     EX_FIELD(move_money, note, .max_len = 1000));
 EX_TYPE(close_account, "CloseAccount", EX_KEY(close_account, account_id));
+/* clang-format on */
 
-typedef struct account_opened { ex_slice account_id; ex_slice owner; } account_opened;
-typedef struct money_moved { ex_slice account_id; int64_t cents; int64_t new_cents; ex_opt_text note; } money_moved;
-typedef struct closing_failed { ex_slice account_id; ex_slice reason; } closing_failed;
+typedef struct account_opened {
+    ex_slice account_id;
+    ex_slice owner;
+} account_opened;
+typedef struct money_moved {
+    ex_slice account_id;
+    int64_t cents;
+    int64_t new_cents;
+    ex_opt_text note;
+} money_moved;
+typedef struct closing_failed {
+    ex_slice account_id;
+    ex_slice reason;
+} closing_failed;
+/* clang-format off */
 EX_TYPE(account_opened, "AccountOpened", EX_KEY(account_opened, account_id), EX_FIELD(account_opened, owner));
 EX_TYPE(money_moved, "MoneyMoved", EX_KEY(money_moved, account_id), EX_FIELD(money_moved, cents),
     EX_FIELD(money_moved, new_cents, .min = 0, .max = 1e15), EX_FIELD(money_moved, note, .max_len = 1000));
 EX_TYPE(closing_failed, "ClosingFailed", EX_KEY(closing_failed, account_id), EX_FIELD(closing_failed, reason));
+/* clang-format on */
 
 static ex_status decide_open(const account *a, const open_account *cmd, ex_decision *d)
 {
@@ -40,7 +66,8 @@ static ex_status decide_open(const account *a, const open_account *cmd, ex_decis
 static ex_status move_by(const account *a, int64_t cents, const move_money *cmd, ex_decision *d)
 {
     if (!a)
-        return ex_reject(d, "ACCOUNT_NOT_FOUND", "there is no account %.*s", EX_ARG(ex_aggregate_id(d)));
+        return ex_reject(d, "ACCOUNT_NOT_FOUND", "there is no account %.*s",
+                         EX_ARG(ex_aggregate_id(d)));
     if (a->cents + cents < 0)
         return ex_reject(d, "INSUFFICIENT_FUNDS", "%lld cents are there", (long long)a->cents);
     return ex_emit(d, money_moved, .account_id = cmd->account_id, .cents = cents,
@@ -63,7 +90,8 @@ static ex_status decide_close(const account *a, const close_account *cmd, ex_dec
         return ex_reject(d, "ACCOUNT_NOT_FOUND", "there is no such account");
     if (a->cents == 0)
         return EX_OK; /* nothing to do */
-    ex_status st = ex_emit(d, closing_failed, .account_id = cmd->account_id, .reason = EX_S("money left"));
+    ex_status st =
+        ex_emit(d, closing_failed, .account_id = cmd->account_id, .reason = EX_S("money left"));
     return st ? st : ex_fail(d, "%lld cents are left", (long long)a->cents);
 }
 
@@ -119,17 +147,17 @@ static void on_closing_failed(account *a, const closing_failed *e, ex_arena *mem
     (void)a, (void)e, (void)memory;
 }
 
-#define ACCOUNT_COMMANDS(COMMAND)                              \
-    COMMAND(account, open_account, "open", decide_open)        \
-    COMMAND(account, move_money, "deposit", decide_deposit)    \
-    COMMAND(account, move_money, "withdraw", decide_withdraw)  \
-    COMMAND(account, close_account, "close", decide_close)     \
-    COMMAND(account, move_money, "burst", decide_burst)        \
-    COMMAND(account, close_account, "break", decide_break)     \
+#define ACCOUNT_COMMANDS(COMMAND)                                                                  \
+    COMMAND(account, open_account, "open", decide_open)                                            \
+    COMMAND(account, move_money, "deposit", decide_deposit)                                        \
+    COMMAND(account, move_money, "withdraw", decide_withdraw)                                      \
+    COMMAND(account, close_account, "close", decide_close)                                         \
+    COMMAND(account, move_money, "burst", decide_burst)                                            \
+    COMMAND(account, close_account, "break", decide_break)                                         \
     COMMAND(account, close_account, "spin", decide_spin)
-#define ACCOUNT_EVENTS(EVENT)                                  \
-    EVENT(account, account_opened, on_opened)                  \
-    EVENT(account, money_moved, on_moved)                      \
+#define ACCOUNT_EVENTS(EVENT)                                                                      \
+    EVENT(account, account_opened, on_opened)                                                      \
+    EVENT(account, money_moved, on_moved)                                                          \
     EVENT(account, closing_failed, on_closing_failed)
 EX_AGGREGATE(account, "account", ACCOUNT_COMMANDS, ACCOUNT_EVENTS);
 
@@ -140,8 +168,10 @@ typedef struct balance {
     int64_t moves;
     ex_time changed_at;
 } balance;
+/* clang-format off */
 EX_TYPE(balance, "Balance", EX_KEY(balance, account_id), EX_FIELD(balance, owner), EX_FIELD(balance, cents),
     EX_FIELD(balance, moves), EX_FIELD(balance, changed_at));
+/* clang-format on */
 
 static ex_status when_opened(ex_view_tx *tx, const account_opened *e, const ex_event *event)
 {
@@ -163,32 +193,56 @@ static ex_status when_moved(ex_view_tx *tx, const money_moved *e, const ex_event
     return ex_row_store(tx, balance, row);
 }
 
-#define BALANCE_EVENTS(WHEN)             \
-    WHEN(account_opened, when_opened)    \
+#define BALANCE_EVENTS(WHEN)                                                                       \
+    WHEN(account_opened, when_opened)                                                              \
     WHEN(money_moved, when_moved)
 EX_VIEW(balance, "balance", 1, BALANCE_EVENTS, "cents, account_id");
 
-typedef struct balances_params { ex_opt_text owner; ex_opt_i64 least_cents; } balances_params;
+typedef struct balances_params {
+    ex_opt_text owner;
+    ex_opt_i64 least_cents;
+} balances_params;
+/* clang-format off */
 EX_TYPE(balances_params, "BalancesParams", EX_FIELD(balances_params, owner), EX_FIELD(balances_params, least_cents));
-typedef struct balance_params { ex_slice account_id; } balance_params;
+/* clang-format on */
+typedef struct balance_params {
+    ex_slice account_id;
+} balance_params;
+/* clang-format off */
 EX_TYPE(balance_params, "BalanceParams", EX_FIELD(balance_params, account_id, .min_len = 1));
+/* clang-format on */
 
 static const ex_query_def balances_query = {
-    .name = "balances", .view = &balance_view, .kind = EX_QUERY_PAGE, .params = &balances_params_type,
-    .row = &balance_type, .order_by = {"cents", "account_id"}, .is_descending = true,
+    .name = "balances",
+    .view = &balance_view,
+    .kind = EX_QUERY_PAGE,
+    .params = &balances_params_type,
+    .row = &balance_type,
+    .order_by = {"cents", "account_id"},
+    .is_descending = true,
     .sql = "SELECT * FROM balance WHERE (:owner IS NULL OR owner = :owner)"
            " AND (:least_cents IS NULL OR cents >= :least_cents)",
 };
 static const ex_query_def rich_query = {
-    .name = "rich", .view = &balance_view, .kind = EX_QUERY_LIST, .row = &balance_type,
-    .order_by = {"account_id"}, .sql = "SELECT * FROM balance WHERE cents >= 100000",
+    .name = "rich",
+    .view = &balance_view,
+    .kind = EX_QUERY_LIST,
+    .row = &balance_type,
+    .order_by = {"account_id"},
+    .sql = "SELECT * FROM balance WHERE cents >= 100000",
 };
 static const ex_query_def balance_query = {
-    .name = "balance", .view = &balance_view, .kind = EX_QUERY_SINGLE, .params = &balance_params_type,
-    .row = &balance_type, .sql = "SELECT * FROM balance WHERE account_id = :account_id",
+    .name = "balance",
+    .view = &balance_view,
+    .kind = EX_QUERY_SINGLE,
+    .params = &balance_params_type,
+    .row = &balance_type,
+    .sql = "SELECT * FROM balance WHERE account_id = :account_id",
 };
 static const ex_query_def account_count_query = {
-    .name = "account-count", .view = &balance_view, .kind = EX_QUERY_COUNT,
+    .name = "account-count",
+    .view = &balance_view,
+    .kind = EX_QUERY_COUNT,
     .sql = "SELECT count(*) FROM balance",
 };
 

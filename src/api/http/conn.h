@@ -114,9 +114,9 @@ typedef struct http2_state {
     uint32_t finished; /* streams answered whole */
     uint64_t control_since_ms;
     uint32_t control_frames; /* PING, SETTINGS and the like in this second */
-    uint32_t continuations; /* frames of the open header block */
-    uint32_t failure;       /* noted by a callback: error code for GOAWAY */
-    bool has_failed;        /* GOAWAY is written; the session is not used any more */
+    uint32_t continuations;  /* frames of the open header block */
+    uint32_t failure;        /* noted by a callback: error code for GOAWAY */
+    bool has_failed;         /* GOAWAY is written; the session is not used any more */
 } http2_state;
 
 struct http_conn {

@@ -56,7 +56,7 @@ struct http_exchange {
     bool is_in_body;
     bool parser_head_done;
     bool parser_message_done; /* HTTP/2: the request is whole */
-    uint16_t parser_flags; /* llhttp's view of the framing */
+    uint16_t parser_flags;    /* llhttp's view of the framing */
     uint64_t parser_length;
     uint8_t minor;
     http1_filter filter;

@@ -50,7 +50,8 @@ static void put_answer(ex_buf *out, const ex_command_result *r)
     ex_json_writer w;
     ex_json_writer_init(&w, out);
     ex_json_begin_object(&w);
-    ex_json_string_member(&w, EX_S("outcome"), r->outcome == EX_FAILED ? EX_S("failed") : EX_S("executed"));
+    ex_json_string_member(&w, EX_S("outcome"),
+                          r->outcome == EX_FAILED ? EX_S("failed") : EX_S("executed"));
     if (r->outcome == EX_FAILED) {
         ex_json_string_member(&w, EX_S("reason"), r->reason);
     }

@@ -22,12 +22,12 @@ typedef struct memory_list {
 
 typedef struct memory_log {
     pthread_rwlock_t lock;
-    uint64_t committed;  /* position */
-    ex_event **events;   /* events[position - 1] */
+    uint64_t committed; /* position */
+    ex_event **events;  /* events[position - 1] */
     uint64_t event_count;
     uint64_t event_room;
-    ex_map lists[3];     /* by postings_kind: name -> memory_list */
-    ex_map ids;          /* stream key and event id -> ex_event */
+    ex_map lists[3]; /* by postings_kind: name -> memory_list */
+    ex_map ids;      /* stream key and event id -> ex_event */
 } memory_log;
 
 void memory_log_init(memory_log *l);

@@ -16,8 +16,15 @@ static void test_base64_known_texts_both_ways(void **ctx)
         size_t len;
         const char *text;
     } cases[] = {
-        {"", 0, ""}, {"f", 1, "Zg"}, {"fo", 2, "Zm8"}, {"foo", 3, "Zm9v"}, {"foob", 4, "Zm9vYg"},
-        {"fooba", 5, "Zm9vYmE"}, {"foobar", 6, "Zm9vYmFy"}, {"\xfb\xff\xfe", 3, "-__-"}, {"\0\0", 2, "AAA"},
+        {"", 0, ""},
+        {"f", 1, "Zg"},
+        {"fo", 2, "Zm8"},
+        {"foo", 3, "Zm9v"},
+        {"foob", 4, "Zm9vYg"},
+        {"fooba", 5, "Zm9vYmE"},
+        {"foobar", 6, "Zm9vYmFy"},
+        {"\xfb\xff\xfe", 3, "-__-"},
+        {"\0\0", 2, "AAA"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[16], bytes[16];
@@ -34,7 +41,8 @@ static void test_base64_known_texts_both_ways(void **ctx)
 static void test_base64_refuses_what_no_encoder_writes(void **ctx)
 {
     (void)ctx;
-    static const char *const texts[] = {"A", "AAAAA", "Zg==", "Zm+v", "Zm/v", "Zm9v\n", "Zh" /* bits left over */, "Zm9"};
+    static const char *const texts[] = {
+        "A", "AAAAA", "Zg==", "Zm+v", "Zm/v", "Zm9v\n", "Zh" /* bits left over */, "Zm9"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         char bytes[16];
         size_t len;

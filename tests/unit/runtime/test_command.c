@@ -55,8 +55,11 @@ static void tear_down(fixture *f)
 
 static ex_command_call call_of(const char *id, const char *command, const char *payload)
 {
-    return (ex_command_call){.context = EX_S("bank"), .aggregate = EX_S("account"), .id = ex_str(id),
-                             .command = ex_str(command), .payload = ex_str(payload)};
+    return (ex_command_call){.context = EX_S("bank"),
+                             .aggregate = EX_S("account"),
+                             .id = ex_str(id),
+                             .command = ex_str(command),
+                             .payload = ex_str(payload)};
 }
 
 static ex_status run(fixture *f, const char *id, const char *command, const char *payload)
@@ -95,7 +98,7 @@ static void test_command_appends_what_it_decides(void **ctx)
     assert_true(ex_slice_is(event.data, "{\"account_id\":\"a\",\"owner\":\"ann\"}"));
     assert_true(ex_slice_is(event.metadata, "{\"$actor\":\"me\"}"));
     assert_true(ex_slice_is(event.correlation_id, "corr-1")); /* R-CB-11 */
-    assert_int_not_equal(event.causation_id.len, 0);           /* R-HF-04: the command's id */
+    assert_int_not_equal(event.causation_id.len, 0);          /* R-HF-04: the command's id */
     assert_true(ex_id_eq(&event.id, &call.result.events[0].id));
     size_t at = 0;
     ex_slice tag = {NULL, 0};
@@ -114,18 +117,23 @@ static void test_command_refusals_write_nothing(void **ctx)
         const char *code;
     } cases[] = {
         {"rejection", "nobody", "deposit", "{\"cents\":5}", EX_EREJECTED, "ACCOUNT_NOT_FOUND"},
-        {"rejection by state", "a", "withdraw", "{\"cents\":5}", EX_EREJECTED, "INSUFFICIENT_FUNDS"},
+        {"rejection by state", "a", "withdraw", "{\"cents\":5}", EX_EREJECTED,
+         "INSUFFICIENT_FUNDS"},
         {"unknown command", "a", "explode", "{}", EX_ENOTFOUND, "UNKNOWN_COMMAND"},
         {"bad payload", "a", "deposit", "{\"cents\":0}", EX_EINVAL, "INVALID_INPUT"},
         {"unknown field", "a", "deposit", "{\"cents\":1,\"x\":1}", EX_EINVAL, "INVALID_INPUT"},
         {"broken JSON", "a", "deposit", "{\"cents\":", EX_EMALFORMED, "MALFORMED_JSON"},
-        {"duplicate key", "a", "deposit", "{\"cents\":1,\"cents\":2}", EX_EMALFORMED, "DUPLICATE_KEY"},
-        {"other id in the body", "a", "deposit", "{\"account_id\":\"b\",\"cents\":1}", EX_EINVAL, "INVALID_INPUT"},
-        {"control character in the id", "a\n", "deposit", "{\"cents\":1}", EX_EINVAL, "INVALID_INPUT"},
+        {"duplicate key", "a", "deposit", "{\"cents\":1,\"cents\":2}", EX_EMALFORMED,
+         "DUPLICATE_KEY"},
+        {"other id in the body", "a", "deposit", "{\"account_id\":\"b\",\"cents\":1}", EX_EINVAL,
+         "INVALID_INPUT"},
+        {"control character in the id", "a\n", "deposit", "{\"cents\":1}", EX_EINVAL,
+         "INVALID_INPUT"},
         {"bad UTF-8 in the id", "a\xff", "deposit", "{\"cents\":1}", EX_EINVAL, "INVALID_INPUT"},
         {"empty id", "", "deposit", "{\"cents\":1}", EX_EINVAL, "INVALID_INPUT"},
         {"a mistake of the domain code", "a", "break", "{}", EX_EINTERNAL, "INVALID_EVENT"},
-        {"more events than an append holds", "a", "burst", "{\"cents\":101}", EX_EINTERNAL, "TOO_MANY_EVENTS"},
+        {"more events than an append holds", "a", "burst", "{\"cents\":101}", EX_EINTERNAL,
+         "TOO_MANY_EVENTS"},
     };
     fixture f;
     set_up(&f);
@@ -268,8 +276,11 @@ static void test_command_expected_version(void **ctx)
         ex_expected expected;
         ex_status want;
     } cases[] = {
-        {"none, but it exists", {2}, EX_ECONFLICT}, {"stale", {2 + 1}, EX_ECONFLICT},
-        {"exact", {2 + 2}, EX_OK}, {"exists", {1}, EX_OK}, {"any", {0}, EX_OK},
+        {"none, but it exists", {2}, EX_ECONFLICT},
+        {"stale", {2 + 1}, EX_ECONFLICT},
+        {"exact", {2 + 2}, EX_OK},
+        {"exists", {1}, EX_OK},
+        {"any", {0}, EX_OK},
     };
     fixture f;
     set_up(&f);
@@ -300,8 +311,10 @@ static void test_command_sees_events_appended_beside_it(void **ctx)
     set_up(&f);
     assert_int_equal(run(&f, "a", "open", "{\"owner\":\"ann\"}"), EX_OK);
     ex_new_event events[] = {
-        {.type = EX_S("MoneyMoved"), .data = EX_S("{\"account_id\":\"a\",\"cents\":9,\"new_cents\":9}")},
-        {.type = EX_S("SomethingElse"), .data = EX_S("{}")}, /* R-08-02: no handler, but it counts */
+        {.type = EX_S("MoneyMoved"),
+         .data = EX_S("{\"account_id\":\"a\",\"cents\":9,\"new_cents\":9}")},
+        {.type = EX_S("SomethingElse"),
+         .data = EX_S("{}")}, /* R-08-02: no handler, but it counts */
     };
     ex_stream_write write = {EX_S("account-a"), EX_EXACT(1), events, 2};
     ex_append append = {.writes = &write, .write_count = 1};
@@ -335,7 +348,9 @@ static void test_command_states_survive_eviction_and_compaction(void **ctx)
     assert_int_equal(run(&f, "a", "open", "{\"owner\":\"ann\"}"), EX_OK);
     assert_int_equal(run(&f, "b", "open", "{\"owner\":\"bob\"}"), EX_OK);
     for (int i = 0; i < 200; i++) {
-        assert_int_equal(run(&f, i % 2 ? "a" : "b", "deposit", "{\"cents\":1,\"note\":\"something to keep\"}"), EX_OK);
+        assert_int_equal(
+            run(&f, i % 2 ? "a" : "b", "deposit", "{\"cents\":1,\"note\":\"something to keep\"}"),
+            EX_OK);
         ex_arena_reset(&f.arena);
     }
     assert_int_equal(run(&f, "a", "withdraw", "{\"cents\":100}"), EX_OK);
@@ -346,7 +361,8 @@ static void test_command_states_survive_eviction_and_compaction(void **ctx)
     set_up(&f);
     assert_int_equal(run(&f, "a", "open", "{\"owner\":\"ann\"}"), EX_OK);
     for (int i = 0; i < 500; i++) {
-        assert_int_equal(run(&f, "a", "deposit", "{\"cents\":1,\"note\":\"something to keep\"}"), EX_OK);
+        assert_int_equal(run(&f, "a", "deposit", "{\"cents\":1,\"note\":\"something to keep\"}"),
+                         EX_OK);
         ex_arena_reset(&f.arena);
     }
     assert_int_equal(run(&f, "a", "withdraw", "{\"cents\":501}"), EX_EREJECTED);
@@ -366,7 +382,7 @@ static void test_command_state_over_its_limit_fails_its_command_only(void **ctx)
     for (int i = 0; i < 50; i++)
         assert_int_equal(run(&f, "a", "deposit", payload), EX_OK);
     assert_int_equal(run(&f, "b", "open", "{\"owner\":\"bob\"}"), EX_OK); /* evicts a */
-    assert_int_equal(run(&f, "a", "deposit", payload), EX_OK);             /* folds 51 events */
+    assert_int_equal(run(&f, "a", "deposit", payload), EX_OK);            /* folds 51 events */
     (void)snprintf(payload, sizeof(payload), "{\"cents\":1,\"note\":\"%0999d\"}", 7);
     ex_status st = EX_OK;
     for (int i = 0; i < 5 && !st; i++)
@@ -397,7 +413,8 @@ static void test_runtime_refuses_a_bad_application(void **ctx)
     app.contexts = contexts;
     app.context_count = 2;
     ex_runtime *second = NULL;
-    assert_int_equal(ex_runtime_start(f.store, &app, NULL, &second, &f.err), EX_EEXISTS); /* R-01-24 */
+    assert_int_equal(ex_runtime_start(f.store, &app, NULL, &second, &f.err),
+                     EX_EEXISTS); /* R-01-24 */
     assert_non_null(strstr(f.err.message, "bank"));
     app.abi = 99;
     assert_int_equal(ex_runtime_start(f.store, &app, NULL, &second, &f.err), EX_EINVAL);

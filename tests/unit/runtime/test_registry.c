@@ -49,25 +49,83 @@ static void build(parts *p)
     p->app = (ex_app){EX_APP_ABI, "app", p->contexts, 1};
 }
 
-static void bad_context(parts *p) { p->context.name = "Bank"; }
-static void no_context(parts *p) { p->app.context_count = 0; }
-static void bad_aggregate(parts *p) { p->aggregate.name = "my-account"; } /* the dash ends a category */
-static void no_state(parts *p) { p->aggregate.state = NULL; }
-static void command_twice(parts *p) { p->commands[1].name = p->commands[0].name; }
-static void no_decide(parts *p) { p->commands[1].decide = NULL; }
-static void event_twice(parts *p) { p->events[1] = p->events[0]; }
-static void no_evolve(parts *p) { p->events[1].evolve = NULL; }
-static void aggregate_twice(parts *p) { p->context.aggregate_count = 2; }
-static void view_twice(parts *p) { p->context.view_count = 2; }
-static void view_without_table(parts *p) { p->view.table_count = 0; }
-static void view_version_0(parts *p) { p->view.version = 0; }
-static void query_twice(parts *p) { p->context.query_count = 2; }
-static void query_without_order(parts *p) { p->query.order_by[0] = NULL; }
-static void query_without_view(parts *p) { p->query.view = NULL; }
-static void query_without_row(parts *p) { p->query.row = NULL; }
-static void two_contexts_share_an_aggregate(parts *p) { p->app.context_count = 2; }
-static void two_contexts_share_a_view(parts *p) { p->app.context_count = 2; p->other.aggregate_count = 0; }
-static void older_interface(parts *p) { p->app.abi = EX_APP_ABI + 1; }
+static void bad_context(parts *p)
+{
+    p->context.name = "Bank";
+}
+static void no_context(parts *p)
+{
+    p->app.context_count = 0;
+}
+static void bad_aggregate(parts *p)
+{
+    p->aggregate.name = "my-account";
+} /* the dash ends a category */
+static void no_state(parts *p)
+{
+    p->aggregate.state = NULL;
+}
+static void command_twice(parts *p)
+{
+    p->commands[1].name = p->commands[0].name;
+}
+static void no_decide(parts *p)
+{
+    p->commands[1].decide = NULL;
+}
+static void event_twice(parts *p)
+{
+    p->events[1] = p->events[0];
+}
+static void no_evolve(parts *p)
+{
+    p->events[1].evolve = NULL;
+}
+static void aggregate_twice(parts *p)
+{
+    p->context.aggregate_count = 2;
+}
+static void view_twice(parts *p)
+{
+    p->context.view_count = 2;
+}
+static void view_without_table(parts *p)
+{
+    p->view.table_count = 0;
+}
+static void view_version_0(parts *p)
+{
+    p->view.version = 0;
+}
+static void query_twice(parts *p)
+{
+    p->context.query_count = 2;
+}
+static void query_without_order(parts *p)
+{
+    p->query.order_by[0] = NULL;
+}
+static void query_without_view(parts *p)
+{
+    p->query.view = NULL;
+}
+static void query_without_row(parts *p)
+{
+    p->query.row = NULL;
+}
+static void two_contexts_share_an_aggregate(parts *p)
+{
+    p->app.context_count = 2;
+}
+static void two_contexts_share_a_view(parts *p)
+{
+    p->app.context_count = 2;
+    p->other.aggregate_count = 0;
+}
+static void older_interface(parts *p)
+{
+    p->app.abi = EX_APP_ABI + 1;
+}
 
 static const struct {
     const char *name;
@@ -91,7 +149,8 @@ static const struct {
     {"page without order", query_without_order, EX_EINVAL, "order_by"},
     {"query without view", query_without_view, EX_EINVAL, "view"},
     {"query without row", query_without_row, EX_EINVAL, "row"},
-    {"aggregate in two contexts", two_contexts_share_an_aggregate, EX_EEXISTS, "bank and by other"}, /* R-01-24 */
+    {"aggregate in two contexts", two_contexts_share_an_aggregate, EX_EEXISTS,
+     "bank and by other"}, /* R-01-24 */
     {"view in two contexts", two_contexts_share_a_view, EX_EEXISTS, "bank and by other"},
     {"another interface", older_interface, EX_EINVAL, "interface"},
 };

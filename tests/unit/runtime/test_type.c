@@ -11,13 +11,17 @@
 #include <excore/type.h>
 
 typedef enum colour { RED, GREEN } colour;
+/* clang-format off */
 EX_ENUM_TYPE(colour, "red", "green");
+/* clang-format on */
 
 typedef struct part {
     ex_slice name;
     int64_t weight;
 } part;
+/* clang-format off */
 EX_TYPE(part, "Part", EX_FIELD(part, name, .min_len = 1, .max_len = 5), EX_FIELD(part, weight, .min = 1));
+/* clang-format on */
 
 typedef struct thing {
     ex_slice thing_id;
@@ -39,6 +43,7 @@ typedef struct thing {
     EX_LIST(part) parts;
     EX_LIST(ex_slice) labels;
 } thing;
+/* clang-format off */
 EX_TYPE_V(thing, "Thing", 3,
     EX_KEY(thing, thing_id),
     EX_FIELD(thing, flag), EX_FIELD(thing, i32), EX_FIELD(thing, u32), EX_FIELD(thing, i64),
@@ -49,20 +54,21 @@ EX_TYPE_V(thing, "Thing", 3,
     EX_STRUCT(thing, inner, part), EX_OPT_STRUCT(thing, maybe_inner, part),
     EX_LIST_OF(thing, parts, part, .min_items = 1, .max_items = 2),
     EX_TEXTS(thing, labels, .max_len = 3));
+/* clang-format on */
 
 #define REST                                                                                       \
-    "\"flag\":true,\"i32\":-2147483648,\"u32\":4294967295,\"i64\":-9223372036854775808,"            \
-    "\"u64\":18446744073709551615,\"number\":0.5,\"at\":\"2026-11-21T09:30:00.123456Z\","           \
+    "\"flag\":true,\"i32\":-2147483648,\"u32\":4294967295,\"i64\":-9223372036854775808,"           \
+    "\"u64\":18446744073709551615,\"number\":0.5,\"at\":\"2026-11-21T09:30:00.123456Z\","          \
     "\"tint\":\"green\",\"any\":{\"a\": [1, 2]},"
 #define INNER "\"inner\":{\"name\":\"x\",\"weight\":2},"
 #define PARTS "\"parts\":[{\"name\":\"y\",\"weight\":3}],\"labels\":[\"a\",\"bcd\"]"
 #define FULL                                                                                       \
-    "{\"thing_id\":\"t-1\"," REST "\"maybe_flag\":false,\"maybe_int\":0,\"maybe_number\":1.5,"      \
+    "{\"thing_id\":\"t-1\"," REST "\"maybe_flag\":false,\"maybe_int\":0,\"maybe_number\":1.5,"     \
     "\"maybe_text\":\"a@b.de\"," INNER "\"maybe_inner\":{\"name\":\"z\",\"weight\":4}," PARTS "}"
 #define LEAST "{\"thing_id\":\"t-1\"," REST INNER PARTS "}"
 
-static ex_status read_thing(const char *json, const ex_read_options *options, ex_arena *arena, thing *ret,
-                            ex_error *err)
+static ex_status read_thing(const char *json, const ex_read_options *options, ex_arena *arena,
+                            thing *ret, ex_error *err)
 {
     return ex_type_read(&thing_type, ex_str(json), arena, options, ret, err);
 }
@@ -120,18 +126,35 @@ static void test_type_refuses_with_the_field(void **ctx)
         {"no object", "[1]", "", "object"},
         {"missing", "{\"thing_id\":\"t\"}", "flag", "missing"},
         {"missing key", "{" REST INNER PARTS "}", "thing_id", "missing"},
-        {"unknown member", "{\"thing_id\":\"t\"," REST INNER PARTS ",\"more\":1}", "more", "no field"},
+        {"unknown member", "{\"thing_id\":\"t\"," REST INNER PARTS ",\"more\":1}", "more",
+         "no field"},
         {"null for a required one", "{\"thing_id\":null," REST INNER PARTS "}", "thing_id", "text"},
         {"empty key", "{\"thing_id\":\"\"," REST INNER PARTS "}", "thing_id", "empty"},
-        {"nested text too long", "{\"thing_id\":\"t\"," REST "\"inner\":{\"name\":\"123456\",\"weight\":1}," PARTS "}", "inner.name", "at most 5"},
-        {"nested lower bound", "{\"thing_id\":\"t\"," REST "\"inner\":{\"name\":\"1\",\"weight\":0}," PARTS "}", "inner.weight", "at least 1"},
-        {"item of a list", "{\"thing_id\":\"t\"," REST INNER "\"parts\":[{\"name\":\"y\",\"weight\":1},{\"name\":\"y\",\"weight\":\"2\"}],\"labels\":[]}", "parts[1].weight", "integer"},
-        {"too many items", "{\"thing_id\":\"t\"," REST INNER "\"parts\":[1,2,3],\"labels\":[]}", "parts", "at most 2"},
-        {"too few items", "{\"thing_id\":\"t\"," REST INNER "\"parts\":[],\"labels\":[]}", "parts", "at least 1"},
-        {"text of a list", "{\"thing_id\":\"t\"," REST INNER "\"parts\":[{\"name\":\"y\",\"weight\":1}],\"labels\":[\"ok\",\"long\"]}", "labels[1]", "at most 3"},
-        {"optional out of bounds", "{\"thing_id\":\"t\"," REST "\"maybe_int\":10," INNER PARTS "}", "maybe_int", "at most 9"},
-        {"optional format", "{\"thing_id\":\"t\"," REST "\"maybe_text\":\"nobody\"," INNER PARTS "}", "maybe_text", "email"},
-        {"optional struct", "{\"thing_id\":\"t\"," REST INNER "\"maybe_inner\":{}," PARTS "}", "maybe_inner.name", "missing"},
+        {"nested text too long",
+         "{\"thing_id\":\"t\"," REST "\"inner\":{\"name\":\"123456\",\"weight\":1}," PARTS "}",
+         "inner.name", "at most 5"},
+        {"nested lower bound",
+         "{\"thing_id\":\"t\"," REST "\"inner\":{\"name\":\"1\",\"weight\":0}," PARTS "}",
+         "inner.weight", "at least 1"},
+        {"item of a list",
+         "{\"thing_id\":\"t\"," REST INNER "\"parts\":[{\"name\":\"y\",\"weight\":1},{\"name\":"
+         "\"y\",\"weight\":\"2\"}],\"labels\":[]}",
+         "parts[1].weight", "integer"},
+        {"too many items", "{\"thing_id\":\"t\"," REST INNER "\"parts\":[1,2,3],\"labels\":[]}",
+         "parts", "at most 2"},
+        {"too few items", "{\"thing_id\":\"t\"," REST INNER "\"parts\":[],\"labels\":[]}", "parts",
+         "at least 1"},
+        {"text of a list",
+         "{\"thing_id\":\"t\"," REST INNER
+         "\"parts\":[{\"name\":\"y\",\"weight\":1}],\"labels\":[\"ok\",\"long\"]}",
+         "labels[1]", "at most 3"},
+        {"optional out of bounds", "{\"thing_id\":\"t\"," REST "\"maybe_int\":10," INNER PARTS "}",
+         "maybe_int", "at most 9"},
+        {"optional format",
+         "{\"thing_id\":\"t\"," REST "\"maybe_text\":\"nobody\"," INNER PARTS "}", "maybe_text",
+         "email"},
+        {"optional struct", "{\"thing_id\":\"t\"," REST INNER "\"maybe_inner\":{}," PARTS "}",
+         "maybe_inner.name", "missing"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ex_arena arena;
@@ -139,13 +162,18 @@ static void test_type_refuses_with_the_field(void **ctx)
         ex_error err = {0};
         ex_arena_init(&arena, 0);
         ex_status st = read_thing(cases[i].json, NULL, &arena, &t, &err);
-        if (st != EX_EINVAL || strcmp(err.field, cases[i].field) != 0 || !strstr(err.message, cases[i].word))
-            fail_msg("%s: status %d, field '%s', message '%s'", cases[i].name, st, err.field, err.message);
+        if (st != EX_EINVAL || strcmp(err.field, cases[i].field) != 0 ||
+            !strstr(err.message, cases[i].word))
+            fail_msg("%s: status %d, field '%s', message '%s'", cases[i].name, st, err.field,
+                     err.message);
         ex_arena_done(&arena);
     }
 }
 
-#define SINGLE(member_type, name) typedef struct name##_box { member_type v; } name##_box; \
+#define SINGLE(member_type, name)                                                                  \
+    typedef struct name##_box {                                                                    \
+        member_type v;                                                                             \
+    } name##_box;                                                                                  \
     EX_TYPE(name##_box, "Box", EX_FIELD(name##_box, v))
 SINGLE(int32_t, i32);
 SINGLE(uint32_t, u32);
@@ -163,14 +191,26 @@ static void test_type_scalar_ranges(void **ctx)
         const char *json;
         bool is_good;
     } cases[] = {
-        {&i32_box_type, "2147483647", true}, {&i32_box_type, "2147483648", false},
-        {&u32_box_type, "4294967295", true}, {&u32_box_type, "4294967296", false}, {&u32_box_type, "-1", false},
-        {&i64_box_type, "9223372036854775807", true}, {&i64_box_type, "9223372036854775808", false},
-        {&i64_box_type, "1.0", false}, {&i64_box_type, "\"1\"", false}, {&i64_box_type, "1e2", false},
-        {&u64_box_type, "18446744073709551615", true}, {&u64_box_type, "-1", false},
-        {&number_box_type, "1", true}, {&number_box_type, "1e300", true}, {&number_box_type, "\"1\"", false},
-        {&flag_box_type, "false", true}, {&flag_box_type, "0", false}, {&flag_box_type, "null", false},
-        {&at_box_type, "\"2026-11-21T09:30:00+01:00\"", true}, {&at_box_type, "\"2026-13-21T09:30:00Z\"", false},
+        {&i32_box_type, "2147483647", true},
+        {&i32_box_type, "2147483648", false},
+        {&u32_box_type, "4294967295", true},
+        {&u32_box_type, "4294967296", false},
+        {&u32_box_type, "-1", false},
+        {&i64_box_type, "9223372036854775807", true},
+        {&i64_box_type, "9223372036854775808", false},
+        {&i64_box_type, "1.0", false},
+        {&i64_box_type, "\"1\"", false},
+        {&i64_box_type, "1e2", false},
+        {&u64_box_type, "18446744073709551615", true},
+        {&u64_box_type, "-1", false},
+        {&number_box_type, "1", true},
+        {&number_box_type, "1e300", true},
+        {&number_box_type, "\"1\"", false},
+        {&flag_box_type, "false", true},
+        {&flag_box_type, "0", false},
+        {&flag_box_type, "null", false},
+        {&at_box_type, "\"2026-11-21T09:30:00+01:00\"", true},
+        {&at_box_type, "\"2026-13-21T09:30:00Z\"", false},
         {&at_box_type, "1", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -217,7 +257,9 @@ static void test_type_stored_events_may_have_more(void **ctx)
     part p;
     ex_read_options options = {.ignore_unknown = true};
     ex_arena_init(&arena, 0);
-    assert_int_equal(ex_type_read(&part_type, EX_S("{\"new\":1,\"weight\":2,\"name\":\"a\"}"), &arena, &options, &p, NULL), EX_OK);
+    assert_int_equal(ex_type_read(&part_type, EX_S("{\"new\":1,\"weight\":2,\"name\":\"a\"}"),
+                                  &arena, &options, &p, NULL),
+                     EX_OK);
     assert_int_equal(p.weight, 2);
     ex_arena_done(&arena);
 }
@@ -233,9 +275,12 @@ static void test_type_schema_is_json_schema(void **ctx)
     json_t *properties = json_object_get(root, "properties");
     assert_int_equal(json_object_size(properties), thing_type.field_count);
     assert_string_equal(json_string_value(json_object_get(root, "title")), "Thing");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(properties, "inner"), "$ref")), "#/$defs/Part");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(properties, "inner"), "$ref")),
+        "#/$defs/Part");
     assert_non_null(json_object_get(json_object_get(root, "$defs"), "Part"));
-    assert_int_equal(json_array_size(json_object_get(json_object_get(properties, "tint"), "enum")), 2);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(properties, "tint"), "enum")),
+                     2);
     /* 18 fields, 5 optional, and the key that the route gives */
     assert_int_equal(json_array_size(json_object_get(root, "required")), 12);
     assert_true(json_is_false(json_object_get(root, "additionalProperties")));

@@ -61,8 +61,11 @@ static void tear_down(fixture *f)
 
 static uint64_t run(fixture *f, const char *id, const char *command, const char *payload)
 {
-    ex_command_call call = {.context = EX_S("bank"), .aggregate = EX_S("account"), .id = ex_str(id),
-                            .command = ex_str(command), .payload = ex_str(payload)};
+    ex_command_call call = {.context = EX_S("bank"),
+                            .aggregate = EX_S("account"),
+                            .id = ex_str(id),
+                            .command = ex_str(command),
+                            .payload = ex_str(payload)};
     if (ex_command_run(f->rt, &call, &f->arena, &f->err))
         fail_msg("%s %s: %s", command, id, f->err.message);
     return call.result.position;
@@ -80,9 +83,13 @@ static ex_status query(fixture *f, ask a)
     ex_json params;
     if (a.params)
         assert_int_equal(ex_json_parse(ex_str(a.params), &f->arena, NULL, &params, NULL), EX_OK);
-    ex_query_call call = {.context = EX_S("bank"), .query = ex_str(a.query),
-                          .params = a.params ? &params : NULL, .cursor = ex_str(a.cursor),
-                          .limit = a.limit, .min_position = a.min_position, .timeout_ms = a.timeout_ms};
+    ex_query_call call = {.context = EX_S("bank"),
+                          .query = ex_str(a.query),
+                          .params = a.params ? &params : NULL,
+                          .cursor = ex_str(a.cursor),
+                          .limit = a.limit,
+                          .min_position = a.min_position,
+                          .timeout_ms = a.timeout_ms};
     ex_buf_reset(&f->out);
     ex_status st = ex_query_run(f->rt, &call, &f->arena, &f->out, &f->err);
     ex_buf_put_char(&f->out, '\0');
@@ -108,7 +115,8 @@ static ex_view_status view_status(fixture *f)
     return status;
 }
 
-/* Waits for a condition, up to ten seconds. What was seen counts: the view may have moved on since. */
+/* Waits for a condition, up to ten seconds. What was seen counts: the view may have moved on since.
+ */
 static void wait_for_state(fixture *f, ex_view_state want)
 {
     struct timespec pause = {0, 1000000};
@@ -141,7 +149,8 @@ static void test_view_answers_what_a_command_did(void **ctx)
     set_up(&f);
     run(&f, "a", "open", "{\"owner\":\"ann\"}");
     uint64_t position = run(&f, "a", "deposit", "{\"cents\":5}");
-    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = position}), EX_OK);
+    assert_int_equal(
+        query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = position}), EX_OK);
     const ex_json *item = answer(&f, "item");
     assert_int_equal(ex_json_get(item, EX_S("cents"))->as.i64, 5);
     assert_int_equal(ex_json_get(item, EX_S("moves"))->as.i64, 1);
@@ -153,7 +162,8 @@ static void test_view_answers_what_a_command_did(void **ctx)
     tear_down(&f);
 }
 
-/* R-QA-02, R-QA-03: pages by key neither repeat nor lose rows, also while rows come between them. */
+/* R-QA-02, R-QA-03: pages by key neither repeat nor lose rows, also while rows come between them.
+ */
 static void test_query_pages_cover_everything_once(void **ctx)
 {
     (void)ctx;
@@ -193,8 +203,9 @@ static void test_query_limits_are_clamped(void **ctx)
         const char *query;
         uint32_t limit, want;
     } cases[] = {
-        {"balances", 0, 20}, {"balances", 1, 1}, {"balances", 100, 100}, {"balances", 5000, 100},
-        {"rich", 0, 20}, {"rich", 1000, 110}, {"rich", 4000000000u, 110},
+        {"balances", 0, 20},        {"balances", 1, 1}, {"balances", 100, 100},
+        {"balances", 5000, 100},    {"rich", 0, 20},    {"rich", 1000, 110},
+        {"rich", 4000000000u, 110},
     };
     fixture f;
     set_up(&f);
@@ -206,7 +217,9 @@ static void test_query_limits_are_clamped(void **ctx)
         position = run(&f, id, "deposit", "{\"cents\":100000}");
     }
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(query(&f, (ask){cases[i].query, .limit = cases[i].limit, .min_position = position}), EX_OK);
+        assert_int_equal(
+            query(&f, (ask){cases[i].query, .limit = cases[i].limit, .min_position = position}),
+            EX_OK);
         assert_int_equal(answer(&f, "items")->count, cases[i].want);
     }
     tear_down(&f);
@@ -219,15 +232,20 @@ static void test_query_parameters(void **ctx)
         const char *params;
         uint32_t want;
     } cases[] = {
-        {NULL, 10}, {"{}", 10}, {"{\"owner\":\"odd\"}", 5}, {"{\"least_cents\":300}", 4},
+        {NULL, 10},
+        {"{}", 10},
+        {"{\"owner\":\"odd\"}", 5},
+        {"{\"least_cents\":300}", 4},
         {"{\"least_cents\":\"300\"}", 4}, /* as it comes from a query string */
-        {"{\"owner\":\"even\",\"least_cents\":\"300\"}", 2}, {"{\"owner\":\"' OR 1=1 --\"}", 0},
+        {"{\"owner\":\"even\",\"least_cents\":\"300\"}", 2},
+        {"{\"owner\":\"' OR 1=1 --\"}", 0},
     };
     fixture f;
     set_up(&f);
     uint64_t position = fill(&f, 10);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(query(&f, (ask){"balances", cases[i].params, .min_position = position}), EX_OK);
+        assert_int_equal(query(&f, (ask){"balances", cases[i].params, .min_position = position}),
+                         EX_OK);
         if (answer(&f, "items")->count != cases[i].want)
             fail_msg("%s: %s", cases[i].params, f.out.ptr);
     }
@@ -253,15 +271,36 @@ static void test_query_refusals(void **ctx)
         {"unknown parameter", {"balances", "{\"colour\":1}"}, EX_EINVAL, "INVALID_INPUT", "colour"},
         {"parameter of a query without", {"rich", "{\"x\":1}"}, EX_EINVAL, "INVALID_INPUT", "x"},
         {"missing parameter", {"balance"}, EX_EINVAL, "INVALID_INPUT", "account_id"},
-        {"no number", {"balances", "{\"least_cents\":\"many\"}"}, EX_EINVAL, "INVALID_INPUT", "least_cents"},
-        {"cursor is no base64", {"balances", .cursor = "%%%"}, EX_EINVAL, "INVALID_CURSOR", "cursor"},
-        {"cursor is no JSON", {"balances", .cursor = "AAAA"}, EX_EINVAL, "INVALID_CURSOR", "cursor"},
-        {"cursor of another query", {"rich", .cursor = cursor}, EX_EINVAL, "INVALID_CURSOR", "cursor"},
-        {"position not reached", {"balances", .min_position = 1000, .timeout_ms = 20}, EX_ETIMEOUT, "TIMEOUT", ""},
+        {"no number",
+         {"balances", "{\"least_cents\":\"many\"}"},
+         EX_EINVAL,
+         "INVALID_INPUT",
+         "least_cents"},
+        {"cursor is no base64",
+         {"balances", .cursor = "%%%"},
+         EX_EINVAL,
+         "INVALID_CURSOR",
+         "cursor"},
+        {"cursor is no JSON",
+         {"balances", .cursor = "AAAA"},
+         EX_EINVAL,
+         "INVALID_CURSOR",
+         "cursor"},
+        {"cursor of another query",
+         {"rich", .cursor = cursor},
+         EX_EINVAL,
+         "INVALID_CURSOR",
+         "cursor"},
+        {"position not reached",
+         {"balances", .min_position = 1000, .timeout_ms = 20},
+         EX_ETIMEOUT,
+         "TIMEOUT",
+         ""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ex_status st = query(&f, cases[i].ask);
-        if (st != cases[i].status || strcmp(f.err.code, cases[i].code) || strcmp(f.err.field, cases[i].field))
+        if (st != cases[i].status || strcmp(f.err.code, cases[i].code) ||
+            strcmp(f.err.field, cases[i].field))
             fail_msg("%s: %d %s %s: %s", cases[i].name, st, f.err.code, f.err.field, f.err.message);
     }
     tear_down(&f);
@@ -281,7 +320,8 @@ static void test_view_continues_at_its_checkpoint(void **ctx)
         stop(&f);
         start(&f);
     }
-    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = 21}), EX_OK);
+    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = 21}),
+                     EX_OK);
     assert_int_equal(ex_json_get(answer(&f, "item"), EX_S("moves"))->as.i64, 20);
     tear_down(&f);
 }
@@ -369,7 +409,8 @@ static void test_view_failure_is_shown_and_tried_again(void **ctx)
     assert_int_equal(status.lag, 1);
     assert_int_equal(ex_runtime_view_pause(f.rt, "balance", &f.err), EX_ESTATE); /* R-PC-06 */
     atomic_store(&accounts_view_fails, false);
-    assert_int_equal(query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = position}), EX_OK);
+    assert_int_equal(
+        query(&f, (ask){"balance", "{\"account_id\":\"a\"}", .min_position = position}), EX_OK);
     assert_int_equal(ex_json_get(answer(&f, "item"), EX_S("moves"))->as.i64, 1);
     wait_for_state(&f, EX_VIEW_ACTIVE);
     assert_string_equal(view_status(&f).error, "");
@@ -387,7 +428,8 @@ static void test_view_pause_resume_rebuild(void **ctx)
     assert_int_equal(ex_runtime_view_pause(f.rt, "balance", &f.err), EX_OK);
     wait_for_state(&f, EX_VIEW_PAUSED);
     uint64_t later = run(&f, "b", "open", "{\"owner\":\"bob\"}");
-    assert_int_equal(query(&f, (ask){"account-count", .min_position = later, .timeout_ms = 50}), EX_ETIMEOUT);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = later, .timeout_ms = 50}),
+                     EX_ETIMEOUT);
     assert_int_equal(ex_runtime_view_resume(f.rt, "balance", &f.err), EX_OK);
     assert_int_equal(query(&f, (ask){"account-count", .min_position = later}), EX_OK);
     assert_int_equal(answer(&f, "count")->as.i64, 6);
