@@ -4,6 +4,7 @@
  * slot on the free list; the submitting thread takes the whole list at once, so a
  * batch costs one wake-up. */
 #include "cli/bench_run.h"
+#include "kernel/deadline.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -131,11 +132,8 @@ static void init_slots(load *l)
 ex_status bench_local(ex_store *store, bench_run *r, ex_error *err)
 {
     load l = {.store = store, .run = r};
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* what bench_now_ns reads */
     pthread_mutex_init(&l.mu, NULL);
-    pthread_cond_init(&l.is_free, &attributes);
+    ex_cond_init(&l.is_free);
     l.slots = calloc(r->in_flight, sizeof(*l.slots));
     l.data = calloc(r->in_flight, r->event_bytes);
     ex_status status = EX_OK;
@@ -153,6 +151,5 @@ out:
     free(l.data);
     pthread_cond_destroy(&l.is_free);
     pthread_mutex_destroy(&l.mu);
-    pthread_condattr_destroy(&attributes);
     return status;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "kernel/deadline.h"
 #include "kernel/log.h"
 
 #define DEFAULT_LIMIT_MS 5000
@@ -414,11 +415,7 @@ ex_status ex_health_new(const ex_health_options *options, ex_health **ret, ex_er
     h->refs = 1;
     ex_buf_init(&h->answer, 0);
     pthread_mutex_init(&h->mu, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    ex_cond_init(&h->changed);
     *ret = h;
     return EX_OK;
 }

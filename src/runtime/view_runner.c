@@ -10,9 +10,10 @@
  * batch, it continues at the checkpoint. */
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "runtime/views.h"
+
+#include "kernel/deadline.h"
 
 #define RETRY_LIMIT_MS 30000u
 #define IDLE_CHECKPOINT_EVENTS                                                                     \
@@ -49,19 +50,6 @@ static void move(view_runner *r, ex_view_state to)
 
 /* ---- Waiting ---- */
 
-static struct timespec deadline(uint32_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 static void wake_on_commit(ex_watcher *w, uint64_t head)
 {
     (void)head;
@@ -82,7 +70,7 @@ uint64_t view_runner_position(view_runner *r)
 
 ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms, ex_error *err)
 {
-    struct timespec until = deadline(timeout_ms);
+    struct timespec until = ex_deadline(timeout_ms);
     int rc = 0;
     pthread_mutex_lock(&r->mu);
     while (r->position < position && !r->is_stopping && rc == 0)
@@ -293,7 +281,7 @@ static void fail(view_runner *r, const ex_error *err)
     r->failures++;
     uint64_t pause_ms = (uint64_t)r->rt->options.view_retry_ms << doublings;
     struct timespec until =
-        deadline(pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS);
+        ex_deadline(pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS);
     pthread_mutex_unlock(&r->mu);
     ex_counter_add(r->failures_counter, 1);
     runtime_report(r->rt, "view failed, it will be tried again", r->def->name, err);
@@ -353,13 +341,9 @@ static void *run(void *arg)
 
 static void init_locks(view_runner *r)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->mu, NULL);
-    pthread_cond_init(&r->wake, &attr);
-    pthread_cond_init(&r->moved, &attr);
-    pthread_condattr_destroy(&attr);
+    ex_cond_init(&r->wake);
+    ex_cond_init(&r->moved);
 }
 
 static void init_metrics(view_runner *r)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernel/deadline.h"
+
 #define READ_WAIT_MS 10000
 
 static char *join_path(const char *dir, const char *name)
@@ -99,7 +101,7 @@ ex_status views_start(ex_runtime *rt, views **ret, ex_error *err)
     v->rt = rt;
     pthread_mutex_init(&v->write_mu, NULL);
     pthread_mutex_init(&v->pool_mu, NULL);
-    pthread_cond_init(&v->pool_free, NULL);
+    ex_cond_init(&v->pool_free);
     ex_status st = open_writer(v, err);
     st = st ? st : open_readers(v, err);
     st = st ? st : start_runners(v, err);
@@ -161,9 +163,7 @@ ex_status views_lock_reader(views *v, ex_db **ret, ex_error *err)
         *ret = &v->writer;
         return EX_OK;
     }
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += READ_WAIT_MS / 1000;
+    struct timespec until = ex_deadline(READ_WAIT_MS);
     int rc = 0;
     pthread_mutex_lock(&v->pool_mu);
     ex_db *db = take_free(v);

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "kernel/deadline.h"
 
 struct watchdog {
     /* immutable */
@@ -41,14 +42,9 @@ static void *watch(void *arg)
 {
     watchdog *w = arg;
     uint64_t reported_run = 0;
-    uint64_t pause_ns = (uint64_t)w->limit_ms * 1000000 / 2 + 1000000;
     pthread_mutex_lock(&w->mu);
     while (!w->is_stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        uint64_t ns = (uint64_t)until.tv_nsec + pause_ns;
-        until.tv_sec += (time_t)(ns / 1000000000);
-        until.tv_nsec = (long)(ns % 1000000000);
+        struct timespec until = ex_deadline(w->limit_ms / 2 + 1);
         (void)pthread_cond_timedwait(&w->wake, &w->mu, &until); /* either way it looks */
         pthread_mutex_unlock(&w->mu);
         look(w, &reported_run);
@@ -56,15 +52,6 @@ static void *watch(void *arg)
     }
     pthread_mutex_unlock(&w->mu);
     return NULL;
-}
-
-static void init_wake(pthread_cond_t *wake)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(wake, &attr);
-    pthread_condattr_destroy(&attr);
 }
 
 ex_status watchdog_start(uint32_t limit_ms, const ex_clock *clock, watchdog_report_fn *report,
@@ -78,7 +65,7 @@ ex_status watchdog_start(uint32_t limit_ms, const ex_clock *clock, watchdog_repo
     w->report = report;
     w->ctx = ctx;
     pthread_mutex_init(&w->mu, NULL);
-    init_wake(&w->wake);
+    ex_cond_init(&w->wake);
     if (pthread_create(&w->thread, NULL, watch, w)) {
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->mu);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "kernel/deadline.h"
+
 ex_status reader_pool_init(reader_pool *p, const store_driver *driver, uint32_t limit,
                            uint32_t timeout_ms, ex_error *err)
 {
@@ -16,12 +18,8 @@ ex_status reader_pool_init(reader_pool *p, const store_driver *driver, uint32_t 
     p->driver = driver;
     p->limit = limit;
     p->timeout_ms = timeout_ms;
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr); /* cannot fail on Linux, nor can the next four */
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&p->freed, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)pthread_mutex_init(&p->mu, NULL);
+    ex_cond_init(&p->freed);
+    (void)pthread_mutex_init(&p->mu, NULL); /* cannot fail on Linux */
     return EX_OK;
 }
 
@@ -38,24 +36,11 @@ void reader_pool_done(reader_pool *p)
     memset(p, 0, sizeof(*p));
 }
 
-static struct timespec deadline_after(uint32_t ms)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* for the condition only; cannot fail */
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 /* An idle reader, or the right to open one (*ret_reader NULL); false when time is up. */
 static bool wait_for_turn(reader_pool *p, void **ret_reader)
 {
     bool is_granted = true;
-    struct timespec deadline = deadline_after(p->timeout_ms);
+    struct timespec deadline = ex_deadline(p->timeout_ms);
     (void)pthread_mutex_lock(&p->mu);
     while (p->idle_count == 0 && p->open_count == p->limit && is_granted)
         is_granted = pthread_cond_timedwait(&p->freed, &p->mu, &deadline) != ETIMEDOUT;

@@ -18,13 +18,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "kernel/deadline.h"
+
 #define CHUNK_EVENTS 1000
 #define CHUNK_BYTES  ((size_t)1 << 20)
 /* Nobody tells a read-only store of the commits of another process: it asks this often. */
 #define PROBE_MS 50
-
-#define NS_PER_MS 1000000
-#define NS_PER_S  1000000000
 
 /* ---- Open and close ---- */
 
@@ -43,12 +42,8 @@ static void wake_reader(ex_watcher *w, uint64_t head)
 
 static void init_waiting(ex_subscription *sub)
 {
-    pthread_condattr_t attr;
     pthread_mutex_init(&sub->mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&sub->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    ex_cond_init(&sub->wake);
     sub->watcher.wake = wake_reader;
 }
 
@@ -297,19 +292,6 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
 /* ---- Waiting ---- */
 
 /* A time to come, for pthread_cond_timedwait: the kernel's clock, whatever clock the store has. */
-static struct timespec time_after(int64_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)(ms / 1000);
-    t.tv_nsec += (long)(ms % 1000) * NS_PER_MS;
-    if (t.tv_nsec >= NS_PER_S) {
-        t.tv_nsec -= NS_PER_S;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 static bool is_before(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
@@ -317,7 +299,7 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
 
 static bool has_passed(const struct timespec *deadline)
 {
-    struct timespec now = time_after(0);
+    struct timespec now = ex_deadline(0);
     return !is_before(&now, deadline);
 }
 
@@ -348,7 +330,7 @@ static void wait_for_commit(ex_subscription *sub, const struct timespec *deadlin
 /* Read-only store: wait a moment, then ask the database. */
 static void wait_and_probe(ex_subscription *sub, const struct timespec *deadline)
 {
-    struct timespec probe = time_after(PROBE_MS);
+    struct timespec probe = ex_deadline(PROBE_MS);
     wait_for_commit(sub, deadline != NULL && is_before(deadline, &probe) ? deadline : &probe);
     uint64_t head = ex_store_head(sub->store);
     if (head > sub->seen_head)
@@ -366,7 +348,7 @@ static void wait_for_news(ex_subscription *sub, const struct timespec *deadline)
 ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms, ex_event *ret,
                                ex_error *err)
 {
-    struct timespec until = time_after(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec until = ex_deadline(timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
     const struct timespec *deadline = timeout_ms < 0 ? NULL : &until;
     for (bool is_last_try = false;; is_last_try = deadline != NULL && has_passed(deadline)) {
         ex_status status = ex_subscription_poll(sub, ret, err);

@@ -8,6 +8,7 @@
  * until every handler has answered its exchange, because those are the loops'
  * memory. The caller therefore stops the server before what its handlers use. */
 #include "api/http/transport.h"
+#include "kernel/deadline.h"
 
 #include <excore/clock.h>
 
@@ -187,11 +188,7 @@ ex_status http_server_start(const http_options *options, const http_route *route
     if (!s)
         return ex_raise(err, EX_ENOMEM, "HTTP server");
     (void)pthread_mutex_init(&s->mu, NULL); /* default attributes cannot fail on Linux */
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&s->changed, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    ex_cond_init(&s->changed);
     ex_status status = http_shared_init(&s->shared, options, routes, route_count, err);
     if (status)
         goto out;
