@@ -78,9 +78,9 @@ static ex_status position_of_version(sqlite_conn *c, uint64_t stream_id, uint64_
 static ex_status first_version_from(sqlite_conn *c, uint64_t stream_id, uint64_t from,
                                     uint64_t *ret, ex_error *err)
 {
-    uint64_t low = 1, high;
-    ex_status status = sqlite_lists_stream_version(c, stream_id, INT64_MAX, &high, err);
-    high++;
+    uint64_t low = 1, last = 0;
+    ex_status status = sqlite_lists_stream_version(c, stream_id, INT64_MAX, &last, err);
+    uint64_t high = last + 1;
     while (status == EX_OK && low < high && from > 1) {
         uint64_t middle = low + (high - low) / 2, position = 0;
         status = position_of_version(c, stream_id, middle, &position, err);
