@@ -13,9 +13,6 @@
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 typedef struct append_job {
     /* loop thread */
     api *api;
@@ -82,11 +79,8 @@ static void respond(append_job *j)
                        "the events are stored, but there is no memory for the answer");
         http_respond_error(j->x, &j->err);
     } else {
-        if (!j->is_multi) {
-            char etag[24];
-            int n = snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", j->appended.version);
-            http_add_header(j->x, "etag", ex_slice_of(etag, (size_t)n));
-        }
+        if (!j->is_multi)
+            request_add_number(j->x, "etag", "\"", j->appended.version);
         http_respond(j->x, j->appended.is_duplicate ? 200 : 201, "application/json",
                      ex_buf_slice(&out));
     }

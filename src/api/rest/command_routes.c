@@ -16,9 +16,6 @@
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #define COMMAND_ID_MAX 255
 
 typedef struct command_job {
@@ -79,9 +76,7 @@ static void respond(command_job *j)
                        "the command ran, but there is no memory for the answer");
         http_respond_error(j->x, &j->err);
     } else {
-        char etag[24];
-        int n = snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", r->version);
-        http_add_header(j->x, "etag", ex_slice_of(etag, (size_t)n));
+        request_add_number(j->x, "etag", "\"", r->version);
         http_respond(j->x, r->is_duplicate ? 200 : 201, "application/json", ex_buf_slice(&out));
     }
     ex_buf_done(&out);

@@ -16,9 +16,6 @@
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #define EVENT_SLACK_BYTES ((size_t)32 << 20) /* one largest event above the page's limit */
 
 enum { OFFER_JSON, OFFER_SSE, OFFER_BATCH, OFFER_CLOUDEVENT };
@@ -134,13 +131,6 @@ static ex_status read_page(page_job *j, ex_error *err)
 
 /* ---- The answer, on the loop ---- */
 
-static void add_number(http_exchange *x, const char *name, const char *quote, uint64_t n)
-{
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%s%" PRIu64 "%s", quote, n, quote);
-    http_add_header(x, name, ex_slice_of(text, (size_t)len));
-}
-
 static void on_page(void *arg)
 {
     page_job *j = arg;
@@ -150,11 +140,11 @@ static void on_page(void *arg)
         http_respond_error(j->x, &j->err);
     } else {
         if (j->is_stream)
-            add_number(j->x, "etag", "\"", j->head);
+            request_add_number(j->x, "etag", "\"", j->head);
         if (j->form == EVENT_CLOUDEVENT) {
-            add_number(j->x, "excore-next", "", j->next);
+            request_add_number(j->x, "excore-next", "", j->next);
             http_add_header(j->x, "excore-has-more", j->has_more ? EX_S("true") : EX_S("false"));
-            add_number(j->x, "excore-head", "", j->head);
+            request_add_number(j->x, "excore-head", "", j->head);
         }
         http_add_header(j->x, "vary", EX_S("accept"));
         http_respond(j->x, 200, offers[j->form == EVENT_CLOUDEVENT ? OFFER_BATCH : OFFER_JSON],

@@ -3,6 +3,8 @@
 
 #include "api/rest/json_fields.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <strings.h>
 
 #define CORRELATION_ID_MAX 128
@@ -292,4 +294,11 @@ ex_slice request_correlation_id(const http_exchange *x)
 {
     ex_slice given = http_header(x, "x-correlation-id");
     return is_id_text(given) ? given : http_request_id(x);
+}
+
+void request_add_number(http_exchange *x, const char *lower_name, const char *quote, uint64_t n)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%s%" PRIu64 "%s", quote, n, quote);
+    http_add_header(x, lower_name, ex_slice_of(text, (size_t)len));
 }

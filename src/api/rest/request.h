@@ -37,4 +37,8 @@ EX_NODISCARD ex_status request_body_type(const http_exchange *x, const char *con
 /** X-Correlation-ID when it is 1 to 128 of [A-Za-z0-9._-] (R-01-54), else the request id. */
 ex_slice request_correlation_id(const http_exchange *x);
 
+/** Add a header of the answer: the number, with `quote` ("" or "\"") on both sides: an ETag has it.
+ */
+void request_add_number(http_exchange *x, const char *lower_name, const char *quote, uint64_t n);
+
 #endif
