@@ -50,8 +50,8 @@ typedef ex_status ex_batch_event_fn(void *ctx, const ex_event *event, ex_error *
 EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64_t from_version,
                                             ex_batch_event_fn *fn, void *ctx, ex_error *err);
 /** Stage an append; same rules and statuses as ex_store_append. What `append` points to must live
- *  until done. Names, sizes and JSON are taken as checked (ex_append_check does that on the
- *  submitting thread); expectations, conditions and idempotency are decided here. */
+ *  until done. All of it is checked here, on the sequencer, also names, sizes and JSON: what a
+ *  decision emits may hold JSON that the domain code made (ex_raw_json). */
 EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret,
                                        ex_error *err);
 
