@@ -296,6 +296,14 @@ static ex_status stage(ex_submission *s, ex_batch *b, ex_error *err)
     return execute(w, b, err);
 }
 
+static void want(ex_submission *s, ex_batch *b)
+{
+    const ex_command_work *w = (const ex_command_work *)s;
+    ex_batch_want_stream(b, w->stream);
+    if (w->call->command_id.len)
+        ex_batch_want_command(b, w->command_id);
+}
+
 /* ---- Answer ---- */
 
 static void count(ex_command_work *w, ex_status status)
@@ -411,6 +419,7 @@ static ex_status prepare(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
     if (!w)
         return ex_raise(err, EX_ENOMEM, "no memory for the command");
     w->submission.stage = stage;
+    w->submission.want = want;
     w->submission.done = done;
     w->rt = rt;
     w->call = call;

@@ -24,6 +24,19 @@ static ex_status append_stage(ex_submission *s, ex_batch *b, ex_error *err)
     return batch_append(b, &((append_job *)s)->prepared, err);
 }
 
+static void append_want(ex_submission *s, ex_batch *b)
+{
+    const prepared_append *p = &((append_job *)s)->prepared;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p->append->write_count; i++) {
+        const ex_stream_write *w = &p->append->writes[i];
+        ex_batch_want_stream(b, w->stream);
+        for (uint32_t j = 0; j < w->event_count; j++, at++)
+            if (p->has_given_id[at])
+                ex_batch_want_event(b, w->stream, &p->events[at].id);
+    }
+}
+
 static void append_done(ex_submission *s, ex_status status, const ex_error *err)
 {
     append_job *job = (append_job *)s;
@@ -51,7 +64,8 @@ static ex_status job_new(ex_store *s, const ex_append *append, append_job **ret,
         free(job);
         return st;
     }
-    job->submission = (ex_submission){.stage = append_stage, .done = append_done};
+    job->submission =
+        (ex_submission){.stage = append_stage, .want = append_want, .done = append_done};
     job->store = s;
     *ret = job;
     return EX_OK;

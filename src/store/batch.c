@@ -47,6 +47,8 @@ void batch_done(ex_batch *b)
     staged_index_done(&b->ids);
     staged_index_done(&b->words);
     staged_index_done(&b->command_ids);
+    staged_index_done(&b->news_streams);
+    batch_wants_done(&b->wants);
     ex_arena_done(&b->arena);
 }
 
@@ -69,6 +71,9 @@ void batch_reset(ex_batch *b)
     staged_index_reset(&b->ids);
     staged_index_reset(&b->words);
     staged_index_reset(&b->command_ids);
+    staged_index_reset(&b->news_streams);
+    b->news.count = 0;
+    batch_wants_reset(&b->wants);
     ex_arena_reset(&b->arena);
 }
 
@@ -143,6 +148,11 @@ static batch_stream **slot_of(const ex_batch *b, uint64_t hash, ex_slice name)
     }
 }
 
+batch_stream *batch_known_stream(const ex_batch *b, ex_slice name)
+{
+    return b->table_room ? *slot_of(b, ex_hash(name), name) : NULL;
+}
+
 static ex_status grow_table(ex_batch *b, ex_error *err)
 {
     uint32_t old_room = b->table_room;
@@ -174,29 +184,53 @@ static ex_status look_up(ex_batch *b, batch_stream *s, ex_error *err)
     return st ? batch_break(b, st, &detail) : EX_OK;
 }
 
+static ex_status put_stream(ex_batch *b, ex_slice name, batch_stream **ret, ex_error *err)
+{
+    ex_status st = EX_OK;
+    if (2 * (b->table_count + 1) > b->table_room)
+        st = grow_table(b, err);
+    batch_stream *s = st ? NULL : ex_arena_zalloc(&b->arena, sizeof(*s));
+    if (!s)
+        return st ? st : ex_raise(err, EX_ENOMEM, "no memory for the streams of a batch");
+    s->stream.name = name;
+    s->hash = ex_hash(name);
+    *slot_of(b, s->hash, name) = s;
+    b->table_count++;
+    *ret = s;
+    return EX_OK;
+}
+
+/* Only a stream that was looked up may stand in the table. */
+static void take_back(ex_batch *b, const batch_stream *s)
+{
+    *slot_of(b, s->hash, s->stream.name) = NULL; /* the last one put: no probe goes past it */
+    b->table_count--;
+}
+
 ex_status batch_find_stream(ex_batch *b, ex_slice name, batch_stream **ret, ex_error *err)
 {
-    if (2 * (b->table_count + 1) > b->table_room) {
-        ex_status st = grow_table(b, err);
-        if (st)
-            return st;
-    }
-    uint64_t hash = ex_hash(name);
-    batch_stream **slot = slot_of(b, hash, name);
-    if (!*slot) {
-        batch_stream *s = ex_arena_zalloc(&b->arena, sizeof(*s));
-        if (!s)
-            return ex_raise(err, EX_ENOMEM, "no memory for the streams of a batch");
-        s->stream.name = name;
-        s->hash = hash;
-        ex_status st = look_up(b, s, err);
-        if (st)
-            return st;
-        *slot = s;
-        b->table_count++;
-    }
-    *ret = *slot;
-    return EX_OK;
+    *ret = batch_known_stream(b, name);
+    if (*ret)
+        return EX_OK;
+    batch_stream *s = NULL;
+    ex_status st = put_stream(b, name, &s, err);
+    if (st)
+        return st;
+    st = look_up(b, s, err);
+    if (st)
+        take_back(b, s);
+    else
+        *ret = s;
+    return st;
+}
+
+store_stream *batch_want_stream(ex_batch *b, ex_slice name)
+{
+    uint64_t hash = ex_hash(name), id, version;
+    if (batch_known_stream(b, name) || stream_cache_get(b->cache, hash, name, &id, &version))
+        return NULL;
+    batch_stream *s = NULL;
+    return put_stream(b, name, &s, NULL) == EX_OK ? &s->stream : NULL;
 }
 
 /* ---- Events ---- */
@@ -265,11 +299,9 @@ ex_arena *ex_batch_arena(ex_batch *b)
 /* The name may be gone before the batch is: keep a copy when the stream is new to the batch. */
 static ex_status find_named(ex_batch *b, ex_slice name, batch_stream **ret, ex_error *err)
 {
-    if (b->table_room) {
-        *ret = *slot_of(b, ex_hash(name), name);
-        if (*ret)
-            return EX_OK;
-    }
+    *ret = batch_known_stream(b, name);
+    if (*ret)
+        return EX_OK;
     ex_slice copy = ex_arena_copy(&b->arena, name);
     if (!copy.ptr)
         return ex_raise(err, EX_ENOMEM, "no memory for the streams of a batch");
@@ -306,6 +338,15 @@ static ex_status read_staged(ex_batch *b, const batch_stream *s, uint64_t from_v
     return st;
 }
 
+/* The version that is committed, or written: without what is only staged. */
+static uint64_t written_version(const ex_batch *b, const batch_stream *s)
+{
+    uint64_t version = s->stream.version;
+    for (uint32_t at = s->last; at > b->event_written; at = b->previous[at - 1])
+        version--;
+    return version;
+}
+
 /* Tells a failing driver from a failing callback. */
 typedef struct reading {
     ex_batch_event_fn *fn;
@@ -321,20 +362,32 @@ static ex_status read_one(void *ctx, const ex_event *event, ex_error *err)
     return st;
 }
 
+static ex_status read_driver(ex_batch *b, const batch_stream *s, uint64_t from_version,
+                             ex_batch_event_fn *fn, void *ctx, ex_error *err)
+{
+    const store_driver *d = &b->store->driver;
+    reading r = {fn, ctx, false};
+    ex_error detail;
+    ex_status st = d->ops->read_stream(d->impl, &s->stream, from_version, read_one, &r, &detail);
+    if (st && err)
+        *err = detail;
+    if (st && !r.is_callback_failing)
+        (void)batch_break(b, st, &detail); /* st is returned below */
+    return st;
+}
+
 ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64_t from_version,
                                ex_batch_event_fn *fn, void *ctx, ex_error *err)
 {
     batch_stream *s = NULL;
     ex_status st = find_named(b, stream, &s, err);
-    if (st == EX_OK && s->stream.id && s->stream.version >= from_version) {
-        const store_driver *d = &b->store->driver;
-        reading r = {fn, ctx, false};
-        ex_error detail;
-        st = d->ops->read_stream(d->impl, &s->stream, from_version, read_one, &r, &detail);
-        if (st && err)
-            *err = detail;
-        if (st && !r.is_callback_failing)
-            (void)batch_break(b, st, &detail); /* st is returned below */
+    if (st)
+        return st;
+    uint64_t last = s->stream.id ? written_version(b, s) : 0;
+    if (last >= from_version && last > 0) {
+        st = b->news.count ? batch_read_news(b, s, from_version, last, fn, ctx, err) : EX_ENOTFOUND;
+        if (st == EX_ENOTFOUND)
+            st = read_driver(b, s, from_version, fn, ctx, err);
     }
     return st ? st : read_staged(b, s, from_version, fn, ctx, err);
 }
@@ -351,6 +404,13 @@ ex_status ex_batch_command_find(ex_batch *b, ex_slice command_id, ex_command_rec
             return EX_OK;
         }
     }
+    const store_wanted_command *wanted = batch_wanted_command(b, command_id);
+    if (wanted && wanted->is_found) {
+        *ret = wanted->record;
+        return EX_OK;
+    }
+    if (wanted)
+        return ex_raise(err, EX_ENOTFOUND, "command '%.*s' is not known", EX_ARG(command_id));
     const store_driver *d = &b->store->driver;
     ex_error detail;
     ex_status st = d->ops->find_command(d->impl, command_id, &b->arena, ret, &detail);

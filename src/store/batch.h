@@ -21,6 +21,18 @@ typedef struct batch_stream {
     uint32_t last; /* its newest staged event, number + 1; 0: none */
 } batch_stream;
 
+/** What was wanted and what of it was found (batch_lookup.c). */
+typedef struct batch_wants {
+    store_stream **streams;
+    uint32_t stream_count, stream_room;
+    store_wanted_event *events;
+    uint32_t event_count, event_room, event_asked; /* asked: the driver has answered */
+    store_wanted_command *commands;
+    uint32_t command_count, command_room, command_asked;
+    staged_index event_ids;
+    staged_index command_ids;
+} batch_wants;
+
 struct ex_batch {
     /* immutable */
     ex_store *store;
@@ -50,6 +62,10 @@ struct ex_batch {
     staged_index command_ids;
     uint32_t words_upto; /* events that are in words */
     bool has_words;
+    /* engines behind a network only */
+    batch_wants wants;
+    store_news news;           /* appended by others, told when the batch began */
+    staged_index news_streams; /* its events by stream */
 };
 
 /** Where a submission began. */
@@ -79,6 +95,8 @@ EX_NODISCARD ex_status batch_find_stream(ex_batch *b, ex_slice name, batch_strea
 /** Put an event behind the staged ones. */
 EX_NODISCARD ex_status batch_push_event(ex_batch *b, batch_stream *s, ex_event *event,
                                         bool has_given_id, ex_error *err);
+/** The stream of that name if the batch met it already, else NULL. */
+batch_stream *batch_known_stream(const ex_batch *b, ex_slice name);
 /** Hash of an event id in a stream, for `ids`. */
 uint64_t batch_id_hash(const batch_stream *s, const ex_id *id);
 
@@ -87,6 +105,30 @@ uint64_t batch_id_hash(const batch_stream *s, const ex_id *id);
 EX_NODISCARD ex_status batch_append(ex_batch *b, prepared_append *append, ex_error *err);
 /** The outcome of a staged append. @param ret room for events as ex_appended says */
 void append_outcome(const prepared_append *append, ex_appended *ret);
+
+/* ---- Looking up for all submissions at once (batch_lookup.c) ---- */
+
+/** Put a stream into the table that must be looked up; NULL when it is known, or out of memory. */
+store_stream *batch_want_stream(ex_batch *b, ex_slice name);
+/** Collect what the first `count` submissions of the list want and nobody has looked up yet. */
+void batch_want(ex_batch *b, ex_submission *first, uint32_t count);
+/** What was collected, for the driver. False: nothing. */
+bool batch_lookup_begin(ex_batch *b, store_lookup *ret);
+/** The driver has answered. */
+void batch_lookup_end(ex_batch *b);
+/** The answer for an event id; NULL: it was not asked for. */
+const store_wanted_event *batch_wanted_event(const ex_batch *b, ex_slice stream, const ex_id *id);
+const store_wanted_command *batch_wanted_command(const ex_batch *b, ex_slice command_id);
+void batch_wants_reset(batch_wants *w);
+void batch_wants_done(batch_wants *w);
+
+/** Keep what others appended, for the stage functions that read streams. */
+void batch_keep_news(ex_batch *b, const store_news *news);
+/** Read committed events of a stream from the news. @param last the stream's committed version
+ *  @return EX_ENOTFOUND, err untouched: not all of them are there, nothing was called */
+EX_NODISCARD ex_status batch_read_news(ex_batch *b, const batch_stream *s, uint64_t from_version,
+                                       uint64_t last, ex_batch_event_fn *fn, void *ctx,
+                                       ex_error *err);
 
 /** Refuse when an event above query->after matches, in the log or staged (batch_condition.c). */
 EX_NODISCARD ex_status batch_check_condition(ex_batch *b, const ex_query *query, uint64_t after,

@@ -129,8 +129,15 @@ static ex_status find_all(identity *id, batch_stream *const *streams, ex_error *
         for (uint32_t j = 0; j < p->append->writes[i].event_count; j++, at++) {
             const ex_event *staged =
                 p->has_given_id[at] ? find_staged(b, s, &p->events[at].id) : NULL;
+            const store_wanted_event *wanted =
+                p->has_given_id[at] && !staged && s->stream.id
+                    ? batch_wanted_event(b, s->stream.name, &p->events[at].id)
+                    : NULL;
             if (staged) {
                 compare(id, at, staged);
+            } else if (wanted) {
+                if (wanted->found)
+                    compare(id, at, wanted->found);
             } else if (p->has_given_id[at] && s->stream.id) {
                 keys[key_count] = (store_event_key){s->stream.id, &p->events[at].id};
                 id->numbers[key_count++] = at;

@@ -60,6 +60,39 @@ typedef struct store_audit {
     int64_t recorded_at_us;
 } store_audit;
 
+/** Events that other processes appended since the store last looked. */
+typedef struct store_news {
+    const ex_event *events;     /* by position, from the first one that the store does not know */
+    const uint64_t *stream_ids; /* for each event, the driver's key of its stream */
+    uint32_t count;             /* fewer than there are: too many to tell */
+} store_news;
+
+/** An event id that a submission brings. */
+typedef struct store_wanted_event {
+    ex_slice stream;
+    const ex_id *id;
+    const ex_event *found; /* set by the driver: NULL when it is not stored */
+    bool is_known;         /* set by the driver: `found` is the answer */
+} store_wanted_event;
+
+/** A command id that a submission brings. */
+typedef struct store_wanted_command {
+    ex_command_record record; /* command_id is asked for, the rest set when found */
+    bool is_found;
+    bool is_known;
+} store_wanted_command;
+
+/** What the submissions of a batch are going to look for. Arrays are borrowed for the call. */
+typedef struct store_lookup {
+    store_stream *const *streams; /* id and version are set, both 0 when it does not exist */
+    uint32_t stream_count;
+    store_wanted_event *events;
+    uint32_t event_count;
+    store_wanted_command *commands;
+    uint32_t command_count;
+    ex_arena *arena; /* for what is found */
+} store_lookup;
+
 /** What one call writes. Arrays are borrowed for the call. */
 typedef struct store_write {
     const ex_event *events; /* positions rise by one from the head on */
@@ -73,7 +106,7 @@ typedef struct store_write {
 } store_write;
 
 typedef struct store_driver_options {
-    const char *dir; /* NULL for drivers without files */
+    const char *dir; /* or URL; NULL for drivers without either */
     bool read_only;  /* only the readers are used */
     bool must_exist;
     ex_durability durability;
@@ -111,10 +144,33 @@ typedef struct store_reader_ops {
                                 ex_error *err);
 } store_reader_ops;
 
+/** The log may end at `position` now. Thread: one of the driver's. Must only post or signal. */
+typedef void store_follow_fn(void *ctx, uint64_t position);
+
+/** For an engine behind a network, where several processes write one log. The store then asks for
+ *  all that a batch needs at once, writes once, just before the commit, and follows what others
+ *  append. Thread: the sequencer's, but for follow and unfollow: the owner's. */
+typedef struct store_shared_ops {
+    /** Prepare the next begin: what was appended behind `known` is to be told, and the answers of
+     *  `lookup` (NULL: none) come with it. Cannot fail, asks nothing yet. */
+    void (*expect)(void *impl, uint64_t known, const store_lookup *lookup);
+    /** What begin or refresh learned; borrowed until the next expect or refresh. */
+    void (*news)(void *impl, store_news *ret);
+    /** Inside a batch: find all of it. */
+    ex_status (*look_up)(void *impl, const store_lookup *lookup, ex_error *err);
+    /** Between batches: learn what is committed behind `known`, holding nothing up. */
+    ex_status (*refresh)(void *impl, uint64_t known, store_head *ret, ex_error *err);
+    /** Call `fn` from now on when the log grew, whoever appended; also now and then for nothing. */
+    ex_status (*follow)(void *impl, store_follow_fn *fn, void *ctx, ex_error *err);
+    /** After it returned, fn is not running and is not called again. Without follow: nothing. */
+    void (*unfollow)(void *impl);
+} store_shared_ops;
+
 /** Thread: open and close the owner's; the rest the sequencer's. */
 typedef struct store_driver_ops {
     const char *name;
     const store_reader_ops *reader;
+    const store_shared_ops *shared; /* NULL: one process writes, and a call costs no round trip */
 
     /** Open or create; migrates an older format. Independent of the size of the log.
      *  @return EX_OK, EX_ENOTFOUND (must_exist), EX_EFORMAT, EX_EREADONLY, EX_ECORRUPT,

@@ -13,6 +13,12 @@
  *   publish, acknowledge         in queue order
  *   maintain                     a checkpoint, while nobody waits
  *
+ * On an engine behind a network (store_shared_ops) the batch is written once,
+ * just before the commit; what its submissions want is looked up for all of
+ * them, mostly together with begin; and begin tells what other processes
+ * appended. When they append and nobody does here, the driver's own thread
+ * queues a nudge, and the sequencer reads on without a transaction.
+ *
  * Possible failure modes:
  * - a driver's method fails, the commit included: the batch is rolled back, all
  *   its submissions get EX_ESTORAGE, and what was cached is dropped. The next
@@ -54,11 +60,15 @@ struct sequencer {
     pthread_t thread;
     /* any thread */
     submit_queue queue;
+    ex_submission nudge;   /* no work: others have appended */
+    atomic_bool is_nudged; /* it is queued */
     /* the sequencer's thread */
     ex_batch batch;
     stream_cache cache;
     gather gather;
     ex_submission *pending; /* taken from the queue, oldest first */
+    uint32_t looked_up;     /* of pending, the first ones: what they want is known */
+    bool has_news;          /* others have appended */
     staged *staged;         /* batch_limit */
     uint32_t staged_count;
 };
@@ -86,6 +96,8 @@ static void stage_one(sequencer *q)
 {
     ex_submission *submission = q->pending;
     q->pending = submission->next;
+    if (q->looked_up)
+        q->looked_up--;
     staged *s = &q->staged[q->staged_count++];
     *s = (staged){.submission = submission};
     ex_error detail = {0};
@@ -107,13 +119,27 @@ static void observe_taken(sequencer *q)
     ex_gauge_set(q->metrics->queue_depth, submit_queue_depth(&q->queue));
 }
 
+/* What came out of the queue, without the nudge. */
+static void set_pending(sequencer *q, ex_submission *taken)
+{
+    q->pending = taken;
+    q->looked_up = 0;
+    for (ex_submission **at = &q->pending; *at && atomic_load(&q->is_nudged); at = &(*at)->next) {
+        if (*at != &q->nudge)
+            continue;
+        *at = q->nudge.next;
+        q->has_news = true;
+        atomic_store(&q->is_nudged, false); /* last: from here on it may be queued again */
+        break;
+    }
+    observe_taken(q);
+}
+
 /* More work, without waiting for it. */
 static bool take_more(sequencer *q)
 {
-    if (!q->pending) {
-        q->pending = submit_queue_take(&q->queue);
-        observe_taken(q);
-    }
+    if (!q->pending)
+        set_pending(q, submit_queue_take(&q->queue));
     return q->pending != NULL;
 }
 
@@ -126,27 +152,70 @@ static bool gather_more(sequencer *q)
     return true;
 }
 
+static const store_shared_ops *shared_ops(const sequencer *q)
+{
+    return q->store->driver.ops->shared;
+}
+
+static uint32_t room_left(const sequencer *q)
+{
+    return q->store->options.batch_limit - q->staged_count;
+}
+
+/* Engines behind a network: what those who came meanwhile want. */
+static ex_status look_up(sequencer *q, ex_error *err)
+{
+    store_lookup lookup;
+    if (!shared_ops(q) || q->looked_up)
+        return EX_OK;
+    q->looked_up = room_left(q);
+    batch_want(&q->batch, q->pending, q->looked_up);
+    if (!batch_lookup_begin(&q->batch, &lookup))
+        return EX_OK;
+    ex_status st = shared_ops(q)->look_up(q->store->driver.impl, &lookup, err);
+    batch_lookup_end(&q->batch);
+    return st;
+}
+
 static ex_status fill(sequencer *q, ex_error *err)
 {
+    bool is_shared = shared_ops(q) != NULL;
     gather_begin(&q->gather);
     do {
+        ex_status st = look_up(q, err);
+        if (st)
+            return st;
         while (q->pending && !is_full(q) && !q->batch.is_broken)
             stage_one(q);
         if (q->batch.is_broken) {
             *err = q->batch.failure;
             return q->batch.failure.status;
         }
-        ex_status st = batch_write(&q->batch, err);
+        st = is_shared ? EX_OK : batch_write(&q->batch, err);
         if (st)
             return st;
     } while (!is_full(q) && gather_more(q));
-    return EX_OK;
+    return is_shared ? batch_write(&q->batch, err) : EX_OK;
 }
 
 /* ---- Beginning ---- */
 
-/* The database is where we left it, or ahead because a commit that failed did happen after all. */
-static ex_status agree_on_head(sequencer *q, uint64_t position, ex_error *err)
+/* Others have appended all of this, and it is told: as if we had done it. */
+static void adopt_news(sequencer *q, const store_news *news)
+{
+    for (uint32_t i = 0; i < news->count; i++) {
+        const ex_event *e = &news->events[i];
+        stream_cache_put(&q->cache, ex_hash(e->stream), e->stream, news->stream_ids[i], e->version);
+    }
+    uint64_t head = news->events[news->count - 1].position;
+    atomic_store_explicit(&q->store->head, head, memory_order_release);
+    live_publish(&q->store->live, news->events, news->count);
+}
+
+/* The database is where we left it, or ahead: others have appended, or a commit that failed did
+ * happen after all. */
+static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news *news,
+                               ex_error *err)
 {
     ex_store *s = q->store;
     uint64_t known = atomic_load_explicit(&s->head, memory_order_relaxed);
@@ -157,25 +226,87 @@ static ex_status agree_on_head(sequencer *q, uint64_t position, ex_error *err)
                         "the log ends at %llu although %llu events were committed: the database "
                         "was replaced while in use",
                         (unsigned long long)position, (unsigned long long)known);
-    stream_cache_clear(&q->cache);
-    atomic_store_explicit(&s->head, position, memory_order_release);
-    live_skip(&s->live, position);
+    if (news->count && known + news->count == position) {
+        adopt_news(q, news);
+    } else {
+        stream_cache_clear(&q->cache);
+        q->looked_up = 0; /* they were wanted while the cache was trusted */
+        atomic_store_explicit(&s->head, position, memory_order_release);
+        live_skip(&s->live, position);
+    }
+    ex_gauge_set(q->metrics->log_head, (int64_t)position);
     return EX_OK;
+}
+
+/* Begin, and with it all that the submissions want and what others appended. */
+static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
+{
+    const store_driver *d = &q->store->driver;
+    store_lookup lookup;
+    store_news news;
+    q->looked_up = room_left(q);
+    batch_want(&q->batch, q->pending, q->looked_up);
+    bool has_wants = batch_lookup_begin(&q->batch, &lookup);
+    d->ops->shared->expect(d->impl, atomic_load_explicit(&q->store->head, memory_order_relaxed),
+                           has_wants ? &lookup : NULL);
+    ex_status st = d->ops->begin(d->impl, ret, err);
+    batch_lookup_end(&q->batch);
+    if (st)
+        return st;
+    d->ops->shared->news(d->impl, &news);
+    st = agree_on_head(q, ret->position, &news, err);
+    if (st == EX_OK)
+        batch_keep_news(&q->batch, &news);
+    q->has_news = false;
+    return st;
 }
 
 static ex_status begin(sequencer *q, ex_error *err)
 {
+    static const store_news none;
     const store_driver *d = &q->store->driver;
     store_head head;
-    ex_status st = d->ops->begin(d->impl, &head, err);
-    if (st == EX_OK)
-        st = agree_on_head(q, head.position, err);
+    ex_status st;
+    if (shared_ops(q)) {
+        st = begin_shared(q, &head, err);
+    } else {
+        st = d->ops->begin(d->impl, &head, err);
+        if (st == EX_OK)
+            st = agree_on_head(q, head.position, &none, err);
+    }
     if (st)
         return st;
     int64_t now = ex_now_us(q->clock);
     q->batch.now_us = now > head.recorded_at_us ? now : head.recorded_at_us;
     q->batch.base = head.position;
     return EX_OK;
+}
+
+/* ---- Following what others append, while nobody appends here ---- */
+
+static void read_news(sequencer *q)
+{
+    const store_driver *d = &q->store->driver;
+    store_head head;
+    store_news news;
+    uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    q->has_news = false;
+    /* a failure is met again by the next batch, or the next nudge */
+    if (d->ops->shared->refresh(d->impl, known, &head, NULL) != EX_OK || head.position <= known)
+        return;
+    d->ops->shared->news(d->impl, &news);
+    (void)agree_on_head(q, head.position, &news, NULL); /* it is ahead: cannot fail */
+}
+
+/* On a thread of the driver. */
+static void nudge(void *ctx, uint64_t position)
+{
+    sequencer *q = ctx;
+    uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    if (position <= known || atomic_exchange(&q->is_nudged, true))
+        return;
+    if (submit_queue_push(&q->queue, &q->nudge, NULL)) /* full: the next batch learns it anyway */
+        atomic_store(&q->is_nudged, false);
 }
 
 /* ---- Ending ---- */
@@ -314,18 +445,21 @@ static void run_batch(sequencer *q)
 
 static bool wait_for_work(sequencer *q)
 {
-    if (q->pending)
+    if (q->pending || q->has_news)
         return true;
-    q->pending = submit_queue_wait(&q->queue);
-    observe_taken(q);
-    return q->pending != NULL;
+    set_pending(q, submit_queue_wait(&q->queue));
+    return q->pending || q->has_news;
 }
 
 static void *run(void *arg)
 {
     sequencer *q = arg;
-    while (wait_for_work(q))
-        run_batch(q);
+    while (wait_for_work(q)) {
+        if (q->pending)
+            run_batch(q);
+        else
+            read_news(q);
+    }
     return NULL;
 }
 
@@ -375,6 +509,12 @@ ex_status sequencer_start(ex_store *store, sequencer **ret, ex_error *err)
         sequencer_free(q);
         return st;
     }
+    if (shared_ops(q))
+        st = shared_ops(q)->follow(store->driver.impl, nudge, q, err);
+    if (st) {
+        sequencer_stop(q);
+        return st;
+    }
     *ret = q;
     return EX_OK;
 }
@@ -383,6 +523,8 @@ void sequencer_stop(sequencer *q)
 {
     if (!q)
         return;
+    if (shared_ops(q))
+        shared_ops(q)->unfollow(q->store->driver.impl);
     submit_queue_close(&q->queue);
     (void)pthread_join(q->thread, NULL); /* our own thread, joined once */
     sequencer_free(q);

@@ -16,6 +16,10 @@ typedef struct ex_submission ex_submission;
 struct ex_submission {
     /* set by the submitter, immutable once queued */
     ex_status (*stage)(ex_submission *s, ex_batch *b, ex_error *err);
+    /** Optional, may be called more than once before stage, or not at all: name what stage will
+     *  look at (ex_batch_want_*). On an engine behind a network it is then looked up for all that
+     *  waits in one round trip; stage finds the same without it. Must not block. */
+    void (*want)(ex_submission *s, ex_batch *b);
     /** status is EX_OK, what stage returned, or EX_ESTORAGE when the commit failed: then nothing of
      *  the batch was stored and what the submitter cached from it must be dropped. Must not block.
      */
@@ -28,6 +32,12 @@ struct ex_submission {
 /** Queue it; the submission stays borrowed until done. done is not called on failure.
  *  @return EX_OK, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY. Thread: any. Blocking: no. */
 EX_NODISCARD ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error *err);
+
+/* ---- For want(), on the sequencer's thread. Names and ids must live until done. ---- */
+
+void ex_batch_want_stream(ex_batch *b, ex_slice stream);
+void ex_batch_want_event(ex_batch *b, ex_slice stream, const ex_id *id);
+void ex_batch_want_command(ex_batch *b, ex_slice command_id);
 
 /* ---- For stage(), on the sequencer's thread ---- */
 
