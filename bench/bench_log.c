@@ -7,31 +7,9 @@
 #include <stdio.h>
 
 #include "support/append_load.h"
+#include "support/log_scan.h"
 #include "support/report.h"
 #include "support/yardstick.h"
-
-static double scan_store(const char *dir)
-{
-    ex_store *store = NULL;
-    ex_cursor *cursor = NULL;
-    ex_error err;
-    ex_event event;
-    ex_status st;
-    bench_require(ex_store_open(dir, NULL, &store, &err), &err);
-    volatile uint64_t sum = 0; /* keeps the reads */
-    uint64_t count = 0;
-    double start = bench_seconds();
-    bench_require(ex_store_read_log(store, &(ex_read_log){0}, &cursor, &err), &err);
-    while ((st = ex_cursor_next(cursor, &event, &err)) == EX_OK) {
-        sum = sum + event.data.len + (unsigned char)event.stream.ptr[0];
-        count++;
-    }
-    double took = bench_seconds() - start;
-    bench_require(st == EX_EEND ? EX_OK : st, &err);
-    ex_cursor_close(cursor);
-    ex_store_close(store);
-    return (double)count / took;
-}
 
 static void measure_scan(const char *dir, int rounds)
 {
@@ -39,7 +17,7 @@ static void measure_scan(const char *dir, int rounds)
     ex_error err;
     for (int i = 0; i < rounds; i++) {
         double rate = 0;
-        samples_add(&ours, scan_store(dir));
+        samples_add(&ours, log_scan_run(dir));
         bench_require(yardstick_scan(dir, false, &rate, &err), &err);
         samples_add(&bare, rate);
         bench_require(yardstick_scan(dir, true, &rate, &err), &err);
