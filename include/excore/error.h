@@ -41,7 +41,12 @@ EX_API void ex_error_set_code(ex_error *err, const char *code);
 /** Name the faulty field of a raised error. NULL-safe. */
 EX_API void ex_error_set_field(ex_error *err, ex_slice field);
 
+#ifdef __clang_analyzer__ /* which sees one file at a time: the result is the status */
+#define ex_raise(err, status, ...)                                                                 \
+    ((void)ex_error_raise((err), __FILE__, __LINE__, (status), __VA_ARGS__), (status))
+#else
 #define ex_raise(err, status, ...) ex_error_raise((err), __FILE__, __LINE__, (status), __VA_ARGS__)
+#endif
 
 EX_END_DECLS
 

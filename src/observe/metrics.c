@@ -145,7 +145,7 @@ static bool series_label(metric_series *s, ex_slice key, const ex_slice *values)
         metric_put_escaped(&text, values[i], true);
         ex_buf_put_char(&text, '"');
     }
-    s->label_key = malloc(key.len);
+    s->label_key = malloc(key.len + 1); /* malloc(0) may be NULL */
     if (ex_buf_status(&text) || !s->label_key) {
         ex_buf_done(&text);
         return false;
@@ -321,7 +321,7 @@ static bool family_make_series(metric_family *f)
         return true;
     }
     ex_slice others[EX_METRIC_LABELS_MAX];
-    for (size_t i = 0; i < f->label_count; i++)
+    for (size_t i = 0; i < EX_METRIC_LABELS_MAX; i++)
         others[i] = EX_S("other");
     char bytes[KEY_MAX];
     ex_slice key = {bytes, 0};

@@ -107,6 +107,7 @@ static void publish_size(state_cache *c)
 static void remove_slot(state_cache *c, state_entry **slot)
 {
     state_entry *e = *slot;
+    assert(e);
     *slot = e->chain;
     list_remove(c, e);
     c->count--;

@@ -16,11 +16,6 @@ void field_prefix(ex_error *err, ex_slice name)
     ex_error_set_field(err, ex_slice_of(path, len < sizeof(path) ? len : sizeof(path) - 1));
 }
 
-ex_status field_no_memory(ex_error *err)
-{
-    return ex_raise(err, EX_ENOMEM, "the request needs more memory than one request may take");
-}
-
 static const char *kind_name(ex_json_kind kind)
 {
     static const char *const names[] = {

@@ -42,6 +42,9 @@ EX_NODISCARD ex_status field_read_strings(const ex_json *value, ex_arena *arena,
 void field_prefix(ex_error *err, ex_slice name);
 
 /** A raised EX_ENOMEM for an arena that gave NULL. */
-EX_NODISCARD ex_status field_no_memory(ex_error *err);
+EX_NODISCARD static inline ex_status field_no_memory(ex_error *err)
+{
+    return ex_raise(err, EX_ENOMEM, "the request needs more memory than one request may take");
+}
 
 #endif
