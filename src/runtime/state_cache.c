@@ -104,11 +104,9 @@ static void publish_size(state_cache *c)
     ex_gauge_set(c->options.count, c->count);
 }
 
-static void remove_slot(state_cache *c, state_entry **slot)
+static void remove_entry(state_cache *c, state_entry *e)
 {
-    state_entry *e = *slot;
-    assert(e);
-    *slot = e->chain;
+    *find_slot(c, e->stream, e->hash) = e->chain;
     list_remove(c, e);
     c->count--;
     c->bytes -= e->charged_bytes;
@@ -119,7 +117,7 @@ static void evict_over_limits(state_cache *c, const state_entry *keep)
 {
     while ((c->count > c->options.count_limit || c->bytes > c->options.bytes_limit) && c->oldest &&
            c->oldest != keep) {
-        remove_slot(c, find_slot(c, c->oldest->stream, c->oldest->hash));
+        remove_entry(c, c->oldest);
         ex_counter_add(c->options.evictions, 1);
     }
 }
@@ -192,9 +190,9 @@ ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slic
 
 void state_cache_drop(state_cache *c, ex_slice stream)
 {
-    state_entry **slot = find_slot(c, stream, ex_hash(stream));
-    if (*slot)
-        remove_slot(c, slot);
+    state_entry *e = *find_slot(c, stream, ex_hash(stream));
+    if (e)
+        remove_entry(c, e);
     publish_size(c);
 }
 
