@@ -49,6 +49,7 @@ _excore() {
     'tail --types') : ;;
     'tail --tags') : ;;
     'tail --streams') : ;;
+    'tail --correlation') : ;;
     'bench --data' | 'bench -d') _excore_files -d ;;
     'bench --url' | 'bench -u') : ;;
     'bench --seconds' | 'bench -s') : ;;
@@ -67,7 +68,7 @@ _excore() {
         serve) words='--data --listen --app --config --durability --log-level --set --help --version' ;;
         append) words='--data --url --tag --expected --id --metadata --schema-version --content-type --json --help --version' ;;
         read) words='--data --url --from --limit --backward --json --raw --help --version' ;;
-        tail) words='--data --url --from --limit --types --tags --streams --no-follow --json --raw --help --version' ;;
+        tail) words='--data --url --from --limit --types --tags --streams --correlation --no-follow --json --raw --help --version' ;;
         bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
         config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
         completion) words='bash --help --version' ;;

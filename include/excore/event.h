@@ -67,11 +67,13 @@ typedef struct ex_query {
     uint32_t item_count;
 } ex_query;
 
-/** What a reader of the log wants to see: a query, and any of the streams (all when none). */
+/** What a reader of the log wants to see: a query, and any of the streams (all when none), and
+ *  what belongs to one correlation id (all when it is empty). */
 typedef struct ex_filter {
     ex_query query;
     const ex_slice *streams;
     uint32_t stream_count;
+    ex_slice correlation_id;
 } ex_filter;
 
 /** True when the event passes. Thread: any. Blocking: no. */

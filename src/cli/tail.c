@@ -53,7 +53,9 @@ static ex_status take_filter(const args *a, filter_lists *f, ex_error *err)
     if (status)
         return status;
     f->item = (ex_query_item){f->types.items, f->types.count, f->tags.items, f->tags.count};
-    f->filter = (ex_filter){.streams = f->streams.items, .stream_count = f->streams.count};
+    f->filter = (ex_filter){.streams = f->streams.items,
+                            .stream_count = f->streams.count,
+                            .correlation_id = ex_str(args_text(a, "correlation", ""))};
     if (f->types.count + f->tags.count > 0)
         f->filter.query = (ex_query){&f->item, 1};
     return EX_OK;
@@ -111,6 +113,8 @@ static int run_tail(const cli *c, const args *a)
     ex_error err = {0};
     if (target_check(a, &err) || output_check(a, &err))
         return cli_misuse(c, a->verb, "%s", err.message);
+    if (args_has(a, "correlation") && args_text(a, "correlation", "")[0] == '\0')
+        return cli_misuse(c, a->verb, "option '--correlation' is empty");
     if (args_has(a, "limit") && args_number(a, "limit", 0) == 0)
         return CLI_OK;
     output o;
@@ -127,6 +131,7 @@ static const arg_option options[] = {
     {0, "types", ARG_LIST, "A,B", "only events of any of these types", NULL},
     {0, "tags", ARG_LIST, "A,B", "only events with all of these tags", NULL},
     {0, "streams", ARG_LIST, "A,B", "only events of any of these streams", NULL},
+    {0, "correlation", ARG_TEXT, "ID", "only events of this correlation id", NULL},
     {0, "no-follow", ARG_FLAG, NULL, "end at the end of the log", NULL},
     OUTPUT_OPTIONS,
     {0},
@@ -141,6 +146,7 @@ const cli_verb cli_verb_tail = {
                "where it was when the connection breaks, for a minute.",
     .examples = "tail --from 0 -d ./data\n"
                 "tail --types OrderPlaced,OrderPaid --tags customer:7 -u http://127.0.0.1:8080\n"
+                "tail --from 0 --correlation checkout-17 -u http://127.0.0.1:8080\n"
                 "tail --from 0 --no-follow --json -d ./data",
     .run = run_tail,
 };

@@ -246,6 +246,10 @@ static void put_filter(ex_buf *out, const ex_filter *filter)
         put_list(out, "tags", item->tags, item->tag_count);
     }
     put_list(out, "streams", filter->streams, filter->stream_count);
+    if (filter->correlation_id.len) {
+        ex_buf_put_str(out, "&correlation_id=");
+        remote_put_encoded(out, filter->correlation_id);
+    }
 }
 
 static ex_status remote_read_log(void *impl, const ex_read_log *read, target_event_fn *fn,

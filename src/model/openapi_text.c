@@ -14,6 +14,7 @@
 #define QUERY_U64(name, text) "{'name':'" name "','in':'query','description':'" text "','schema':{'type':'integer','minimum':0}}"
 #define QUERY_LIST(name, text) "{'name':'" name "','in':'query','description':'" text \
     "','explode':false,'schema':{'type':'array','items':{'type':'string'}}}"
+#define QUERY_TEXT(name, text) "{'name':'" name "','in':'query','description':'" text "','schema':{'type':'string','minLength':1,'maxLength':255}}"
 #define LAST_EVENT_ID       REF("parameters", "LastEventId")
 
 static const struct {
@@ -49,7 +50,8 @@ static const struct {
      "'parameters':[" QUERY_U64("after", "Position, exclusive; for an event stream also the word head") ","
      QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 100)") ","
      QUERY_LIST("types", "Any of these types") "," QUERY_LIST("tags", "All of these tags") ","
-     QUERY_LIST("streams", "Any of these streams") "," LAST_EVENT_ID "],"
+     QUERY_LIST("streams", "Any of these streams") ","
+     QUERY_TEXT("correlation_id", "Events of this correlation id; goes together with the other filters") "," LAST_EVENT_ID "],"
      "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
      PROBLEM("400") "," PROBLEM("406") "," PROBLEM("503") "}}"},
     {HTTP_GET_, "/health/live",

@@ -70,6 +70,11 @@ static inline ex_slice packed_type(const packed_event *p, const char *bytes)
 {
     return ex_slice_of(bytes + p->stream_len, p->type_len);
 }
+static inline ex_slice packed_correlation(const packed_event *p, const char *bytes)
+{
+    size_t at = (size_t)p->stream_len + p->type_len + p->content_type_len;
+    return ex_slice_of(bytes + at, p->correlation_len);
+}
 static inline ex_tags packed_tags(const packed_event *p, const char *bytes)
 {
     size_t at = (size_t)p->stream_len + p->type_len + p->content_type_len + p->correlation_len +

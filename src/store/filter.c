@@ -2,7 +2,7 @@
  *
  * No item at all: every event. An item: any of its types (all when it names
  * none) and all of its tags. Items are OR-ed; streams are OR-ed and AND-ed
- * with the items.
+ * with the items, and so is the correlation id.
  *
  * A prepared filter is one allocation: the sets, the plain filter that the
  * cursors of the log understand, and the bytes of all names. */
@@ -44,6 +44,8 @@ static bool is_one_of(ex_slice name, const ex_slice *names, uint32_t count)
 bool ex_filter_matches(const ex_filter *f, const ex_event *e)
 {
     if (!is_one_of(e->stream, f->streams, f->stream_count))
+        return false;
+    if (f->correlation_id.len != 0 && !ex_slice_eq(f->correlation_id, e->correlation_id))
         return false;
     for (uint32_t i = 0; i < f->query.item_count; i++) {
         const ex_query_item *item = &f->query.items[i];
@@ -96,6 +98,9 @@ bool filter_matches(const filter *f, const packed_event *p, const char *bytes)
         return true;
     if (f->streams.count != 0 && !set_has(&f->streams, p->stream_hash, packed_stream(p, bytes)))
         return false;
+    ex_slice correlation = f->plain.correlation_id;
+    if (correlation.len != 0 && !ex_slice_eq(correlation, packed_correlation(p, bytes)))
+        return false;
     const ex_query *query = &f->plain.query;
     for (uint32_t i = 0; i < query->item_count; i++) {
         const name_set *types = &f->types[i];
@@ -143,6 +148,9 @@ static ex_status measure(const ex_filter *source, totals *ret, ex_error *err)
         status = add_names(&t, item->types, item->type_count, EX_TYPE_NAME_MAX, "a type", err);
     }
     t.hashed = t.names;
+    if (status == EX_OK && source->correlation_id.len)
+        status =
+            add_names(&t, &source->correlation_id, 1, EX_CORRELATION_MAX, "a correlation id", err);
     for (uint32_t i = 0; status == EX_OK && i < source->query.item_count; i++) {
         const ex_query_item *item = &source->query.items[i];
         status = add_names(&t, item->tags, item->tag_count, EX_TAG_MAX, "a tag", err);
@@ -193,6 +201,9 @@ static void fill(filter *f, const ex_filter *source, filler to)
     f->plain.stream_count = source->stream_count;
     f->plain.streams = copy_names(&to, source->streams, source->stream_count);
     f->streams = make_set(&to, f->plain.streams, source->stream_count);
+    f->plain.correlation_id = EX_S("");
+    if (source->correlation_id.len)
+        f->plain.correlation_id = *copy_names(&to, &source->correlation_id, 1);
     f->plain.query.item_count = source->query.item_count;
     f->plain.query.items = to.items;
     f->types = to.types;

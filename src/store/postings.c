@@ -15,8 +15,7 @@ struct postings {
     postings **children;
     uint32_t child_count;
     /* leaves */
-    postings_kind list;
-    uint64_t key; /* 0: the name is not stored, the list is empty */
+    postings_list list; /* key 0: the name is not stored, the list is empty */
     uint64_t *buffer;
     uint32_t room, count, at;
     bool is_last_buffer;
@@ -34,15 +33,14 @@ static ex_status leaf_refill(postings *p, uint64_t from, ex_error *err)
         p->room = room;
     }
     p->at = 0;
-    ex_status st =
-        p->source->fill(p->source->ctx, p->list, p->key, from, p->buffer, room, &p->count, err);
+    ex_status st = p->source->fill(p->source->ctx, &p->list, from, p->buffer, room, &p->count, err);
     p->is_last_buffer = st == EX_OK && p->count < room;
     return st;
 }
 
 static ex_status leaf_seek(postings *p, uint64_t from, ex_error *err)
 {
-    if (p->key == 0) {
+    if (p->list.key == 0) {
         p->current = POSTINGS_END;
         return EX_OK;
     }
@@ -128,7 +126,8 @@ static bool query_is_all(const ex_query *query)
 
 bool postings_is_all(const ex_filter *filter)
 {
-    return !filter || (filter->stream_count == 0 && query_is_all(&filter->query));
+    return !filter || (filter->stream_count == 0 && filter->correlation_id.len == 0 &&
+                       query_is_all(&filter->query));
 }
 
 static postings *node_new(node_kind kind, uint32_t children, const postings_source *source,
@@ -148,7 +147,7 @@ static postings *node_new(node_kind kind, uint32_t children, const postings_sour
     return p;
 }
 
-static ex_status add_leaves(postings *parent, postings_kind list, const ex_slice *names,
+static ex_status add_leaves(postings *parent, postings_kind kind, const ex_slice *names,
                             uint32_t count, ex_error *err)
 {
     const postings_source *source = parent->source;
@@ -156,8 +155,8 @@ static ex_status add_leaves(postings *parent, postings_kind list, const ex_slice
         postings *leaf = node_new(NODE_LEAF, 0, source, parent->arena);
         if (!leaf)
             return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
-        leaf->list = list;
-        ex_status st = source->resolve(source->ctx, list, names[i], &leaf->key, err);
+        leaf->list = (postings_list){.kind = kind, .name = names[i]};
+        ex_status st = source->resolve(source->ctx, kind, names[i], &leaf->list.key, err);
         if (st)
             return st;
         parent->children[parent->child_count++] = leaf;
@@ -165,14 +164,14 @@ static ex_status add_leaves(postings *parent, postings_kind list, const ex_slice
     return EX_OK;
 }
 
-static ex_status any_of(postings *parent, postings_kind list, const ex_slice *names, uint32_t count,
+static ex_status any_of(postings *parent, postings_kind kind, const ex_slice *names, uint32_t count,
                         ex_error *err)
 {
     postings *any = node_new(NODE_ANY, count, parent->source, parent->arena);
     if (!any)
         return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
     parent->children[parent->child_count++] = any;
-    return add_leaves(any, list, names, count, err);
+    return add_leaves(any, kind, names, count, err);
 }
 
 static ex_status add_item(postings *parent, const ex_query_item *item, ex_error *err)
@@ -205,11 +204,13 @@ static ex_status add_query(postings *parent, const ex_query *query, ex_error *er
 ex_status postings_new(const ex_filter *filter, const postings_source *source, ex_arena *arena,
                        postings **ret, ex_error *err)
 {
-    postings *root = node_new(NODE_ALL, 2, source, arena);
+    postings *root = node_new(NODE_ALL, 3, source, arena);
     if (!root)
         return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
     ex_status st = EX_OK;
-    if (filter->stream_count)
+    if (filter->correlation_id.len) /* the most selective list leads */
+        st = add_leaves(root, POSTINGS_CORRELATION, &filter->correlation_id, 1, err);
+    if (st == EX_OK && filter->stream_count)
         st = any_of(root, POSTINGS_STREAM, filter->streams, filter->stream_count, err);
     if (st == EX_OK && !query_is_all(&filter->query))
         st = add_query(root, &filter->query, err);

@@ -46,7 +46,8 @@ ex_status store_name_check(ex_slice name, const char *what, ex_error *err)
     ex_error_set_field(err, ex_str(what));
     return EX_EINVAL;
 }
-_Static_assert(EX_STREAM_NAME_MAX == 255 && EX_TYPE_NAME_MAX == 255 && EX_TAG_MAX == 255,
+_Static_assert(EX_STREAM_NAME_MAX == 255 && EX_TYPE_NAME_MAX == 255 && EX_TAG_MAX == 255 &&
+                   EX_CORRELATION_MAX == 255,
                "store_name_check has one limit for all names");
 
 ex_status store_tag_check(ex_slice tag, ex_error *err)
@@ -87,6 +88,8 @@ ex_status filter_check(const ex_filter *filter, ex_error *err)
     ex_status st = EX_OK;
     for (uint32_t i = 0; st == EX_OK && i < filter->stream_count; i++)
         st = store_name_check(filter->streams[i], "stream", err);
+    if (st == EX_OK && filter->correlation_id.len)
+        st = store_name_check(filter->correlation_id, "correlation_id", err);
     for (uint32_t i = 0; st == EX_OK && i < query->item_count; i++)
         st = check_item(&query->items[i], err);
     return st;

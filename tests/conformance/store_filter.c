@@ -1,4 +1,5 @@
-/* store_filter.c: the log through filters on streams, types and tags. R-ES-15, R-ES-17, R-DB-10.
+/* store_filter.c: the log through filters on streams, types, tags and correlation id. R-ES-15,
+ * R-ES-16, R-ES-17, R-DB-10.
  *
  * A table of hand-made cases, then random logs and filters against
  * ex_filter_matches, which knows nothing of indexes. */
@@ -15,20 +16,35 @@ static const ex_slice types[] = {EX_S_INIT("T0"), EX_S_INIT("T1"), EX_S_INIT("T2
 static const ex_slice streams[] = {EX_S_INIT("s-0"), EX_S_INIT("s-1"), EX_S_INIT("s-2"),
                                    EX_S_INIT("s-3")};
 
+static const ex_slice correlations[] = {EX_S_INIT("flow-0"), EX_S_INIT("flow-1"),
+                                        EX_S_INIT("flow-2"), EX_S_INIT("")};
+
 static void test_filter_cases(void **state)
 {
     suite *s = *state;
-    /* 1: s-0 T0 k:0   2: s-1 T1 k:0 k:1   3: s-0 T1   4: s-2 T2 k:1   5: s-1 T0 k:0 k:1 k:2 */
+    /* 1: s-0 T0 k:0   2: s-1 T1 k:0 k:1   3: s-0 T1   4: s-2 T2 k:1   5: s-1 T0 k:0 k:1 k:2
+     * 2 and 4 belong to flow-0, 5 to flow-1 */
     suite_put(s, "s-0",
               &(ex_new_event){.type = types[0], .data = EX_S("1"), .tags = tags, .tag_count = 1});
     suite_put(s, "s-1",
-              &(ex_new_event){.type = types[1], .data = EX_S("1"), .tags = tags, .tag_count = 2});
+              &(ex_new_event){.type = types[1],
+                              .data = EX_S("1"),
+                              .tags = tags,
+                              .tag_count = 2,
+                              .correlation_id = correlations[0]});
     suite_put(s, "s-0", &(ex_new_event){.type = types[1], .data = EX_S("1")});
-    suite_put(
-        s, "s-2",
-        &(ex_new_event){.type = types[2], .data = EX_S("1"), .tags = tags + 1, .tag_count = 1});
+    suite_put(s, "s-2",
+              &(ex_new_event){.type = types[2],
+                              .data = EX_S("1"),
+                              .tags = tags + 1,
+                              .tag_count = 1,
+                              .metadata = EX_S("{\"$correlation_id\":\"flow-0\"}")});
     suite_put(s, "s-1",
-              &(ex_new_event){.type = types[0], .data = EX_S("1"), .tags = tags, .tag_count = 3});
+              &(ex_new_event){.type = types[0],
+                              .data = EX_S("1"),
+                              .tags = tags,
+                              .tag_count = 3,
+                              .correlation_id = correlations[1]});
     const ex_slice twice[] = {types[1], types[1]};
     const ex_query_item two_types = {types, 2, NULL, 0}, tag = {NULL, 0, tags, 1},
                         two_tags = {NULL, 0, tags, 2}, type_and_tag = {types, 1, tags + 1, 1},
@@ -62,6 +78,15 @@ static void test_filter_cases(void **state)
         {"stream and tag", {{&tag, 1}, streams + 1, 1}, 0, {2, 5}, 2},
         {"stream and type that never meet", {{&unknown_type, 1}, streams, 4}, 0, {0}, 0},
         {"unknown stream", {{0}, streams + 3, 1}, 0, {0}, 0},
+        {"correlation id", {.correlation_id = correlations[0]}, 0, {2, 4}, 2},
+        {"correlation id, after 2", {.correlation_id = correlations[0]}, 2, {4}, 1},
+        {"correlation id and type", {{&two_types, 1}, NULL, 0, correlations[0]}, 0, {2}, 1},
+        {"correlation id and tag", {{&tag, 1}, NULL, 0, correlations[1]}, 0, {5}, 1},
+        {"correlation id and stream", {{0}, streams + 2, 1, correlations[0]}, 0, {4}, 1},
+        {"correlation id, stream and tag", {{&tag, 1}, streams + 1, 1, correlations[0]}, 0, {2}, 1},
+        {"correlation id that meets no stream", {{0}, streams, 1, correlations[0]}, 0, {0}, 0},
+        {"unknown correlation id", {.correlation_id = correlations[2]}, 0, {0}, 0},
+        {"prefix of a correlation id", {.correlation_id = EX_S("flow-")}, 0, {0}, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t have[8];
@@ -111,6 +136,7 @@ static void draw(uint64_t *seed, random_filter *f)
     f->filter.stream_count = roll(seed, 3);
     for (uint32_t j = 0; j < f->filter.stream_count; j++)
         *free_word++ = streams[roll(seed, 4)];
+    f->filter.correlation_id = correlations[roll(seed, 8) < 3 ? roll(seed, 3) : 3];
 }
 
 static uint32_t matching(suite *s, const ex_filter *filter, uint64_t after, uint64_t *out)
@@ -137,7 +163,8 @@ static void test_filter_random_against_the_rule(void **state)
         ex_new_event event = {.type = types[roll(&seed, 10) ? roll(&seed, 2) : 2],
                               .data = EX_S("{}"),
                               .tags = tags + tag,
-                              .tag_count = roll(&seed, 5 - tag)};
+                              .tag_count = roll(&seed, 5 - tag),
+                              .correlation_id = correlations[roll(&seed, 4)]};
         char name[8];
         (void)snprintf(name, sizeof(name), "s-%u", roll(&seed, 3));
         suite_put(s, name, &event);
@@ -155,7 +182,7 @@ static void test_filter_random_against_the_rule(void **state)
         /* the condition of an append is the same rule: it names the first of them */
         ex_error err = {0};
         ex_append append = {.fail_if_match = &f.filter.query, .after = after};
-        if (f.filter.stream_count == 0) {
+        if (f.filter.stream_count == 0 && f.filter.correlation_id.len == 0) {
             ex_status st = ex_store_append(s->store, &append, NULL, &err);
             assert_int_equal(st, want_count ? EX_ECONDITION : EX_OK);
             assert_int_equal(err.position, want_count ? want[0] : 0);
@@ -170,8 +197,9 @@ static void test_filter_that_is_malformed_is_refused(void **state)
     const ex_query_item items[] = {{NULL, 0, &bad_tag, 1}, {&bad_name, 1, NULL, 0}};
     const ex_filter filters[] = {{.query = {&items[0], 1}},
                                  {.query = {&items[1], 1}},
-                                 {.streams = &bad_name, .stream_count = 1}};
-    for (size_t i = 0; i < 3; i++) {
+                                 {.streams = &bad_name, .stream_count = 1},
+                                 {.correlation_id = bad_name}};
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
         ex_cursor *c = NULL;
         ex_read_log read = {.filter = &filters[i]};
         assert_int_equal(ex_store_read_log(s->store, &read, &c, NULL), EX_EINVAL);

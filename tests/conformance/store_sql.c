@@ -179,6 +179,7 @@ static void test_sql_every_index_has_a_reader(void **state)
     static const char *const indexes[] = {"events_stream",
                                           "events_id",
                                           "events_type",
+                                          "events_correlation",
                                           "sqlite_autoindex_streams_1",
                                           "sqlite_autoindex_types_1",
                                           "sqlite_autoindex_tags_1",
@@ -186,7 +187,7 @@ static void test_sql_every_index_has_a_reader(void **state)
     assert_row(db,
                "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND "
                "tbl_name <> 'idempotency_audit' AND tbl_name <> 'event_tags'",
-               "7");
+               "8");
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
         bool is_used = false;
         for (size_t j = 0; j < sizeof(plans) / sizeof(plans[0]); j++) {
@@ -205,6 +206,36 @@ static void test_sql_every_index_has_a_reader(void **state)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* R-ES-17: (correlation, position) is read through its index, and who has none is not in it */
+static void test_sql_correlation_index_holds_only_events_that_have_one(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    suite_fill(s, "a", 100);
+    for (int i = 0; i < 3; i++)
+        suite_put(s, "b", &EVENT("T", "{}", .correlation_id = EX_S("flow")));
+    assert_row(db,
+               "SELECT count(*) FROM events INDEXED BY events_correlation "
+               "WHERE correlation_id IS NOT NULL",
+               "3");
+    assert_row(db,
+               "SELECT count(*), min(position) FROM events INDEXED BY events_correlation "
+               "WHERE correlation_id = 'flow' AND position >= 102",
+               "2|102");
+    char explain[256];
+    (void)snprintf(explain, sizeof(explain), "EXPLAIN QUERY PLAN %s",
+                   plans[STATEMENT_LIST_CORRELATION].sql);
+    sqlite3_stmt *st = NULL;
+    assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    assert_string_equal(sqlite3_column_text(st, 3),
+                        "SEARCH events USING COVERING INDEX events_correlation "
+                        "(correlation_id=? AND rowid>?)");
+    assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+    (void)sqlite3_finalize(st);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 static void test_sql_file_is_sound(void **state)
 {
     suite *s = *state;
@@ -213,7 +244,7 @@ static void test_sql_file_is_sound(void **state)
     assert_row(db, "PRAGMA integrity_check", "ok");
     assert_row(db, "PRAGMA journal_mode", "wal");
     assert_row(db, "PRAGMA application_id", "1163412303");
-    assert_row(db, "PRAGMA user_version", "1");
+    assert_row(db, "PRAGMA user_version", "2");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -225,6 +256,7 @@ int store_sql_tests(suite *s)
         STORE_TEST(test_sql_audit_of_an_id_with_other_content),
         STORE_TEST(test_sql_every_find_uses_an_index),
         STORE_TEST(test_sql_every_index_has_a_reader),
+        STORE_TEST(test_sql_correlation_index_holds_only_events_that_have_one),
         STORE_TEST(test_sql_file_is_sound),
     };
     return cmocka_run_group_tests_name("store sql", tests, NULL, NULL);

@@ -9,7 +9,7 @@ void memory_log_init(memory_log *l)
 {
     memset(l, 0, sizeof(*l));
     (void)pthread_rwlock_init(&l->lock, NULL); /* cannot fail on Linux */
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < POSTINGS_KINDS; i++)
         ex_map_init(&l->lists[i], 0);
     ex_map_init(&l->ids, 0);
 }
@@ -23,7 +23,7 @@ static void free_list(void *value)
 
 void memory_log_done(memory_log *l)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < POSTINGS_KINDS; i++)
         ex_map_done(&l->lists[i], free_list);
     ex_map_done(&l->ids, NULL);
     for (uint64_t i = 0; i < l->event_count; i++)
@@ -151,6 +151,8 @@ ex_status memory_log_put(memory_log *l, const ex_event *event)
     st = put_position(l, POSTINGS_STREAM, e->stream, e->position);
     if (st == EX_OK)
         st = put_position(l, POSTINGS_TYPE, e->type, e->position);
+    if (st == EX_OK && e->correlation_id.len)
+        st = put_position(l, POSTINGS_CORRELATION, e->correlation_id, e->position);
     size_t at = 0;
     ex_slice tag;
     while (st == EX_OK && ex_tags_next(e->tags, &at, &tag))
@@ -168,6 +170,7 @@ void memory_log_cut(memory_log *l)
         uint64_t stream_key = (uintptr_t)memory_log_find(l, POSTINGS_STREAM, e->stream);
         cut_position(l, POSTINGS_STREAM, e->stream, e->position);
         cut_position(l, POSTINGS_TYPE, e->type, e->position);
+        cut_position(l, POSTINGS_CORRELATION, e->correlation_id, e->position);
         size_t at = 0;
         ex_slice tag;
         while (ex_tags_next(e->tags, &at, &tag))
@@ -188,13 +191,12 @@ static ex_status resolve(void *ctx, postings_kind kind, ex_slice name, uint64_t 
     return EX_OK;
 }
 
-static ex_status list_fill(void *ctx, postings_kind kind, uint64_t key, uint64_t from,
-                           uint64_t *out, uint32_t room, uint32_t *ret_count, ex_error *err)
+static ex_status list_fill(void *ctx, const postings_list *which, uint64_t from, uint64_t *out,
+                           uint32_t room, uint32_t *ret_count, ex_error *err)
 {
     (void)ctx;
-    (void)kind;
     (void)err;
-    const memory_list *list = (const memory_list *)(uintptr_t)key;
+    const memory_list *list = (const memory_list *)(uintptr_t)which->key;
     uint64_t low = 0, high = list->count;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;

@@ -12,7 +12,7 @@
 #include "store/driver.h"
 #include "store/postings.h"
 
-/** Positions of one stream, type or tag. Its address is the list's key. */
+/** Positions of one stream, type, tag or correlation id. Its address is the list's key. */
 typedef struct memory_list {
     ex_slice name; /* behind the struct */
     uint64_t *positions;
@@ -26,8 +26,8 @@ typedef struct memory_log {
     ex_event **events;  /* events[position - 1] */
     uint64_t event_count;
     uint64_t event_room;
-    ex_map lists[3]; /* by postings_kind: name -> memory_list */
-    ex_map ids;      /* stream key and event id -> ex_event */
+    ex_map lists[POSTINGS_KINDS]; /* by postings_kind: name -> memory_list */
+    ex_map ids;                   /* stream key and event id -> ex_event */
 } memory_log;
 
 void memory_log_init(memory_log *l);

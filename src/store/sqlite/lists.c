@@ -1,11 +1,12 @@
 /* lists.c: posting lists by index.
  *
- *   list     index
- *   -------  ----------------------------------------------------------------
- *   type     events_type (type_id), whose entries end with the position
- *   tag      event_tags, clustered by (tag_id, position)
- *   stream   events_stream (stream_id, version): within a stream, positions rise
- *            with versions, so the version to start at is found by bisection */
+ *   list         index
+ *   -----------  ------------------------------------------------------------
+ *   type         events_type (type_id), whose entries end with the position
+ *   tag          event_tags, clustered by (tag_id, position)
+ *   correlation  events_correlation (correlation_id), partial: only events that have one
+ *   stream       events_stream (stream_id, version): within a stream, positions rise
+ *                with versions, so the version to start at is found by bisection */
 #include "store/sqlite/lists.h"
 
 static ex_status one_number(sqlite_conn *c, sqlite3_stmt *st, uint64_t *ret, ex_error *err)
@@ -56,6 +57,10 @@ static ex_status resolve(void *ctx, postings_kind kind, ex_slice name, uint64_t 
         [POSTINGS_TYPE] = STATEMENT_TYPE_FIND,
         [POSTINGS_TAG] = STATEMENT_TAG_FIND,
     };
+    if (kind == POSTINGS_CORRELATION) {
+        *ret_key = 1; /* found by its text: correlation ids are not interned */
+        return EX_OK;
+    }
     return sqlite_lists_find_id(ctx, statements[kind], name, ret_key, err);
 }
 
@@ -93,24 +98,26 @@ static ex_status first_version_from(sqlite_conn *c, uint64_t stream_id, uint64_t
     return status;
 }
 
-static ex_status fill(void *ctx, postings_kind kind, uint64_t key, uint64_t from, uint64_t *out,
+static ex_status fill(void *ctx, const postings_list *list, uint64_t from, uint64_t *out,
                       uint32_t room, uint32_t *ret_count, ex_error *err)
 {
     static const statement statements[] = {
         [POSTINGS_STREAM] = STATEMENT_LIST_STREAM,
         [POSTINGS_TYPE] = STATEMENT_LIST_TYPE,
         [POSTINGS_TAG] = STATEMENT_LIST_TAG,
+        [POSTINGS_CORRELATION] = STATEMENT_LIST_CORRELATION,
     };
     sqlite_conn *c = ctx;
     uint64_t lowest = from;
     sqlite3_stmt *st;
-    ex_status status = sqlite_conn_statement(c, statements[kind], &st, err);
-    if (status == EX_OK && kind == POSTINGS_STREAM)
-        status = first_version_from(c, key, from, &lowest, err);
+    ex_status status = sqlite_conn_statement(c, statements[list->kind], &st, err);
+    if (status == EX_OK && list->kind == POSTINGS_STREAM)
+        status = first_version_from(c, list->key, from, &lowest, err);
     if (status)
         return status;
 
-    int rc = bind_u64(st, 1, key);
+    int rc = list->kind == POSTINGS_CORRELATION ? bind_text(st, 1, list->name)
+                                                : bind_u64(st, 1, list->key);
     if (rc == SQLITE_OK)
         rc = bind_u64(st, 2, lowest);
     if (rc == SQLITE_OK)

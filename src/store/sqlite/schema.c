@@ -7,6 +7,8 @@
  *     events_id        (id, stream_id)          idempotency; id first: ids rise with time, so
  *                                               inserts stay at the end of the index
  *     events_type      (type_id)                + position: the log by type
+ *     events_correlation (correlation_id)       + position; partial: an event without one is
+ *                                               not in it and pays nothing
  *   streams            id; name                 a stream's version is its last event's
  *   types, tags        id; name                 interned names
  *   event_tags         (tag_id, position)       the log by tag
@@ -81,8 +83,12 @@ static const char schema_v1[] =
     "    || printf('.%06dZ', e.recorded_at % 1000000) AS recorded_at"
     "  FROM events e JOIN streams s ON s.id = e.stream_id JOIN types t ON t.id = e.type_id;";
 
+/* The log by correlation id: see docs/decisions/0009. */
+static const char schema_v2[] =
+    "CREATE INDEX events_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;";
+
 /* migrations[n] brings a file of format n to n + 1. */
-static const char *const migrations[SCHEMA_VERSION] = {schema_v1};
+static const char *const migrations[SCHEMA_VERSION] = {schema_v1, schema_v2};
 /* clang-format on */
 
 typedef struct file_format {

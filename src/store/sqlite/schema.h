@@ -5,7 +5,7 @@
 #include "store/sqlite/sqlite_conn.h"
 
 #define SCHEMA_APPLICATION_ID 0x4558434f /* "EXCO", bytes 68 to 71 of the file */
-#define SCHEMA_VERSION        1          /* PRAGMA user_version */
+#define SCHEMA_VERSION        2          /* PRAGMA user_version */
 
 /** Create the tables, or bring an older file up to date, in one transaction.
  *  @return EX_OK, EX_EFORMAT (newer, or not a store), EX_ESTORAGE, EX_ECORRUPT */

@@ -55,6 +55,8 @@
                                 "AND position >= ?2 ORDER BY position LIMIT ?3")                   \
     X(LIST_TAG,          FIND,  "SELECT position FROM event_tags WHERE tag_id = ?1 "               \
                                 "AND position >= ?2 ORDER BY position LIMIT ?3")                   \
+    X(LIST_CORRELATION,  FIND,  "SELECT position FROM events WHERE correlation_id = ?1 "           \
+                                "AND position >= ?2 ORDER BY position LIMIT ?3")                   \
     X(COMMAND_FIND,      FIND,  "SELECT fingerprint, recorded_at, outcome FROM commands "          \
                                 "WHERE command_id = ?1")                                           \
     X(COMMAND_INSERT,    WRITE, "INSERT INTO commands (command_id, fingerprint, recorded_at, "     \

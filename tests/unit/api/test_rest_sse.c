@@ -181,6 +181,27 @@ static void test_sse_filters_on_the_server(void **state)
     api_server_stop(&s);
 }
 
+/* R-ES-16, followed: from the log, and live from the ring. */
+static void test_sse_follows_a_correlation_id(void **state)
+{
+    (void)state;
+    static const char flow[] = "X-Correlation-ID: flow-1\r\n";
+    static const char one[] = "{\"events\":[{\"type\":\"A\",\"data\":1}]}";
+    api_server s;
+    follower f;
+    start(&s, true);
+    api_append(&s, "a-1", "A", 2, 0);
+    api_expect(&s, "POST", "/v1/streams/a-1", flow, one, 201);
+    follow(&f, &s, "/v1/events?correlation_id=flow-1", NULL);
+    expect_event(&f, "A", 3, "a-1", 3);
+    expect_caught_up(&f, 3);
+    api_append(&s, "a-1", "A", 1, 0);
+    api_expect(&s, "POST", "/v1/streams/b-1", flow, one, 201);
+    expect_event(&f, "A", 5, "b-1", 1);
+    unfollow(&f);
+    api_server_stop(&s);
+}
+
 /* Data over several lines arrives whole. */
 static void test_sse_data_with_line_breaks(void **state)
 {
@@ -384,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_sse_starting_points),
         cmocka_unit_test(test_sse_one_stream),
         cmocka_unit_test(test_sse_filters_on_the_server),
+        cmocka_unit_test(test_sse_follows_a_correlation_id),
         cmocka_unit_test(test_sse_data_with_line_breaks),
         cmocka_unit_test(test_sse_heartbeat_when_quiet),
         cmocka_unit_test(test_sse_slow_reader_loses_and_repeats_nothing),

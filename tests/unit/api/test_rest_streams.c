@@ -314,14 +314,21 @@ static void test_rest_log_filters(void **state)
         {"&streams=filter-1,filter-2", 3},
         {"&streams=filter-1&types=FA", 1},
         {"&streams=nowhere", 0},
+        {"&correlation_id=flow-1", 2},
+        {"&correlation_id=flow-1&types=FA", 1},
+        {"&correlation_id=flow-1&streams=filter-2&tags=f:1", 0},
+        {"&correlation_id=a%26b%2Cc%20%25", 1},
+        {"&correlation_id=flow", 0},
     };
     (void)state;
     json_int_t before = (json_int_t)ex_store_head(server.store);
-    api_expect(&server, "POST", "/v1/streams/filter-1", NULL,
-               "{\"events\":[{\"type\":\"FA\",\"data\":1,\"tags\":[\"f:1\",\"f:a,b%\"]},"
+    api_expect(&server, "POST", "/v1/streams/filter-1", "X-Correlation-ID: flow-1\r\n",
+               "{\"events\":[{\"type\":\"FA\",\"data\":1,\"tags\":[\"f:1\",\"f:a,b%\"],"
+               "\"metadata\":{\"$correlation_id\":\"a&b,c %\"}},"
                "{\"type\":\"FB\",\"data\":1,\"tags\":[\"f:1\",\"f:2\"]}]}",
                201);
-    api_expect(&server, "POST", "/v1/streams/filter-2", NULL, ONE("FA"), 201);
+    api_expect(&server, "POST", "/v1/streams/filter-2", "X-Correlation-ID: flow-1\r\n", ONE("FA"),
+               201);
     for (size_t i = 0; i < COUNT(cases); i++) {
         char path[256];
         (void)snprintf(path, sizeof(path), "/v1/events?after=%lld%s", (long long)before,
@@ -520,6 +527,10 @@ static const struct {
     {"empty limit",      "GET",  "/v1/events?limit=", NULL, NULL,                 400, "INVALID_INPUT", "limit"},
     {"bad direction",    "GET",  "/v1/streams/x?direction=up", NULL, NULL,        400, "INVALID_INPUT", "direction"},
     {"empty list item",  "GET",  "/v1/events?types=a,,b", NULL, NULL,             400, "INVALID_INPUT", "types"},
+    {"empty correlation","GET",  "/v1/events?correlation_id=", NULL, NULL,        400, "INVALID_INPUT", "correlation_id"},
+    {"bad correlation",  "GET",  "/v1/events?correlation_id=%0A", NULL, NULL,     400, "INVALID_INPUT", "correlation_id"},
+    {"two correlations", "GET",  "/v1/events?correlation_id=a&correlation_id=b", NULL, NULL, 400, "INVALID_INPUT", "correlation_id"},
+    {"no such filter",   "GET",  "/v1/streams/x?correlation_id=a", NULL, NULL,   400, "UNKNOWN_PARAMETER", "correlation_id"},
     {"not acceptable",   "GET",  "/v1/events", "Accept: text/html\r\n", NULL,     406, "NOT_ACCEPTABLE", NULL},
     {"refused by q=0",   "GET",  "/v1/events", "Accept: application/json;q=0\r\n", NULL, 406, "NOT_ACCEPTABLE", NULL},
     {"limit with SSE",   "GET",  "/v1/events?limit=1", "Accept: text/event-stream\r\n", NULL, 400, "INVALID_INPUT", "limit"},

@@ -151,6 +151,37 @@ static void test_filter_without_tags_asks_nothing_of_them(void **state)
     assert_false(prepared_matches(&b.filter, &event));
 }
 
+/* R-ES-16: what belongs to one correlation id, AND-ed with the rest. */
+static void test_filter_by_correlation_id(void **state)
+{
+    (void)state;
+    char room[256];
+    static const char *const none[MOST] = {NULL};
+    ex_event with = make_event("order-1", "Placed", none, room), without = with;
+    without.correlation_id = EX_S("");
+    const ex_slice stream = EX_S("order-2"), type = EX_S("Placed");
+    const ex_query_item item = {.types = &type, .type_count = 1};
+    const struct {
+        const char *name;
+        ex_filter filter;
+        bool want_with;
+    } rows[] = {
+        {"the id", {.correlation_id = EX_S("x")}, true},
+        {"a continuation", {.correlation_id = EX_S("xy")}, false},
+        {"another case", {.correlation_id = EX_S("X")}, false},
+        {"with the type", {.query = {&item, 1}, .correlation_id = EX_S("x")}, true},
+        {"with another stream",
+         {.streams = &stream, .stream_count = 1, .correlation_id = EX_S("x")},
+         false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (ex_filter_matches(&rows[i].filter, &with) != rows[i].want_with ||
+            prepared_matches(&rows[i].filter, &with) != rows[i].want_with ||
+            prepared_matches(&rows[i].filter, &without))
+            fail_msg("%s: want %d", rows[i].name, rows[i].want_with);
+    }
+}
+
 static void test_filter_null_lets_all_pass(void **state)
 {
     (void)state;
@@ -313,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filter_matches_by_the_canonical_rule),
         cmocka_unit_test(test_filter_without_tags_asks_nothing_of_them),
+        cmocka_unit_test(test_filter_by_correlation_id),
         cmocka_unit_test(test_filter_null_lets_all_pass),
         cmocka_unit_test(test_filter_is_a_copy),
         cmocka_unit_test(test_filter_refuses_names_that_no_event_can_have),

@@ -28,10 +28,10 @@ static ex_status resolve(void *ctx, postings_kind kind, ex_slice name, uint64_t 
     return EX_OK;
 }
 
-static ex_status fill(void *ctx, postings_kind kind, uint64_t key, uint64_t from, uint64_t *out,
+static ex_status fill(void *ctx, const postings_list *list, uint64_t from, uint64_t *out,
                       uint32_t room, uint32_t *ret_count, ex_error *err)
 {
-    (void)kind;
+    uint64_t key = list->key;
     multiples *m = ctx;
     m->fills++;
     if (m->failure)
@@ -93,6 +93,9 @@ static void test_postings_combine_lists(void **state)
         {"nothing at all", {{&nothing, 1}, NULL, 0}, 0, 0},
         {"streams are united", {{0}, three_or_five, 2}, 467, 234168},
         {"streams and items", {{&evens, 1}, three_or_five, 2}, 233, 116836},
+        {"a correlation id", {.correlation_id = EX_S("10")}, 100, 50500},
+        {"a correlation id and the rest", {{&threes_fives, 1}, two, 1, EX_S("4")}, 117, 59172},
+        {"an unknown correlation id", {.correlation_id = EX_S("unknown")}, 0, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         multiples m = {.last = 1000};
