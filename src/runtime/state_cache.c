@@ -61,8 +61,8 @@ void state_cache_free(state_cache *c)
 
 static void list_remove(state_cache *c, state_entry *e)
 {
-    *(e->newer ? &e->newer->older : &c->newest) = e->older;
-    *(e->older ? &e->older->newer : &c->oldest) = e->newer;
+    *(c->newest != e ? &e->newer->older : &c->newest) = e->older;
+    *(c->oldest != e ? &e->older->newer : &c->oldest) = e->newer;
     e->newer = e->older = NULL;
 }
 
