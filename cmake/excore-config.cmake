@@ -5,6 +5,7 @@ find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
     # Only excore::static refers to these; a program on the shared library needs none of them.
     pkg_check_modules(SQLITE QUIET IMPORTED_TARGET sqlite3)
+    pkg_check_modules(POSTGRES QUIET IMPORTED_TARGET libpq)
     pkg_check_modules(LIBUV QUIET IMPORTED_TARGET libuv)
     pkg_check_modules(NGHTTP2 QUIET IMPORTED_TARGET libnghttp2)
     pkg_check_modules(YAML QUIET IMPORTED_TARGET yaml-0.1)

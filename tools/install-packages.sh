@@ -53,6 +53,16 @@ is_there() {
     return 1
 }
 
+# Debian's postgresql would make a cluster "main" and start it on port 5432. Nobody asked for one: say so
+# before the package looks, unless the system has its own settings already.
+no_main_cluster() {
+    local settings=/etc/postgresql-common/createcluster.conf
+    if [ ! -e "$settings" ]; then
+        as_root mkdir -p "$(dirname "$settings")"
+        echo "create_main_cluster = false" | as_root tee "$settings" >/dev/null
+    fi
+}
+
 # The first of the alternatives that apt can install.
 choose() {
     local name
@@ -136,6 +146,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     for names in "${missing[@]}"; do
         name=$(choose "$names")
         chosen+=("$name")
+        [ "$name" != postgresql ] || no_main_cluster
     done
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -q install -y --no-install-recommends "${chosen[@]}" </dev/null

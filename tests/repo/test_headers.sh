@@ -3,7 +3,7 @@
 # shellcheck source=tests/repo/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-read -ra flags <<<"$(pkg-config --cflags libuv sqlite3 libnghttp2 yaml-0.1 libcurl)"
+read -ra flags <<<"$(pkg-config --cflags libuv sqlite3 libpq libnghttp2 yaml-0.1 libcurl)"
 flags+=(-Iinclude -Isrc -isystem /usr/share/include/llhttp -fsyntax-only -Wall -Wextra -Werror)
 
 # Each header twice in a file of its own: alone, and guarded against the second time.

@@ -1,0 +1,40 @@
+/* pg_url.h: a postgres:// URL taken apart: our own parameter, the rules for TLS, a label for
+ * messages.
+ *
+ *   postgres://ROLE:PASSWORD@HOST:PORT/DATABASE?schema=NAME&sslmode=…&connect_timeout=SECONDS&…
+ *
+ * schema is ExCore's own and does not reach libpq; everything else is libpq's, which also reads
+ * PGPASSWORD and ~/.pgpass, so that a secret need not stand in the URL. */
+#ifndef EXCORE_SQL_POSTGRES_PG_URL_H
+#define EXCORE_SQL_POSTGRES_PG_URL_H
+
+#include <excore/error.h>
+
+#define EX_PG_NAME_SIZE  64 /* PostgreSQL's names have 63 bytes */
+#define EX_PG_LABEL_SIZE 320
+
+typedef struct ex_pg_target {
+    char *url;                      /* for libpq, without `schema`; may hold a password */
+    char schema[EX_PG_NAME_SIZE];   /* [excore]: [a-z_][a-z0-9_]*, at most 48 bytes, not pg_… */
+    char role[EX_PG_NAME_SIZE];     /* "" when the URL names none */
+    char database[EX_PG_NAME_SIZE]; /* "" when the URL names none */
+    char label[EX_PG_LABEL_SIZE];   /* "HOST:PORT/DATABASE" or "/socket/dir/DATABASE" */
+    char sslmode[16];               /* [prefer] disable, prefer, require, verify-ca, verify-full */
+    bool is_remote;                 /* some host is neither a socket nor loopback */
+    uint32_t connect_timeout_ms;    /* 0 when the URL has none */
+} ex_pg_target;
+
+/** Does the text begin with postgres:// or postgresql://? Thread: any. */
+bool ex_pg_is_url(const char *text);
+
+/** Take a URL apart. Messages never hold the URL or any part of its password.
+ *  @return EX_OK, EX_EINVAL (with the reason), EX_ENOMEM; *ret must be released on success */
+EX_NODISCARD ex_status ex_pg_target_init(ex_pg_target *ret, const char *url, ex_error *err);
+/** A zeroed one is accepted; the password is wiped. */
+void ex_pg_target_done(ex_pg_target *t);
+
+/** R-01-34: in production a host that is not loopback needs sslmode=require or stronger.
+ *  @return EX_OK or EX_EINVAL */
+EX_NODISCARD ex_status ex_pg_target_check_tls(const ex_pg_target *t, ex_error *err);
+
+#endif

@@ -1,0 +1,202 @@
+/* test_pg_url.c: PostgreSQL URLs, SQLSTATEs and messages, without a server. */
+#include "sql/postgres/pg_error.h"
+#include "sql/postgres/pg_url.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void test_pg_url_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *for_libpq, *schema, *role, *label, *sslmode;
+        bool is_remote;
+        uint32_t connect_ms;
+    } cases[] = {
+        {"postgres://bob:pw@db.example:5433/orders", "postgres://bob:pw@db.example:5433/orders",
+         "excore", "bob", "db.example:5433/orders", "prefer", true, 0},
+        {"postgresql://bob@127.0.0.1/orders?schema=shop", "postgresql://bob@127.0.0.1/orders",
+         "shop", "bob", "127.0.0.1:5432/orders", "prefer", false, 0},
+        {"postgres://bob@/orders?host=/run/pg&schema=a_1&connect_timeout=3&sslmode=disable",
+         "postgres://bob@/orders?host=/run/pg&connect_timeout=3&sslmode=disable", "a_1", "bob",
+         "/run/pg/orders", "disable", false, 3000},
+        {"postgres://localhost,db2/x?sslmode=verify-full&schema=s",
+         "postgres://localhost,db2/x?sslmode=verify-full", "s", "", "localhost,db2/x",
+         "verify-full", true, 0},
+        {"postgres://[::1]:7/x?schema=s&sslmode=require", "postgres://[::1]:7/x?sslmode=require",
+         "s", "", "::1:7/x", "require", false, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_pg_target t;
+        ex_error err = {0};
+        assert_int_equal(ex_pg_target_init(&t, cases[i].url, &err), EX_OK);
+        assert_string_equal(t.url, cases[i].for_libpq);
+        assert_string_equal(t.schema, cases[i].schema);
+        assert_string_equal(t.role, cases[i].role);
+        assert_string_equal(t.label, cases[i].label);
+        assert_string_equal(t.sslmode, cases[i].sslmode);
+        assert_int_equal(t.is_remote, cases[i].is_remote);
+        assert_int_equal(t.connect_timeout_ms, cases[i].connect_ms);
+        ex_pg_target_done(&t);
+    }
+}
+
+/* R-01-35: no message shows the URL or its password. */
+static void test_pg_url_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *text;
+    } cases[] = {
+        {"mysql://a:secret@b/c", "cannot be read"},
+        {"postgres://a:secret%zz@b/c", "cannot be read"},
+        {"postgres://a:secret@[::1/c", "cannot be read"},
+        {"postgres://a:secret@b/c?speed=high", "unknown parameter \"speed\""},
+        {"postgres://a:secret@b/c?schema=", "the schema"},
+        {"postgres://a:secret@b/c?schema=Shop", "the schema"},
+        {"postgres://a:secret@b/c?schema=pg_x", "the schema"},
+        {"postgres://a:secret@b/c?schema=1x", "the schema"},
+        {"postgres://a:secret@b/c?schema=a\"b", "the schema"},
+        {"postgres://a:secret@b/c?schema=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         "the schema"},
+        {"postgres://a:secret@b/c?sslmode=allow", "sslmode"},
+        {"postgres://a:secret@b/c?connect_timeout=0", "connect_timeout"},
+        {"postgres://a:secret@b/c?connect_timeout=5s", "connect_timeout"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_pg_target t;
+        ex_error err = {0};
+        assert_int_equal(ex_pg_target_init(&t, cases[i].url, &err), EX_EINVAL);
+        assert_non_null(strstr(err.message, cases[i].text));
+        assert_null(strstr(err.message, "secret"));
+    }
+}
+
+/* R-01-34 */
+static void test_pg_url_tls_in_production(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        ex_status want;
+    } cases[] = {
+        {"postgres://db.example/x", EX_EINVAL},
+        {"postgres://db.example/x?sslmode=disable", EX_EINVAL},
+        {"postgres://db.example/x?sslmode=require", EX_OK},
+        {"postgres://db.example/x?sslmode=verify-ca", EX_OK},
+        {"postgres://localhost,db.example/x", EX_EINVAL},
+        {"postgres://127.0.0.1/x", EX_OK},
+        {"postgres:///x?host=/run/pg", EX_OK},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_pg_target t;
+        assert_int_equal(ex_pg_target_init(&t, cases[i].url, NULL), EX_OK);
+        assert_int_equal(ex_pg_target_check_tls(&t, NULL), cases[i].want);
+        ex_pg_target_done(&t);
+    }
+}
+
+static void test_pg_error_status_of_sqlstate(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sqlstate;
+        ex_status want;
+        bool is_end;
+    } cases[] = {
+        {"40001", EX_EAGAIN, false},    {"40P01", EX_EAGAIN, false},
+        {"08006", EX_EAGAIN, true},     {"57P01", EX_EAGAIN, true},
+        {"57P03", EX_EAGAIN, true},     {"57014", EX_ETIMEOUT, false},
+        {"53300", EX_EAGAIN, false},    {"53100", EX_ESTORAGE, false},
+        {"23505", EX_EEXISTS, false},   {"23503", EX_EDATABASE, false},
+        {"22003", EX_EINVAL, false},    {"25006", EX_EREADONLY, false},
+        {"28P01", EX_EDATABASE, false}, {"3D000", EX_EDATABASE, false},
+        {"42501", EX_EDATABASE, false}, {"XX001", EX_ECORRUPT, false},
+        {"55P03", EX_EAGAIN, false},    {"99999", EX_EDATABASE, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(pg_status_of(cases[i].sqlstate), cases[i].want);
+        assert_int_equal(pg_ends_connection(cases[i].sqlstate), cases[i].is_end);
+    }
+}
+
+static void test_pg_error_connect_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want, *sqlstate;
+        ex_status status;
+    } cases[] = {
+        {"connection to server at \"10.0.0.1\", port 5432 failed: Connection refused\n\tIs the "
+         "server "
+         "running on that host and accepting TCP/IP connections?\n",
+         "cannot connect to PostgreSQL at H: connection refused", "", EX_EAGAIN},
+        {"connection to server at \"a\" (1.2.3.4), port 5 failed: Connection refused\n\tIs …?\n"
+         "connection to server at \"b\" (1.2.3.5), port 5 failed: FATAL:  57P03: the database "
+         "system is "
+         "starting up\nLOCATION:  ProcessStartupPacket, postmaster.c:2361\n",
+         "cannot connect to PostgreSQL at H: the database system is starting up", "57P03",
+         EX_EAGAIN},
+        {"connection to server on socket \"/x/.s.PGSQL.5432\" failed: FATAL:  28P01: password "
+         "authentication failed for user \"bob\"\nLOCATION:  auth_failed, auth.c:335\n",
+         "cannot connect to PostgreSQL at H: the password for role \"bob\" is wrong", "28P01",
+         EX_EDATABASE},
+        {"connection to server at \"x\", port 1 failed: FATAL:  3D000: database \"d\" does not "
+         "exist\n",
+         "cannot connect to PostgreSQL at H: database \"d\" does not exist", "3D000", EX_EDATABASE},
+        {"connection to server at \"x\", port 1 failed: FATAL:  28000: role \"bob\" does not "
+         "exist\n",
+         "cannot connect to PostgreSQL at H: role \"bob\" does not exist", "28000", EX_EDATABASE},
+        {"connection to server at \"x\", port 1 failed: fe_sendauth: no password supplied\n",
+         "cannot connect to PostgreSQL at H: it asks for the password of role \"bob\", and none "
+         "was given "
+         "in the URL, PGPASSWORD or ~/.pgpass",
+         "", EX_EDATABASE},
+        {"could not translate host name \"nohost\" to address: Name or service not known\n",
+         "cannot connect to PostgreSQL at H: host \"nohost\" is unknown", "", EX_EAGAIN},
+        {"connection to server at \"x\", port 1 failed: server does not support SSL, but SSL was "
+         "required\n",
+         "cannot connect to PostgreSQL at H: server does not support SSL, but SSL was required", "",
+         EX_EDATABASE},
+        {"connection to server at \"x\", port 1 failed: SSL error: certificate verify failed\n",
+         "cannot connect to PostgreSQL at H: SSL error: certificate verify failed", "",
+         EX_EDATABASE},
+        {"", "cannot connect to PostgreSQL at H: no reason given", "", EX_EAGAIN},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_error err = {0};
+        char sqlstate[PG_SQLSTATE_SIZE];
+        ex_status st = pg_raise_connect(cases[i].text, "bob", "d", "H", sqlstate, &err);
+        assert_string_equal(err.message, cases[i].want);
+        assert_string_equal(sqlstate, cases[i].sqlstate);
+        assert_int_equal(st, cases[i].status);
+    }
+}
+
+static void test_pg_error_minimum_version(void **state)
+{
+    (void)state;
+    ex_error err = {0};
+    assert_int_equal(pg_check_version(140000, "H", &err), EX_OK);
+    assert_int_equal(pg_check_version(130018, "H", &err), EX_EDATABASE);
+    assert_string_equal(err.message,
+                        "PostgreSQL at H has version 13.18, and ExCore needs version 14 or later");
+    assert_int_equal(pg_check_version(90624, "H", &err), EX_EDATABASE);
+    assert_non_null(strstr(err.message, "version 9.6,"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pg_url_parts),
+        cmocka_unit_test(test_pg_url_refused),
+        cmocka_unit_test(test_pg_url_tls_in_production),
+        cmocka_unit_test(test_pg_error_status_of_sqlstate),
+        cmocka_unit_test(test_pg_error_connect_texts),
+        cmocka_unit_test(test_pg_error_minimum_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
