@@ -10,9 +10,10 @@
 
 EX_BEGIN_DECLS
 
-#define EX_ERROR_CODE_SIZE    64
-#define EX_ERROR_MESSAGE_SIZE 512
-#define EX_ERROR_FIELD_SIZE   128
+#define EX_ERROR_CODE_SIZE     64
+#define EX_ERROR_MESSAGE_SIZE  512
+#define EX_ERROR_FIELD_SIZE    128
+#define EX_ERROR_EVENT_ID_SIZE 40
 
 typedef struct ex_error {
     ex_status status;
@@ -22,9 +23,12 @@ typedef struct ex_error {
     uint64_t expected; /* EX_ECONFLICT: the version asked for */
     uint64_t current;  /* EX_ECONFLICT, EX_EIDEMPOTENCY: the stream's version */
     uint64_t position; /* EX_ECONDITION: first match; EX_EIDEMPOTENCY: the stored event */
-    char code[EX_ERROR_CODE_SIZE];       /* stable code; the status's, or a rejection's own */
-    char field[EX_ERROR_FIELD_SIZE];     /* the faulty field or argument, "" when none */
-    char message[EX_ERROR_MESSAGE_SIZE]; /* UTF-8, NUL-terminated, cut at a character */
+    uint64_t
+        audit_id; /* EX_EIDEMPOTENCY of an append: the row that the store keeps of it; 0: none */
+    char code[EX_ERROR_CODE_SIZE];         /* stable code; the status's, or a rejection's own */
+    char field[EX_ERROR_FIELD_SIZE];       /* the faulty field or argument, "" when none */
+    char event_id[EX_ERROR_EVENT_ID_SIZE]; /* EX_EIDEMPOTENCY of an append: the stored event's */
+    char message[EX_ERROR_MESSAGE_SIZE];   /* UTF-8, NUL-terminated, cut at a character */
 } ex_error;
 
 /** Fill `err` (may be NULL) and return `status`. Use the macro ex_raise. Thread: any. */

@@ -43,7 +43,7 @@ ex_status ex_error_raise(ex_error *err, const char *file, int line, ex_status st
     if (!err)
         return status;
     memset(err, 0, offsetof(ex_error, code));
-    err->code[0] = err->field[0] = '\0';
+    err->code[0] = err->field[0] = err->event_id[0] = '\0';
     err->status = status;
     err->file = file;
     err->line = line;

@@ -143,7 +143,8 @@ const char openapi_schemas[] =
     "'Problem':{'type':'object','required':['type','title','status','code'],'properties':{"
     "'type':{'type':'string'},'title':{'type':'string'},'status':{'type':'integer'},'detail':{'type':'string'},"
     "'instance':{'type':'string'},'code':{'type':'string'},'timestamp':{'type':'string','format':'date-time'},"
-    "'field':{'type':'string'},'expected':" U64 ",'current':" U64 ",'position':" U64 "}}";
+    "'field':{'type':'string'},'expected':" U64 ",'current':" U64 ",'position':" U64 ","
+    "'existing_event_id':{'type':'string'},'audit_id':" U64 "}}";
 
 const char openapi_responses[] =
     "'Problem':{'description':'RFC 9457, with a stable code','content':{'application/problem+json':" SCHEMA("Problem") "}}";

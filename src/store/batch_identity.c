@@ -16,6 +16,8 @@
 
 #include "store/batch.h"
 
+_Static_assert(EX_ERROR_EVENT_ID_SIZE >= EX_ID_TEXT_SIZE, "an error has room for an event id");
+
 typedef struct identity {
     ex_batch *b;
     prepared_append *append;
@@ -201,6 +203,9 @@ static ex_status refuse_conflict(const identity *id, uint64_t version, ex_error 
     if (err) {
         err->position = id->stored_position;
         err->current = version;
+        ex_slice event_id = ex_id_text(&given->id, text);
+        memcpy(err->event_id, event_id.ptr, event_id.len);
+        err->event_id[event_id.len] = '\0';
     }
     return EX_EIDEMPOTENCY;
 }

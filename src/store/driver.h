@@ -58,6 +58,7 @@ typedef struct store_audit {
     const ex_event *given; /* position and version 0 */
     ex_slice actor;        /* "$actor" of the given metadata, empty when none */
     int64_t recorded_at_us;
+    uint64_t id; /* set by the driver when it writes: of the row; 0: it keeps none */
 } store_audit;
 
 /** Events that other processes appended since the store last looked. */
@@ -101,7 +102,7 @@ typedef struct store_write {
     uint32_t event_count;
     const ex_command_record *commands;
     uint32_t command_count;
-    const store_audit *audits;
+    store_audit *audits;
     uint32_t audit_count;
 } store_write;
 

@@ -50,6 +50,7 @@ typedef struct staged {
     ex_submission *submission;
     ex_status status;
     const ex_error *err; /* in the batch's arena; NULL when status is EX_OK */
+    uint32_t audit;      /* number of the batch's audit that tells of it, + 1; 0: none */
 } staged;
 
 struct sequencer {
@@ -101,11 +102,13 @@ static void stage_one(sequencer *q)
     staged *s = &q->staged[q->staged_count++];
     *s = (staged){.submission = submission};
     ex_error detail = {0};
+    uint32_t audits = q->batch.audit_count;
     batch_mark mark = batch_save(&q->batch);
     s->status = submission->stage(submission, &q->batch, &detail);
     if (s->status) {
         batch_restore(&q->batch, mark);
         s->err = keep_error(&q->batch.arena, &detail);
+        s->audit = q->batch.audit_count > audits ? q->batch.audit_count : 0;
     }
 }
 
@@ -388,6 +391,19 @@ static void observe_done(sequencer *q)
                              (double)(now - q->staged[i].submission->queued_ns) / 1e9);
 }
 
+/* The ids of audits are known once they are written (R-ES-04). */
+static void name_audits(sequencer *q)
+{
+    for (uint32_t i = 0; q->batch.audit_count && i < q->staged_count; i++) {
+        staged *s = &q->staged[i];
+        if (!s->audit)
+            continue;
+        ex_error named = *s->err;
+        named.audit_id = q->batch.audits[s->audit - 1].id;
+        s->err = keep_error(&q->batch.arena, &named);
+    }
+}
+
 static void acknowledge(sequencer *q)
 {
     observe_done(q);
@@ -430,6 +446,7 @@ static void run_batch(sequencer *q)
         st = commit(q, &err);
     if (st == EX_OK) {
         publish(q);
+        name_audits(q);
         acknowledge(q);
     } else {
         d->ops->rollback(d->impl);

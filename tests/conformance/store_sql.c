@@ -106,8 +106,11 @@ static void test_sql_audit_of_an_id_with_other_content(void **state)
     suite_put(s, "a", &EVENT("T", "{\"n\":1}", .id = suite_id(1)));
     ex_new_event other =
         EVENT("T", "{\"n\":2}", .id = suite_id(1), .metadata = EX_S("{\"$actor\":\"mallory\"}"));
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    ex_error err = {0};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, &err), EX_EIDEMPOTENCY);
+        assert_int_equal(err.audit_id, 1); /* R-ES-04: a repetition tells the same row */
+    }
     other.data = EX_S("{ \"n\": 2}"); /* the same canonical content */
     assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
     assert_row(db, "SELECT count(*), max(times) FROM idempotency_audit", "1|3");
@@ -116,7 +119,12 @@ static void test_sql_audit_of_an_id_with_other_content(void **state)
                "CAST(data AS TEXT), actor, first_at <= last_at FROM idempotency_audit",
                "1|1|a|T|{\"n\":2}|mallory|1");
     other.data = EX_S("{\"n\":3}");
-    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, &err), EX_EIDEMPOTENCY);
+    char sql[128];
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT CAST(data AS TEXT) FROM idempotency_audit WHERE id = %d",
+                   (int)err.audit_id);
+    assert_row(db, sql, "{\"n\":3}");
     assert_row(db, "SELECT count(*) FROM idempotency_audit", "2");
     assert_int_equal(ex_store_head(s->store), 1);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);

@@ -65,6 +65,12 @@ static void log_hidden(const http_exchange *x, const ex_error *err)
            ex_f_cstr("file", err->file), ex_f_i64("line", err->line));
 }
 
+static void put_text(ex_json_writer *w, const char *key, const char *text)
+{
+    ex_json_key(w, ex_str(key));
+    ex_json_string(w, ex_str(text));
+}
+
 static void put_numbers(ex_json_writer *w, const ex_error *err)
 {
     if (err->status == EX_ECONFLICT) {
@@ -81,12 +87,12 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
     }
-}
-
-static void put_text(ex_json_writer *w, const char *key, const char *text)
-{
-    ex_json_key(w, ex_str(key));
-    ex_json_string(w, ex_str(text));
+    if (is_stored_event && err->event_id[0])
+        put_text(w, "existing_event_id", err->event_id);
+    if (is_stored_event && err->audit_id) { /* R-ES-04 */
+        ex_json_key(w, EX_S("audit_id"));
+        ex_json_u64(w, err->audit_id);
+    }
 }
 
 int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out)

@@ -68,7 +68,8 @@
                                 "schema_version, content_type, data, actor, first_at, last_at, "   \
                                 "times) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "    \
                                 "?11, 1) ON CONFLICT (stored_position, given_fingerprint) "        \
-                                "DO UPDATE SET last_at = excluded.last_at, times = times + 1")
+                                "DO UPDATE SET last_at = excluded.last_at, times = times + 1 "      \
+                                "RETURNING id")
 /* clang-format on */
 
 typedef enum statement {

@@ -443,7 +443,21 @@ static ex_status insert_command(sqlite_driver *d, const ex_command_record *r, ex
                            : sqlite_conn_raise(c, rc, "cannot bind a command", err);
 }
 
-static ex_status insert_audit(sqlite_driver *d, const store_audit *a, ex_error *err)
+/* Runs an INSERT that answers with the id of its row. */
+static ex_status run_returning(sqlite_conn *c, sqlite3_stmt *st, uint64_t *ret_id, ex_error *err)
+{
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        *ret_id = column_u64(st, 0);
+        rc = sqlite3_step(st);
+    }
+    ex_status status =
+        rc == SQLITE_DONE ? EX_OK : sqlite_conn_raise(c, rc, "cannot write the log", err);
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
+static ex_status insert_audit(sqlite_driver *d, store_audit *a, ex_error *err)
 {
     sqlite_conn *c = &d->writer;
     sqlite3_stmt *st;
@@ -464,7 +478,7 @@ static ex_status insert_audit(sqlite_driver *d, const store_audit *a, ex_error *
     rc |= a->actor.len ? bind_text(st, 10, a->actor) : sqlite3_bind_null(st, 10);
     rc |= sqlite3_bind_int64(st, 11, a->recorded_at_us);
     return rc == SQLITE_OK
-               ? sqlite_conn_run(c, st, err)
+               ? run_returning(c, st, &a->id, err)
                : sqlite_conn_raise(c, sqlite3_errcode(c->db), "cannot bind an audit", err);
 }
 

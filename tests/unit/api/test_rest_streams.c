@@ -14,9 +14,11 @@
 #define ONE(type) "{\"events\":[{\"type\":\"" type "\",\"data\":{\"n\":1}}]}"
 
 static api_server server;
+static bool is_in_memory; /* the server's store */
 
 static int start(bool in_memory)
 {
+    is_in_memory = in_memory;
     api_server_options o = {.in_memory = in_memory};
     o.api.page_limit_bytes = 256 << 10;
     api_server_start(&server, &o);
@@ -168,6 +170,8 @@ static void test_rest_append_is_idempotent(void **state)
     assert_problem(&other, "other content", 409, "IDEMPOTENCY_CONFLICT", NULL);
     assert_int_equal(api_int(other.json, "position"), api_int(first.json, "position"));
     assert_int_equal(api_int(other.json, "current"), 2);
+    assert_string_equal(api_text(other.json, "existing_event_id"), UUID_B); /* R-ES-04 */
+    assert_int_equal(json_is_integer(json_object_get(other.json, "audit_id")), !is_in_memory);
     api_answer_done(&first);
     api_answer_done(&again);
     api_answer_done(&other);
