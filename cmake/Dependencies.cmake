@@ -6,6 +6,7 @@ pkg_check_modules(POSTGRES REQUIRED IMPORTED_TARGET libpq>=14)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv>=1.44)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 
 # llhttp: C files of Debian's node-llhttp (bookworm), or libllhttp-dev (trixie). Built with -w: not ours.

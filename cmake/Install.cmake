@@ -21,7 +21,7 @@ install(FILES cmake/excore-config.cmake ${PROJECT_BINARY_DIR}/excore-config-vers
 # What libexcore.a needs at link time; the shared library brings its own. Not Requires.private: that
 # would ask for what these libraries need when they are linked statically themselves, and Debian's
 # libsqlite3-dev, for one, does not bring zlib's.
-string(JOIN " " pc_libs ${SQLITE_LDFLAGS} ${POSTGRES_LDFLAGS} ${LIBUV_LDFLAGS} ${NGHTTP2_LDFLAGS} ${YAML_LDFLAGS}
+string(JOIN " " pc_libs ${SQLITE_LDFLAGS} ${POSTGRES_LDFLAGS} ${LIBUV_LDFLAGS} ${NGHTTP2_LDFLAGS} ${YAML_LDFLAGS} ${CRYPTO_LDFLAGS}
     ${LLHTTP_LDFLAGS})
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the tree can be moved
 configure_file(cmake/excore.pc.in ${PROJECT_BINARY_DIR}/excore.pc @ONLY)

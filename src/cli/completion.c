@@ -23,7 +23,7 @@ static void put_value(const arg_option *o)
         for (const char *at = o->choices; *at; at++)
             putchar(*at == '|' ? ' ' : *at);
         printf("'");
-    } else if (strcmp(o->value, "DIR") == 0) {
+    } else if (strcmp(o->value, "DIR") == 0 || strcmp(o->value, "PLACE") == 0) {
         printf("_excore_files -d");
     } else if (strcmp(o->value, "FILE") == 0) {
         printf("_excore_files -f");

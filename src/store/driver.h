@@ -143,6 +143,10 @@ typedef struct store_reader_ops {
     /** Version of a stream as of the position `upto`, 0 when it did not exist. */
     ex_status (*stream_version)(void *reader, ex_slice stream, uint64_t upto, uint64_t *ret,
                                 ex_error *err);
+    /** Call fn for up to `limit` of the committed command records with a number above `after`, in the
+     *  order in which they were committed: a number that comes later is higher. */
+    ex_status (*read_commands)(void *reader, uint64_t after, uint32_t limit, ex_command_fn *fn,
+                               void *ctx, ex_error *err);
 } store_reader_ops;
 
 /** The log may end at `position` now. Thread: one of the driver's. Must only post or signal. */

@@ -72,12 +72,19 @@ static ex_status write_owner(int fd, const ex_clock *clock)
     return EX_OK;
 }
 
+static ex_status path_of(const char *dir, char ret[PATH_MAX], ex_error *err)
+{
+    int n = snprintf(ret, PATH_MAX, "%s/lock", dir);
+    if (n < 0 || n >= PATH_MAX)
+        return ex_raise(err, EX_EFILESYSTEM, "lock file of '%s': the path is too long", dir);
+    return EX_OK;
+}
+
 ex_status lock_file_open(const char *dir, const ex_clock *clock, lock_file *ret, ex_error *err)
 {
     char path[PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/lock", dir);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return ex_raise(err, EX_EFILESYSTEM, "lock file of '%s': the path is too long", dir);
+    if (path_of(dir, path, err))
+        return EX_EFILESYSTEM;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return raise_open(err, path);
@@ -96,6 +103,28 @@ ex_status lock_file_open(const char *dir, const ex_clock *clock, lock_file *ret,
         status = ex_raise(err, EX_EFILESYSTEM, "lock file '%s': %s", path, strerror(errno));
     close(fd);
     return status;
+}
+
+ex_status lock_file_is_held(const char *dir, bool *ret, ex_error *err)
+{
+    char path[PATH_MAX];
+    if (path_of(dir, path, err))
+        return EX_EFILESYSTEM;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT) {
+        *ret = false; /* nobody ever wrote */
+        return EX_OK;
+    }
+    if (fd < 0)
+        return raise_open(err, path);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    ex_status st = EX_OK;
+    if (fcntl(fd, F_OFD_GETLK, &lock) == 0)
+        *ret = lock.l_type != F_UNLCK;
+    else
+        st = ex_raise(err, EX_EFILESYSTEM, "lock file '%s': %s", path, strerror(errno));
+    close(fd);
+    return st;
 }
 
 void lock_file_close(lock_file *lock)

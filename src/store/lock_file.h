@@ -29,6 +29,10 @@ typedef struct lock_file {
  *  Thread: any. Blocking: no. */
 EX_NODISCARD ex_status lock_file_open(const char *dir, const ex_clock *clock, lock_file *ret,
                                       ex_error *err);
+/** Whether a process, this one included, writes the store in `dir` right now. No lock is taken.
+ *  @return EX_OK, EX_EFILESYSTEM, EX_EREADONLY (the lock file may not be read)
+ *  Thread: any. Blocking: no. */
+EX_NODISCARD ex_status lock_file_is_held(const char *dir, bool *ret, ex_error *err);
 /** Let go. One that is not held is accepted. */
 void lock_file_close(lock_file *lock);
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/import.h"
 #include "store/query_check.h"
 #include "store/sequencer.h"
 #include "store/store_internal.h"
@@ -127,24 +128,13 @@ static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
     return st ? st : lock_file_open(dir, s->options.clock, &s->lock, err);
 }
 
-static ex_status read_head(ex_store *s, uint64_t *ret, ex_error *err)
-{
-    void *reader = NULL;
-    ex_status st = reader_pool_take(&s->readers, &reader, err);
-    if (st)
-        return st;
-    st = s->driver.ops->reader->head(reader, ret, err);
-    reader_pool_give(&s->readers, reader, st != EX_OK);
-    return st;
-}
-
 static ex_status start(ex_store *s, ex_error *err)
 {
     uint64_t head = 0;
     ex_status st =
         reader_pool_init(&s->readers, &s->driver, s->options.reader_limit, READER_TIMEOUT_MS, err);
     if (st == EX_OK)
-        st = read_head(s, &head, err);
+        st = ex_store_read_head(s, &head, err);
     if (st == EX_OK)
         st = live_init(&s->live, &s->options, head, err);
     atomic_store(&s->head, head);
@@ -223,7 +213,7 @@ uint64_t ex_store_head(ex_store *s)
 {
     uint64_t head = atomic_load_explicit(&s->head, memory_order_acquire);
     uint64_t fresh = head;
-    if (s->sequencer || read_head(s, &fresh, NULL) != EX_OK)
+    if (s->sequencer || ex_store_read_head(s, &fresh, NULL) != EX_OK)
         return head;
     atomic_store_explicit(&s->head, fresh, memory_order_release);
     return fresh;

@@ -73,6 +73,11 @@ typedef struct ex_command_record {
     ex_slice outcome; /* bytes of the runtime's own making */
 } ex_command_record;
 
+/** A stored command record, borrowed for the call. `number` rises in the order of recording.
+ *  A failing fn ends the walk with its status. */
+typedef ex_status ex_command_fn(void *ctx, uint64_t number, const ex_command_record *record,
+                                ex_error *err);
+
 /** EX_OK and *ret (borrowed from the batch's arena), or EX_ENOTFOUND. Sees what the batch staged.
  */
 EX_NODISCARD ex_status ex_batch_command_find(ex_batch *b, ex_slice command_id,

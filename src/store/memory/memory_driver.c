@@ -9,15 +9,18 @@
 
 typedef struct memory_command {
     ex_command_record record; /* its bytes lie behind */
+    uint64_t number;          /* rises in the order of recording */
     struct memory_command *newer;
 } memory_command;
 
 typedef struct memory_driver {
     memory_log log;
-    /* the sequencer's thread */
+    /* changed on the sequencer's thread, under the log's lock */
     ex_map commands; /* id -> memory_command */
     memory_command *oldest, *newest;
     memory_command *newest_committed;
+    uint64_t last_number; /* of a command */
+    /* the sequencer's thread */
     int64_t expire_before_us; /* at the commit, if expire_limit is not 0 */
     uint32_t expire_limit;
 } memory_driver;
@@ -143,6 +146,7 @@ static ex_status put_command(memory_driver *d, const ex_command_record *record)
         return EX_ENOMEM;
     char *at = (char *)(c + 1);
     c->record = *record;
+    c->number = ++d->last_number;
     c->newer = NULL;
     c->record.command_id.ptr = memcpy(at, record->command_id.ptr, record->command_id.len);
     c->record.outcome.ptr = at + record->command_id.len;
@@ -163,21 +167,21 @@ static ex_status put_command(memory_driver *d, const ex_command_record *record)
 static ex_status put_events(memory_log *l, const store_write *w)
 {
     ex_status st = EX_OK;
-    (void)pthread_rwlock_wrlock(&l->lock); /* fails for a thread that holds it only */
     for (uint32_t i = 0; st == EX_OK && i < w->event_count; i++) {
         st = memory_log_put(l, &w->events[i]);
         w->streams[i]->id = (uintptr_t)memory_log_find(l, POSTINGS_STREAM, w->events[i].stream);
     }
-    (void)pthread_rwlock_unlock(&l->lock);
     return st;
 }
 
 static ex_status memory_write(void *impl, const store_write *w, ex_error *err)
 {
     memory_driver *d = impl;
+    (void)pthread_rwlock_wrlock(&d->log.lock); /* fails for a thread that holds it only */
     ex_status st = put_events(&d->log, w);
     for (uint32_t i = 0; st == EX_OK && i < w->command_count; i++)
         st = put_command(d, &w->commands[i]);
+    (void)pthread_rwlock_unlock(&d->log.lock);
     return st ? ex_raise(err, st, "no memory for the log") : EX_OK;
 }
 
@@ -210,9 +214,9 @@ static ex_status memory_commit(void *impl, ex_error *err)
     memory_driver *d = impl;
     (void)pthread_rwlock_wrlock(&d->log.lock); /* fails for a thread that holds it only */
     d->log.committed = d->log.event_count;
-    (void)pthread_rwlock_unlock(&d->log.lock);
     expire(d); /* never the newest: it was recorded in this batch, or nothing expires */
     d->newest_committed = d->newest;
+    (void)pthread_rwlock_unlock(&d->log.lock);
     return EX_OK;
 }
 
@@ -221,7 +225,6 @@ static void memory_rollback(void *impl)
     memory_driver *d = impl;
     (void)pthread_rwlock_wrlock(&d->log.lock); /* fails for a thread that holds it only */
     memory_log_cut(&d->log);
-    (void)pthread_rwlock_unlock(&d->log.lock);
     memory_command *c = d->newest_committed ? d->newest_committed->newer : d->oldest;
     while (c) {
         memory_command *newer = c->newer;
@@ -235,11 +238,13 @@ static void memory_rollback(void *impl)
         d->newest->newer = NULL;
     else
         d->oldest = NULL;
+    (void)pthread_rwlock_unlock(&d->log.lock);
 }
 
 /* ---- Reading ---- */
 
 typedef struct memory_reader {
+    memory_driver *driver;
     memory_log *log;
     store_scan scan;
     const memory_list *list; /* of the stream */
@@ -255,7 +260,8 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
     memory_reader *r = calloc(1, sizeof(*r));
     if (!r)
         return ex_raise(err, EX_ENOMEM, "no memory for a reader");
-    r->log = &((memory_driver *)impl)->log;
+    r->driver = impl;
+    r->log = &r->driver->log;
     r->source = memory_log_source(r->log);
     ex_arena_init(&r->arena, 0);
     *ret_reader = r;
@@ -367,6 +373,56 @@ static ex_status reader_stream_version(void *reader, ex_slice stream, uint64_t u
     return EX_OK;
 }
 
+typedef struct found_command {
+    ex_command_record record;
+    uint64_t number;
+} found_command;
+
+static ex_status copy_command(const memory_command *from, ex_arena *arena, found_command *ret)
+{
+    *ret = (found_command){from->record, from->number};
+    ret->record.command_id = ex_arena_copy(arena, from->record.command_id);
+    ret->record.outcome = ex_arena_copy(arena, from->record.outcome);
+    return ret->record.command_id.ptr && ret->record.outcome.ptr ? EX_OK : EX_ENOMEM;
+}
+
+/* Under the lock: copies, because a record may expire once it is let go. */
+static ex_status collect_commands(const memory_driver *d, uint64_t after, uint32_t limit,
+                                  ex_arena *arena, found_command **ret, uint32_t *ret_count)
+{
+    const memory_command *end = d->newest_committed ? d->newest_committed->newer : d->oldest;
+    const memory_command *c = d->oldest;
+    while (c != end && c->number <= after)
+        c = c->newer;
+    uint32_t count = 0;
+    for (const memory_command *at = c; at != end && count < limit; at = at->newer)
+        count++;
+    found_command *found = ex_arena_array(arena, count + 1, sizeof(*found));
+    ex_status st = found ? EX_OK : EX_ENOMEM;
+    for (uint32_t i = 0; st == EX_OK && i < count; i++, c = c->newer)
+        st = copy_command(c, arena, &found[i]);
+    *ret = found;
+    *ret_count = count;
+    return st;
+}
+
+static ex_status reader_read_commands(void *reader, uint64_t after, uint32_t limit,
+                                      ex_command_fn *fn, void *ctx, ex_error *err)
+{
+    memory_reader *r = reader;
+    found_command *found = NULL;
+    uint32_t count = 0;
+    (void)pthread_rwlock_rdlock(&r->log->lock); /* fails for a thread that holds it only */
+    ex_status st = collect_commands(r->driver, after, limit, &r->arena, &found, &count);
+    (void)pthread_rwlock_unlock(&r->log->lock);
+    if (st)
+        st = ex_raise(err, st, "no memory for the outcomes of commands");
+    for (uint32_t i = 0; st == EX_OK && i < count; i++)
+        st = fn(ctx, found[i].number, &found[i].record, err);
+    ex_arena_reset(&r->arena);
+    return st;
+}
+
 static const store_reader_ops memory_reader_ops = {
     .open = reader_open,
     .close = reader_close,
@@ -375,6 +431,7 @@ static const store_reader_ops memory_reader_ops = {
     .stop = reader_stop,
     .head = reader_head,
     .stream_version = reader_stream_version,
+    .read_commands = reader_read_commands,
 };
 
 const store_driver_ops store_memory_driver = {

@@ -250,6 +250,31 @@ static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upt
     return st;
 }
 
+static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit, ex_command_fn *fn,
+                                      void *ctx, ex_error *err)
+{
+    sqlite_conn *c = &((reader *)impl)->conn;
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(c, STATEMENT_COMMANDS_AFTER, &st, err);
+    if (status)
+        return status;
+    int rc = bind_u64(st, 1, after);
+    if (rc == SQLITE_OK)
+        rc = bind_u64(st, 2, limit);
+    while (status == EX_OK && (rc == SQLITE_OK || rc == SQLITE_ROW)) {
+        rc = sqlite3_step(st);
+        if (rc != SQLITE_ROW)
+            break;
+        ex_command_record record = {column_bytes(st, 1), column_u64(st, 2),
+                                    sqlite3_column_int64(st, 3), column_bytes(st, 4)};
+        status = fn(ctx, column_u64(st, 0), &record, err);
+    }
+    if (status == EX_OK && rc != SQLITE_DONE)
+        status = sqlite_conn_raise(c, rc, "cannot read the commands", err);
+    (void)sqlite3_reset(st); /* repeats rc */
+    return status;
+}
+
 const store_reader_ops sqlite_reader = {
     .open = reader_open,
     .close = reader_close,
@@ -258,4 +283,5 @@ const store_reader_ops sqlite_reader = {
     .stop = reader_stop,
     .head = reader_head,
     .stream_version = reader_stream_version,
+    .read_commands = reader_read_commands,
 };

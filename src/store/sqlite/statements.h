@@ -61,6 +61,8 @@
                                 "WHERE command_id = ?1")                                           \
     X(COMMAND_INSERT,    WRITE, "INSERT INTO commands (command_id, fingerprint, recorded_at, "     \
                                 "outcome) VALUES (?1, ?2, ?3, ?4)")                                \
+    X(COMMANDS_AFTER,    FIND,  "SELECT seq, command_id, fingerprint, recorded_at, outcome "          \
+                                "FROM commands WHERE seq > ?1 ORDER BY seq LIMIT ?2")              \
     X(COMMAND_OLDEST,    FIND,  "SELECT seq, recorded_at FROM commands ORDER BY seq LIMIT 1")      \
     X(COMMAND_DELETE,    WRITE, "DELETE FROM commands WHERE seq = ?1")                             \
     X(AUDIT_INSERT,      WRITE, "INSERT INTO idempotency_audit (stored_position, "                 \

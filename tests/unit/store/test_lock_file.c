@@ -134,6 +134,26 @@ static void test_lock_file_names_the_other_process_and_is_free_after_its_kill(vo
     lock_file_close(&lock);
 }
 
+static void test_lock_file_tells_whether_it_is_held(void **state)
+{
+    fixture *f = *state;
+    lock_file lock = LOCK_FILE_NONE;
+    bool is_held = true;
+    assert_int_equal(lock_file_is_held(f->dir, &is_held, NULL), EX_OK);
+    assert_false(is_held); /* there is no file yet */
+    pid_t owner = start_owner(f);
+    assert_int_equal(lock_file_is_held(f->dir, &is_held, NULL), EX_OK);
+    assert_true(is_held);
+    kill(owner, SIGKILL);
+    assert_int_equal(waitpid(owner, NULL, 0), owner);
+    assert_int_equal(lock_file_is_held(f->dir, &is_held, NULL), EX_OK);
+    assert_false(is_held);
+    assert_int_equal(take(f, &lock, NULL), EX_OK); /* by this process */
+    assert_int_equal(lock_file_is_held(f->dir, &is_held, NULL), EX_OK);
+    assert_true(is_held);
+    lock_file_close(&lock);
+}
+
 /* What the file says is only believed of a process that lives. */
 static void test_lock_file_does_not_name_a_process_that_is_gone(void **state)
 {
@@ -215,6 +235,7 @@ int main(void)
         LOCK_TEST(test_lock_file_says_who_holds_it_and_since_when),
         LOCK_TEST(test_lock_file_is_refused_in_the_same_process),
         LOCK_TEST(test_lock_file_names_the_other_process_and_is_free_after_its_kill),
+        LOCK_TEST(test_lock_file_tells_whether_it_is_held),
         LOCK_TEST(test_lock_file_does_not_name_a_process_that_is_gone),
         cmocka_unit_test(test_lock_file_fails_clearly),
         LOCK_TEST(test_lock_file_in_a_directory_that_may_not_be_written),
