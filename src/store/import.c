@@ -74,6 +74,13 @@ static ex_status import_stage(ex_submission *submission, ex_batch *b, ex_error *
     return st;
 }
 
+static void import_want(ex_submission *submission, ex_batch *b)
+{
+    const ex_import *import = (ex_import *)submission;
+    for (uint32_t i = 0; i < import->event_count; i++)
+        ex_batch_want_stream(b, import->events[i].stream);
+}
+
 static void import_done(ex_submission *submission, ex_status status, const ex_error *err)
 {
     ex_import *import = (ex_import *)submission;
@@ -89,7 +96,8 @@ ex_status ex_store_import(ex_store *s, ex_import *import, ex_error *err)
         if (st)
             return st;
     }
-    import->submission = (ex_submission){.stage = import_stage, .done = import_done};
+    import->submission =
+        (ex_submission){.stage = import_stage, .want = import_want, .done = import_done};
     return ex_store_submit(s, &import->submission, err);
 }
 
