@@ -22,7 +22,7 @@ complete_words() {
 
 mkdir -p folder-a/inner folder-b
 touch file-a
-is "$(complete_words excore '')" "serve append read tail bench config completion help version --help --version "
+is "$(complete_words excore '')" "serve append read tail bench copy config completion help version --help --version "
 is "$(complete_words excore ta)" "tail "
 is "$(complete_words excore tail --t)" "--types --tags "
 is "$(complete_words excore serve --durability '')" "full normal "
