@@ -37,7 +37,7 @@ is "$(complete_words excore append --tag '')" " "
 is "$(complete_words excore unknown '')" " "
 
 # Every option that a help names is offered.
-for verb in serve append read tail bench config; do
+for verb in serve append read tail bench copy config; do
     offered=$(complete_words excore $verb --)
     for option in $("$excore" $verb --help | sed -n 's/^  .... *\(--[a-z-]*\).*/\1/p'); do
         has " $offered" " $option "
