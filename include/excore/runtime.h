@@ -20,6 +20,9 @@ typedef struct ex_runtime_options {
     uint32_t state_limit_bytes; /* [4 MiB] one state; a larger one fails its command */
     uint32_t view_batch_events; /* [1000] events in one view transaction */
     uint32_t view_retry_ms;     /* [1000] first wait after a failing handler; doubles to 30 s */
+    uint32_t
+        view_attempts; /* [3] of an event at a handler that fails for good, then it is parked */
+    uint32_t view_parked_limit; /* [1000] parked events of a view; at the limit it stops instead */
     uint32_t decide_warn_ms;    /* [100] the watchdog reports a decide that runs longer */
     uint32_t query_readers;     /* [4] read connections of views.db; further queries wait */
     /** Something an operator should know (a slow decide, a failing view). Any thread; must not
@@ -131,10 +134,28 @@ typedef struct ex_view_status {
     uint64_t position; /* the checkpoint */
     uint64_t lag;      /* events between it and the log's head */
     char error[256];   /* the last failure, "" when none */
+    uint64_t parked;   /* events that it could not apply and left out */
 } ex_view_status;
 
 /** Status of view `index`; false behind the last. Thread: any. Blocking: no. */
 EX_API bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret);
+/** An event that a view left out, because it does not fit its type or the handler failed for good.
+ *  The event is in the log, at its position; a rebuild tries it again. */
+typedef struct ex_parked_event {
+    uint64_t position;
+    ex_slice stream, type, reason;
+    uint32_t attempts;
+    int64_t parked_at_us; /* microseconds since 1970, UTC */
+} ex_parked_event;
+
+/** Borrowed for the call. Must not call the runtime. */
+typedef void ex_parked_fn(void *ctx, const ex_parked_event *event);
+/** Call `fn` for up to `limit` parked events of a view after a position, in order.
+ *  @return EX_OK, EX_ENOTFOUND, EX_EAGAIN (no read connection), EX_ESTORAGE.
+ *  Thread: any. Blocking: disk reads. */
+EX_API EX_NODISCARD ex_status ex_runtime_view_parked(ex_runtime *rt, const char *view,
+                                                     uint64_t after, uint32_t limit,
+                                                     ex_parked_fn *fn, void *ctx, ex_error *err);
 /** Pause, resume or rebuild from position 0 (also out of the error state).
  *  @return EX_OK, EX_ENOTFOUND, EX_ESTATE (names view, state and move). Thread: any. */
 EX_API EX_NODISCARD ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view,

@@ -51,8 +51,9 @@ EX_API EX_NODISCARD ex_status ex_view_store(ex_view_tx *tx, const ex_type *row, 
 EX_API EX_NODISCARD ex_status ex_view_delete(ex_view_tx *tx, const ex_type *row, ex_slice key);
 /** Memory until the handler returns. */
 EX_API ex_arena *ex_view_arena(ex_view_tx *tx);
-/** A handler's own failure: the transaction is rolled back and tried again later, the view's status
- * shows the text. */
+/** A handler's own failure: what it did is undone and tried again later, the view's status shows
+ * the text. With a retryable status it is tried until it works; with another one the event is
+ * parked when it is out of attempts, and the view goes on without it. */
 EX_API ex_status ex_view_error(ex_view_tx *tx, ex_status status, const char *fmt, ...)
     EX_PRINTF(3, 4);
 

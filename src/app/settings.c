@@ -91,6 +91,10 @@
     X("views.batch_events", INT, "1000", 1, 100000, NULL, runtime.view_batch_events, "events in one view transaction") \
     X("views.retry", DURATION, "1s", 1, MINUTE, NULL, runtime.view_retry_ms,                                         \
       "first wait after a failing view handler; doubles to 30 s")                                                    \
+    X("views.attempts", INT, "3", 1, 1000000, NULL, runtime.view_attempts,                                           \
+      "of an event at a handler that fails for good, then it is parked")                                             \
+    X("views.parked_limit", INT, "1000", 1, 1000000, NULL, runtime.view_parked_limit,                                \
+      "parked events of a view; at the limit it stops instead")                                                      \
     X("views.query_readers", INT, "4", 1, 256, NULL, runtime.query_readers, "read connections for queries")          \
     X("log.level", STRING, "info", 0, 0, NULL, log.level_name, "debug, info, warn, error or off", "LOG_LEVEL")                         \
     X("log.format", ENUM, "auto", 0, 0, "auto|json|pretty", log.format, "auto: pretty on a terminal, JSON otherwise") \

@@ -13,6 +13,8 @@ static void fill_defaults(ex_runtime_options *o)
     o->state_limit_bytes = o->state_limit_bytes ? o->state_limit_bytes : 4u << 20;
     o->view_batch_events = o->view_batch_events ? o->view_batch_events : 1000;
     o->view_retry_ms = o->view_retry_ms ? o->view_retry_ms : 1000;
+    o->view_attempts = o->view_attempts ? o->view_attempts : 3;
+    o->view_parked_limit = o->view_parked_limit ? o->view_parked_limit : 1000;
     o->decide_warn_ms = o->decide_warn_ms ? o->decide_warn_ms : 100;
     o->query_readers = o->query_readers ? o->query_readers : 4;
 }
@@ -61,6 +63,7 @@ static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *e
         {{"state_cache_states", "Cached states.", {NULL}}, NULL, &r->cache_states},
         {{"view_lag_events", "Events between a view and the log head.", {"view"}}, NULL, &r->view_lag},
         {{"view_position", "Checkpoint of a view.", {"view"}}, NULL, &r->view_position},
+        {{"view_parked_events", "Events that a view could not apply and left out.", {"view"}}, NULL, &r->view_parked},
         {{"view_events_total", "Events applied by a view.", {"view"}}, &r->view_events, NULL},
         {{"view_failures_total", "Failed view transactions.", {"view"}}, &r->view_failures, NULL},
     };

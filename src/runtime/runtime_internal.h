@@ -24,8 +24,8 @@ typedef struct runtime_metrics {
     ex_counter *rejections;            /* name, code */
     ex_counter *cache_hits, *cache_misses, *cache_evictions;
     ex_gauge *cache_bytes, *cache_states;
-    ex_gauge *view_lag, *view_position;      /* view */
-    ex_counter *view_events, *view_failures; /* view */
+    ex_gauge *view_lag, *view_position, *view_parked; /* view */
+    ex_counter *view_events, *view_failures;          /* view */
 } runtime_metrics;
 
 struct ex_runtime {

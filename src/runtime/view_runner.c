@@ -1,8 +1,8 @@
 /* view_runner.c: one view's thread: follow the log, apply events, keep the checkpoint.
  *
- * Happy path: poll the subscription; on the first event begin a transaction,
- * apply up to view_batch_events, write the checkpoint, commit, tell waiting
- * queries. Without events wait for the store's watcher.
+ * Happy path: poll the subscription; apply the first event and those that follow
+ * in one transaction (view_apply.c), tell waiting queries. Without events wait
+ * for the store's watcher.
  *
  * Failures: the transaction is rolled back, the state becomes ERROR, and after
  * a pause that doubles up to 30 s the view starts again at its checkpoint, so
@@ -90,6 +90,7 @@ static void publish(view_runner *r, uint64_t position)
 {
     pthread_mutex_lock(&r->mu);
     r->position = position;
+    r->shown_parked = r->parked;
     if (r->state == EX_VIEW_REBUILDING && position >= r->rebuild_to)
         move(r, EX_VIEW_ACTIVE);
     if (r->state == EX_VIEW_ERROR)
@@ -98,94 +99,24 @@ static void publish(view_runner *r, uint64_t position)
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
     ex_gauge_set(r->position_gauge, (int64_t)position);
+    ex_gauge_set(r->parked_gauge, (int64_t)r->parked);
 }
 
 /* ---- Applying ---- */
 
-static const ex_when_def *find_when(const ex_view_def *def, ex_slice type)
-{
-    for (uint32_t i = 0; i < def->event_count; i++)
-        if (ex_slice_is(type, def->events[i].type->name))
-            return &def->events[i];
-    return NULL;
-}
-
-static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event)
-{
-    static const ex_read_options options = {.ignore_unknown = true};
-    const ex_when_def *when = find_when(r->def, event->type);
-    if (!when)
-        return EX_OK;
-    ex_arena_reset(&r->arena);
-    void *data = ex_arena_alloc(&r->arena, when->type->size);
-    ex_status st =
-        data ? ex_type_read(when->type, event->data, &r->arena, &options, data, &tx->error)
-             : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
-    if (!st) {
-        st = when->when(tx, data, event);
-        st = tx->status ? tx->status : st;
-    }
-    if (st)
-        return ex_error_context(&tx->error, st, "%.*s at position %llu", EX_ARG(event->type),
-                                (unsigned long long)event->position);
-    return EX_OK;
-}
-
-static ex_status run_kept(ex_db *db, ex_slice sql, ex_error *err)
-{
-    sqlite3_stmt *st = NULL;
-    ex_status status = ex_db_statement(db, sql, &st, err);
-    return status ? status : ex_db_run(db, st, err);
-}
-
-/* Apply `event` and what follows it in memory, in one transaction. write_mu is held. */
-static ex_status apply_batch(view_runner *r, ex_event *event, uint64_t *ret_position, ex_error *err)
-{
-    ex_db *db = &r->views->writer;
-    ex_view_tx tx = {.db = db, .def = r->def, .arena = &r->arena, .statements = r->statements};
-    ex_status st = run_kept(db, EX_S("BEGIN IMMEDIATE"), err);
-    if (st)
-        return st;
-    uint32_t count = 0;
-    uint64_t position = 0;
-    do {
-        position = event->position;
-        st = apply(r, &tx, event);
-        if (st) {
-            *err = tx.error;
-            break;
-        }
-        count++;
-        if (count == r->rt->options.view_batch_events)
-            break;
-        st = ex_subscription_poll(r->sub, event, err);
-    } while (!st);
-    bool is_drained = st == EX_ETIMEOUT || st == EX_EAGAIN;
-    if (is_drained || !st) {
-        if (is_drained)
-            position = ex_subscription_position(r->sub);
-        st = view_store_checkpoint(r->views, r->def, position, err);
-        st = st ? st : run_kept(db, EX_S("COMMIT"), err);
-    }
-    if (st)
-        ex_db_rollback(db);
-    else
-        *ret_position = position;
-    ex_counter_add(r->events_counter, st ? 0 : count);
-    return st;
-}
-
 static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
 {
-    uint64_t position = 0;
+    view_progress done = {0};
     pthread_mutex_lock(&r->views->write_mu);
-    ex_status st = apply_batch(r, event, &position, err);
+    ex_status st = view_apply_batch(r, event, &done, err);
     pthread_mutex_unlock(&r->views->write_mu);
-    if (st)
-        return st;
-    r->stored_position = position;
-    publish(r, position);
-    return EX_OK;
+    ex_counter_add(r->events_counter, done.applied);
+    if (done.position) {
+        r->parked += done.parked;
+        r->stored_position = done.position;
+        publish(r, done.position);
+    }
+    return st;
 }
 
 /* Nothing to apply: keep the position, in the file now and then. */
@@ -213,6 +144,7 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
     uint64_t position = 0;
     pthread_mutex_lock(&r->views->write_mu);
     ex_status st = view_store_prepare(r->views, r->def, must_rebuild, &position, err);
+    st = st ? st : view_parked_count(r->views, r->def, &r->parked, err);
     pthread_mutex_unlock(&r->views->write_mu);
     if (st)
         return st;
@@ -238,6 +170,7 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
     r->stored_position = position;
     pthread_mutex_lock(&r->mu);
     r->position = position;
+    r->shown_parked = r->parked;
     r->rebuild_to = head;
     if (position == 0 && head > 0)
         move(r, EX_VIEW_REBUILDING);
@@ -328,7 +261,9 @@ static void *run(void *arg)
         if (st == EX_ECLOSED)
             break;
         if (st) {
-            fail(r, &err);
+            if (!r->retry_at_once)
+                fail(r, &err);
+            r->retry_at_once = false;
             must_open = true; /* the subscription has run ahead of the checkpoint */
         }
     }
@@ -352,6 +287,7 @@ static void init_metrics(view_runner *r)
     ex_slice label = ex_str(r->def->name);
     r->lag_gauge = m->view_lag ? ex_gauge_with(m->view_lag, &label) : NULL;
     r->position_gauge = m->view_position ? ex_gauge_with(m->view_position, &label) : NULL;
+    r->parked_gauge = m->view_parked ? ex_gauge_with(m->view_parked, &label) : NULL;
     r->events_counter = m->view_events ? ex_counter_with(m->view_events, &label) : NULL;
     r->failures_counter = m->view_failures ? ex_counter_with(m->view_failures, &label) : NULL;
 }
@@ -399,17 +335,6 @@ void view_runner_stop(view_runner *r)
 
 /* ---- Operator's calls ---- */
 
-static ex_status find_by_name(ex_runtime *rt, const char *view, view_runner **ret, ex_error *err)
-{
-    for (uint32_t i = 0; i < rt->views->runner_count; i++) {
-        if (strcmp(rt->views->runners[i].def->name, view) == 0) {
-            *ret = &rt->views->runners[i];
-            return EX_OK;
-        }
-    }
-    return ex_raise(err, EX_ENOTFOUND, "there is no view '%s'", view);
-}
-
 typedef enum request { REQUEST_PAUSE, REQUEST_RESUME, REQUEST_REBUILD } request;
 
 /* mu is held. False: not a legal move. */
@@ -437,7 +362,7 @@ static ex_status ask(ex_runtime *rt, const char *view, request what, ex_view_sta
                      ex_error *err)
 {
     view_runner *r = NULL;
-    ex_status st = find_by_name(rt, view, &r, err);
+    ex_status st = views_find_name(rt->views, view, &r, err);
     if (st)
         return st;
     pthread_mutex_lock(&r->mu);
@@ -471,7 +396,8 @@ bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
     view_runner *r = &rt->views->runners[index];
     uint64_t head = ex_store_head(rt->store);
     pthread_mutex_lock(&r->mu);
-    *ret = (ex_view_status){r->context->name, r->def->name, r->state, r->position, 0, ""};
+    *ret = (ex_view_status){r->context->name, r->def->name, r->state, r->position, 0, "",
+                            r->shown_parked};
     memcpy(ret->error, r->error, sizeof(ret->error));
     pthread_mutex_unlock(&r->mu);
     ret->lag = head > ret->position ? head - ret->position : 0;

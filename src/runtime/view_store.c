@@ -79,11 +79,13 @@ static ex_status find_checkpoint(ex_db *db, const ex_view_def *def, uint64_t fin
     return status == EX_EEND ? EX_OK : status;
 }
 
-static ex_status recreate(ex_db *db, const ex_view_def *def, uint64_t fingerprint, ex_buf *sql,
+static ex_status recreate(views *v, const ex_view_def *def, uint64_t fingerprint, ex_buf *sql,
                           ex_error *err)
 {
+    ex_db *db = &v->writer;
     ex_status st = ex_db_exec(db, "BEGIN IMMEDIATE", err);
     st = st ? st : create_tables(db, def, sql, err);
+    st = st ? st : view_parked_forget(v, def, err);
     st = st ? st : write_checkpoint(db, def, fingerprint, 0, err);
     st = st ? st : ex_db_exec(db, "COMMIT", err);
     if (st)
@@ -102,7 +104,7 @@ ex_status view_store_prepare(views *v, const ex_view_def *def, bool must_rebuild
     ex_status st = find_checkpoint(&v->writer, def, fingerprint, &is_found, &position, err);
     if (!st && (must_rebuild || !is_found)) {
         position = 0;
-        st = recreate(&v->writer, def, fingerprint, &sql, err);
+        st = recreate(v, def, fingerprint, &sql, err);
     }
     ex_buf_done(&sql);
     if (!st)

@@ -31,7 +31,12 @@ static ex_status open_writer(views *v, ex_error *err)
             : ex_db_exec(&v->writer,
                          "CREATE TABLE IF NOT EXISTS excore_views (view TEXT PRIMARY KEY,"
                          " version INTEGER NOT NULL, fingerprint INTEGER NOT NULL,"
-                         " position INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+                         " position INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+                         "CREATE TABLE IF NOT EXISTS excore_parked (view TEXT NOT NULL,"
+                         " position INTEGER NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL,"
+                         " reason TEXT NOT NULL, attempts INTEGER NOT NULL,"
+                         " parked_at INTEGER NOT NULL, PRIMARY KEY (view, position))"
+                         " STRICT, WITHOUT ROWID",
                          err);
     return st ? ex_error_context(err, st, "views.db") : EX_OK;
 }
@@ -141,6 +146,17 @@ view_runner *views_find(views *v, const ex_view_def *def)
         if (v->runners[i].def == def)
             return &v->runners[i];
     return NULL;
+}
+
+ex_status views_find_name(views *v, const char *view, view_runner **ret, ex_error *err)
+{
+    for (uint32_t i = 0; i < v->runner_count; i++) {
+        if (strcmp(v->runners[i].def->name, view) == 0) {
+            *ret = &v->runners[i];
+            return EX_OK;
+        }
+    }
+    return ex_raise(err, EX_ENOTFOUND, "there is no view '%s'", view);
 }
 
 /* ---- Read connections ---- */

@@ -2,7 +2,8 @@
  *
  * DIR/views.db
  *     excore_views (view TEXT PRIMARY KEY, version INTEGER, fingerprint INTEGER, position INTEGER)
- *     one table for each row type
+ *     excore_parked (view, position, stream, type, reason, attempts, parked_at): what views left
+ * out one table for each row type
  *
  * A view's rows and its checkpoint change in one transaction. The file can be
  * deleted: every view is then rebuilt from the log. One connection writes,
@@ -23,13 +24,18 @@ typedef struct view_runner {
     pthread_t thread;
     bool is_started;
     ex_watcher watcher;
-    ex_gauge *lag_gauge, *position_gauge;
+    ex_gauge *lag_gauge, *position_gauge, *parked_gauge;
     ex_counter *events_counter, *failures_counter;
     /* the runner's thread */
     ex_subscription *sub;
     uint64_t stored_position; /* the checkpoint in views.db */
     ex_arena arena;
     sqlite3_stmt **statements; /* ROW_STATEMENTS for each table, NULL until used; the writer's */
+    bool is_careful;           /* a savepoint around each event: the last transaction failed */
+    bool retry_at_once;        /* the failure is understood: no pause */
+    uint64_t faulty_position;  /* of the event that failed last */
+    uint32_t attempts;         /* that it had */
+    uint64_t parked;           /* events in excore_parked; the status has a copy */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t wake;  /* for the runner: a commit, or a request */
@@ -39,6 +45,7 @@ typedef struct view_runner {
     uint64_t rebuild_to; /* REBUILDING ends there */
     bool has_news, is_stopping, wants_pause, wants_rebuild;
     uint32_t failures; /* in a row */
+    uint64_t shown_parked;
     char error[256];
 } view_runner;
 
@@ -62,6 +69,9 @@ EX_NODISCARD ex_status views_start(ex_runtime *rt, views **ret, ex_error *err);
 /** NULL and half-started ones are accepted. */
 void views_stop(views *v);
 view_runner *views_find(views *v, const ex_view_def *def);
+/** @return EX_OK, EX_ENOTFOUND */
+EX_NODISCARD ex_status views_find_name(views *v, const char *view, view_runner **ret,
+                                       ex_error *err);
 
 /** Borrow a read connection; waits for one. Give it back with views_unlock_reader. */
 EX_NODISCARD ex_status views_lock_reader(views *v, ex_db **ret, ex_error *err);
@@ -84,6 +94,26 @@ EX_NODISCARD ex_status view_store_checkpoint(views *v, const ex_view_def *def, u
                                              ex_error *err);
 EX_NODISCARD ex_status view_store_position(ex_db *db, const ex_view_def *def, uint64_t *ret,
                                            ex_error *err);
+
+/* view_parked.c; write_mu is held */
+EX_NODISCARD ex_status view_parked_put(views *v, const ex_view_def *def, const ex_event *event,
+                                       uint32_t attempts, const char *reason, ex_error *err);
+EX_NODISCARD ex_status view_parked_forget(views *v, const ex_view_def *def, ex_error *err);
+EX_NODISCARD ex_status view_parked_count(views *v, const ex_view_def *def, uint64_t *ret,
+                                         ex_error *err);
+
+/* view_apply.c */
+
+/** What one transaction committed; all 0: nothing. */
+typedef struct view_progress {
+    uint64_t position;
+    uint32_t applied, parked;
+} view_progress;
+
+/** Apply `event` and what follows it in memory, in one transaction. write_mu is held. *ret is set
+ *  whenever something was committed, also before a failure. The runner's thread. */
+EX_NODISCARD ex_status view_apply_batch(view_runner *r, ex_event *event, view_progress *ret,
+                                        ex_error *err);
 
 /* view_tx.c */
 enum { ROW_SELECT, ROW_UPSERT, ROW_DELETE, ROW_STATEMENTS };

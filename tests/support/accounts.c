@@ -4,6 +4,7 @@
 #include <excore/clock.h>
 
 atomic_bool accounts_view_fails;
+atomic_int accounts_view_failure = EX_EINTERNAL;
 atomic_uint accounts_spin_ms;
 
 typedef struct account {
@@ -183,7 +184,7 @@ static ex_status when_moved(ex_view_tx *tx, const money_moved *e, const ex_event
 {
     balance *row = NULL;
     if (atomic_load(&accounts_view_fails))
-        return ex_view_error(tx, EX_EINTERNAL, "told to fail");
+        return ex_view_error(tx, (ex_status)atomic_load(&accounts_view_failure), "told to fail");
     ex_status st = ex_row_load(tx, balance, e->account_id, &row);
     if (st)
         return st;

@@ -16,6 +16,7 @@ extern const ex_aggregate account_aggregate;
 extern const ex_view_def balance_view;
 
 extern atomic_bool accounts_view_fails;
+extern atomic_int accounts_view_failure; /* the status then; EX_EINTERNAL to begin with */
 extern atomic_uint accounts_spin_ms;
 
 #endif

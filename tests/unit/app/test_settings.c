@@ -60,6 +60,8 @@ static void test_settings_defaults_match_the_headers(void **state)
         {"state_limit_bytes", s.runtime.state_limit_bytes, 4 << 20},
         {"view_batch_events", s.runtime.view_batch_events, 1000},
         {"view_retry_ms", s.runtime.view_retry_ms, 1000},
+        {"view_attempts", s.runtime.view_attempts, 3},
+        {"view_parked_limit", s.runtime.view_parked_limit, 1000},
         {"decide_warn_ms", s.runtime.decide_warn_ms, 100},
         {"query_readers", s.runtime.query_readers, 4},
         {"reader_threads", s.api.reader_threads, 4},

@@ -28,7 +28,8 @@ static ex_app app; /* accounts_app, or a changed copy */
 
 static void start(fixture *f)
 {
-    ex_runtime_options options = {.dir = f->dir.path, .view_retry_ms = 1, .view_batch_events = 10};
+    ex_runtime_options options = {
+        .dir = f->dir.path, .view_retry_ms = 1, .view_attempts = 1000000, .view_batch_events = 10};
     if (ex_store_open(f->dir.path, NULL, &f->store, &f->err) ||
         ex_runtime_start(f->store, &app, &options, &f->rt, &f->err))
         fail_msg("%s", f->err.message);

@@ -1,0 +1,233 @@
+/* view_apply.c: one transaction of a view: apply events, move the checkpoint, park what cannot be
+ * applied.
+ *
+ * Happy path: begin, apply up to view_batch_events, write the checkpoint, commit.
+ *
+ * Failures: the transaction is rolled back, and the next one is careful: it puts
+ * a savepoint around each event, so that a failing one can be told from the
+ * others. What the failure was decides (R-CB-16, R-PC-05, R-PC-11):
+ *
+ *   failure                               what follows
+ *   ------------------------------------  ------------------------------------------------
+ *   the event does not fit its type       parked at once: no attempt can go better
+ *   the handler failed, for good          tried again after a pause; parked when it is out of
+ *                                         attempts
+ *   disk, memory, a retryable status      tried again until it works, never parked
+ *   the limit of parked events is reached as a failure for good, but never parked: the view
+ *                                         stops there and shows it
+ *
+ * Events before the failing one are committed first: what was reached is kept, and an
+ * event's attempts are counted while it is the first that fails. */
+#include "runtime/views.h"
+
+typedef struct transaction {
+    ex_view_tx tx;
+    uint32_t applied; /* events applied or parked */
+    uint32_t parked;
+} transaction;
+
+static ex_status run_kept(ex_db *db, ex_slice sql, ex_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    ex_status status = ex_db_statement(db, sql, &st, err);
+    return status ? status : ex_db_run(db, st, err);
+}
+
+/* ---- One event ---- */
+
+static const ex_when_def *find_when(const ex_view_def *def, ex_slice type)
+{
+    for (uint32_t i = 0; i < def->event_count; i++)
+        if (ex_slice_is(type, def->events[i].type->name))
+            return &def->events[i];
+    return NULL;
+}
+
+/* *ret_fits is false when the event itself is at fault. */
+static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event, bool *ret_fits)
+{
+    static const ex_read_options options = {.ignore_unknown = true};
+    const ex_when_def *when = find_when(r->def, event->type);
+    *ret_fits = true;
+    if (!when)
+        return EX_OK;
+    ex_arena_reset(&r->arena);
+    void *data = ex_arena_alloc(&r->arena, when->type->size);
+    ex_status st =
+        data ? ex_type_read(when->type, event->data, &r->arena, &options, data, &tx->error)
+             : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
+    if (st) {
+        *ret_fits = ex_status_is_retryable(st);
+    } else {
+        st = when->when(tx, data, event);
+        st = tx->status ? tx->status : st;
+        if (st && tx->error.status != st)
+            (void)ex_raise(&tx->error, st, "the handler failed with %s", ex_status_code(st));
+    }
+    if (st)
+        return ex_error_context(&tx->error, st, "%.*s at position %llu", EX_ARG(event->type),
+                                (unsigned long long)event->position);
+    return EX_OK;
+}
+
+/* ---- Its failure ---- */
+
+/* The engine's trouble passes or is repaired; the rest is the handler's and the event's. */
+static bool is_of_the_engine(ex_status st)
+{
+    return ex_status_is_retryable(st) || st == EX_ECORRUPT || st == EX_EFILESYSTEM ||
+           st == EX_EREADONLY;
+}
+
+static void count_attempt(view_runner *r, const ex_event *event)
+{
+    if (r->faulty_position != event->position)
+        r->attempts = 0;
+    r->faulty_position = event->position;
+    r->attempts++;
+}
+
+static bool is_given_up(const view_runner *r, ex_status st, bool fits)
+{
+    return !fits || (!is_of_the_engine(st) && r->attempts >= r->rt->options.view_attempts);
+}
+
+static bool has_room(const view_runner *r, const transaction *t)
+{
+    return r->parked + t->parked < r->rt->options.view_parked_limit;
+}
+
+static ex_status park(view_runner *r, transaction *t, const ex_event *event, ex_error *err)
+{
+    ex_error why = t->tx.error;
+    t->tx.status = EX_OK;
+    ex_status st = view_parked_put(r->views, r->def, event, r->attempts, why.message, err);
+    if (st)
+        return st;
+    t->parked++;
+    runtime_report(r->rt, "view parks an event and goes on", r->def->name, &why);
+    return EX_OK;
+}
+
+/* Another event cannot be parked: its failure says so. */
+static ex_status hand_on(view_runner *r, transaction *t, ex_status failure, bool is_over,
+                         ex_error *err)
+{
+    *err = t->tx.error;
+    if (!is_over)
+        return failure;
+    return ex_error_context(err, failure, "%llu events are parked, no more can be",
+                            (unsigned long long)(r->parked + t->parked));
+}
+
+/* Sets *ret_is_undone when the event failed and the transaction stands as it was before it. */
+static ex_status apply_carefully(view_runner *r, transaction *t, const ex_event *event,
+                                 bool *ret_is_undone, ex_error *err)
+{
+    ex_db *db = t->tx.db;
+    bool fits = true;
+    ex_status st = run_kept(db, EX_S("SAVEPOINT excore_event"), err);
+    if (st)
+        return st;
+    ex_status failure = apply(r, &t->tx, event, &fits);
+    if (!failure)
+        return run_kept(db, EX_S("RELEASE excore_event"), err);
+    if (run_kept(db, EX_S("ROLLBACK TO excore_event"), NULL) ||
+        run_kept(db, EX_S("RELEASE excore_event"), NULL)) {
+        *err = t->tx.error; /* the engine dropped the whole transaction: this is why */
+        return failure;
+    }
+    count_attempt(r, event);
+    bool is_over = is_given_up(r, failure, fits);
+    if (is_over && has_room(r, t))
+        return park(r, t, event, err);
+    *ret_is_undone = true;
+    return hand_on(r, t, failure, is_over, err);
+}
+
+static ex_status apply_boldly(view_runner *r, transaction *t, const ex_event *event, ex_error *err)
+{
+    bool fits = true;
+    ex_status st = apply(r, &t->tx, event, &fits);
+    if (!st)
+        return EX_OK;
+    *err = t->tx.error;
+    r->is_careful = true;
+    if (fits)
+        count_attempt(r, event);
+    else
+        r->retry_at_once = true;
+    return st;
+}
+
+/* ---- The transaction ---- */
+
+static ex_status commit(view_runner *r, transaction *t, uint64_t position, view_progress *ret,
+                        ex_error *err)
+{
+    ex_status st = view_store_checkpoint(r->views, r->def, position, err);
+    st = st ? st : run_kept(t->tx.db, EX_S("COMMIT"), err);
+    if (st)
+        return st;
+    *ret = (view_progress){position, t->applied - t->parked, t->parked};
+    return EX_OK;
+}
+
+/* A failed event ends the transaction: what came before it is kept. */
+static ex_status end_before(view_runner *r, transaction *t, const ex_event *event,
+                            ex_status failure, view_progress *ret, ex_error *err)
+{
+    ex_error own;
+    if (t->applied == 0)
+        return failure;
+    ex_status st = commit(r, t, event->position - 1, ret, &own);
+    if (st)
+        *err = own;
+    return st ? st : failure;
+}
+
+/* The next event, unless the transaction is full; at the end of what is in memory the position of
+ * the subscription counts, which has passed over more. */
+static ex_status poll_next(view_runner *r, const transaction *t, ex_event *event,
+                           uint64_t *position, bool *ret_is_drained, ex_error *err)
+{
+    if (t->applied == r->rt->options.view_batch_events)
+        return EX_OK;
+    ex_status st = ex_subscription_poll(r->sub, event, err);
+    if (st != EX_ETIMEOUT && st != EX_EAGAIN)
+        return st;
+    *ret_is_drained = true;
+    *position = ex_subscription_position(r->sub);
+    return EX_OK;
+}
+
+ex_status view_apply_batch(view_runner *r, ex_event *event, view_progress *ret, ex_error *err)
+{
+    transaction t = {.tx = {.db = &r->views->writer,
+                            .def = r->def,
+                            .arena = &r->arena,
+                            .statements = r->statements}};
+    ex_status st = run_kept(t.tx.db, EX_S("BEGIN IMMEDIATE"), err);
+    if (st)
+        return st;
+    bool is_careful = r->is_careful, is_undone = false, is_drained = false;
+    uint64_t position = 0;
+    while (!st && !is_drained && t.applied < r->rt->options.view_batch_events) {
+        position = event->position;
+        st = is_careful ? apply_carefully(r, &t, event, &is_undone, err)
+                        : apply_boldly(r, &t, event, err);
+        if (st)
+            break;
+        t.applied++;
+        st = poll_next(r, &t, event, &position, &is_drained, err);
+    }
+    if (!st) {
+        st = commit(r, &t, position, ret, err);
+        r->is_careful = is_careful && !st && t.parked;
+    } else if (is_undone) {
+        st = end_before(r, &t, event, st, ret, err);
+    }
+    if (st)
+        ex_db_rollback(t.tx.db);
+    return st;
+}
