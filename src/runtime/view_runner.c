@@ -2,20 +2,25 @@
  *
  * Happy path: poll the subscription; apply the first event and those that follow
  * in one transaction (view_apply.c), tell waiting queries. Without events wait
- * for the store's watcher.
+ * for the store's watcher. A view that has caught up rests a little before the
+ * next batch, so that one which is fed all the time takes what several commits
+ * left in one transaction; who waits for a position ends the rest at once.
  *
  * Failures: the transaction is rolled back, the state becomes ERROR, and after
  * a pause that doubles up to 30 s the view starts again at its checkpoint, so
  * no event is lost and none counts twice. Killed between commit and the next
  * batch, it continues at the checkpoint. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "runtime/view_hurry.h"
 #include "runtime/views.h"
 
 #include "kernel/deadline.h"
 
 #define RETRY_LIMIT_MS 30000u
+#define REST_MS        5u /* also how much older the rows of a query may be than the log */
 #define IDLE_CHECKPOINT_EVENTS                                                                     \
     10000u /* passed over before the checkpoint is written for it alone */
 
@@ -56,7 +61,40 @@ static void wake_on_commit(ex_watcher *w, uint64_t head)
     view_runner *r = (view_runner *)((char *)w - offsetof(view_runner, watcher));
     pthread_mutex_lock(&r->mu);
     r->has_news = true;
-    pthread_cond_signal(&r->wake);
+    if (!r->is_resting) /* else it looks by itself soon: a wake-up for each commit is dear */
+        pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+}
+
+/* mu is held */
+static void hurry(view_runner *r, uint64_t position)
+{
+    if (position <= r->wanted)
+        return;
+    r->wanted = position;
+    if (r->is_resting)
+        pthread_cond_signal(&r->wake);
+}
+
+void view_hurry(ex_runtime *rt, uint32_t view, uint64_t position)
+{
+    assert(view < rt->views->runner_count);
+    view_runner *r = &rt->views->runners[view];
+    pthread_mutex_lock(&r->mu);
+    hurry(r, position);
+    pthread_mutex_unlock(&r->mu);
+}
+
+static void rest(view_runner *r)
+{
+    struct timespec until = ex_deadline(REST_MS);
+    int rc = 0;
+    pthread_mutex_lock(&r->mu);
+    r->is_resting = true;
+    while (rc == 0 && r->wanted <= r->position && !r->is_stopping && !r->wants_pause &&
+           !r->wants_rebuild)
+        rc = pthread_cond_timedwait(&r->wake, &r->mu, &until);
+    r->is_resting = false;
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -73,6 +111,7 @@ ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_m
     struct timespec until = ex_deadline(timeout_ms);
     int rc = 0;
     pthread_mutex_lock(&r->mu);
+    hurry(r, position);
     while (r->position < position && !r->is_stopping && rc == 0)
         rc = pthread_cond_timedwait(&r->moved, &r->mu, &until);
     uint64_t reached = r->position;
@@ -114,6 +153,7 @@ static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
     if (done.position) {
         r->parked += done.parked;
         r->stored_position = done.position;
+        r->may_rest = true;
         publish(r, done.position);
     }
     return st;
@@ -192,6 +232,11 @@ static ex_status follow(view_runner *r, ex_error *err)
         st = pass_over(r, IDLE_CHECKPOINT_EVENTS, err);
         if (st)
             return st;
+        if (r->may_rest) {
+            r->may_rest = false;
+            rest(r);
+            return EX_OK;
+        }
         pthread_mutex_lock(&r->mu);
         while (!r->has_news && !r->is_stopping && !r->wants_pause && !r->wants_rebuild)
             pthread_cond_wait(&r->wake, &r->mu);
@@ -309,6 +354,9 @@ ex_status view_runner_start(view_runner *r, ex_error *err)
         free(r->statements);
         return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
     }
+    char name[16];
+    (void)snprintf(name, sizeof(name), "view-%s", r->def->name); /* cut is fine: for people */
+    (void)pthread_setname_np(r->thread, name);                   /* likewise */
     r->is_started = true;
     ex_store_watch(r->rt->store, &r->watcher);
     return EX_OK;

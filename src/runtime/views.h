@@ -29,6 +29,7 @@ typedef struct view_runner {
     /* the runner's thread */
     ex_subscription *sub;
     uint64_t stored_position; /* the checkpoint in views.db */
+    bool may_rest;            /* something was applied since the last rest */
     ex_arena arena;
     sqlite3_stmt **statements; /* ROW_STATEMENTS for each table, NULL until used; the writer's */
     bool is_careful;           /* a savepoint around each event: the last transaction failed */
@@ -43,7 +44,8 @@ typedef struct view_runner {
     ex_view_state state;
     uint64_t position;   /* everything up to it was applied or passed over */
     uint64_t rebuild_to; /* REBUILDING ends there */
-    bool has_news, is_stopping, wants_pause, wants_rebuild;
+    uint64_t wanted;     /* the highest position that anybody has waited for */
+    bool has_news, is_resting, is_stopping, wants_pause, wants_rebuild;
     uint32_t failures; /* in a row */
     uint64_t shown_parked;
     char error[256];

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "runtime/view_hurry.h"
+
 #define TICK_NS 2000000
 
 struct view_waits {
@@ -154,6 +156,7 @@ ex_status view_waits_add(view_waits *v, view_wait *w, ex_error *err)
         w->next = v->waiting;
         v->waiting = w;
         v->count++;
+        view_hurry(v->rt, w->view, w->min_position);
         (void)pthread_cond_signal(&v->changed);
     }
     (void)pthread_mutex_unlock(&v->mu);

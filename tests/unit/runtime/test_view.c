@@ -462,6 +462,28 @@ static void test_view_passes_over_other_events(void **ctx)
     tear_down(&f);
 }
 
+/* A view that has just caught up rests, and commits do not wake it then. */
+static void test_view_sees_what_came_while_it_rested(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    run(&f, "a", "open", "{\"owner\":\"ann\"}");
+    for (int i = 0; i < 50; i++) {
+        uint64_t position = run(&f, "a", "deposit", "{\"cents\":1}");
+        assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
+        position = run(&f, "a", "deposit", "{\"cents\":1}"); /* nobody waits for this one */
+        struct timespec pause = {0, 100000};
+        uint64_t seen = view_status(&f).position;
+        for (int tries = 0; tries < 100000 && seen < position; tries++) {
+            nanosleep(&pause, NULL);
+            seen = view_status(&f).position;
+        }
+        assert_true(seen >= position);
+    }
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_view_failure_is_shown_and_tried_again),
         cmocka_unit_test(test_view_pause_resume_rebuild),
         cmocka_unit_test(test_view_passes_over_other_events),
+        cmocka_unit_test(test_view_sees_what_came_while_it_rested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
