@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "sql/process.h"
+
 const cli_verb *const cli_verbs[] = {
     &cli_verb_serve,
     &cli_verb_append,
@@ -115,6 +117,7 @@ int ex_main(int argc, char **argv, const ex_app *app)
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     cli c = {slash ? slash + 1 : argc > 0 ? argv[0] : "excore", app};
     hold_standard_descriptors();
+    sql_tune_process();
     /* A reader that goes away shows as EPIPE, so that every verb can end in order. */
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* cannot fail */
     if (argc < 2) {
