@@ -306,19 +306,45 @@ static void want(ex_submission *s, ex_batch *b)
 
 /* ---- Answer ---- */
 
+typedef enum outcome {
+    OUTCOME_EXECUTED,
+    OUTCOME_FAILED,
+    OUTCOME_DUPLICATE,
+    OUTCOME_REJECTED,
+    OUTCOME_ERROR
+} outcome;
+_Static_assert(OUTCOME_ERROR + 1 == COMMAND_OUTCOMES, "a place for each in command_series");
+
+static outcome outcome_of(const ex_command_work *w, ex_status status)
+{
+    if (status)
+        return status == EX_EREJECTED ? OUTCOME_REJECTED : OUTCOME_ERROR;
+    if (w->call->result.is_duplicate)
+        return OUTCOME_DUPLICATE;
+    return w->call->result.outcome == EX_FAILED ? OUTCOME_FAILED : OUTCOME_EXECUTED;
+}
+
+/* Looking a series up takes the registry's lock: the few busy ones are remembered. */
+static ex_histogram *seconds_of(ex_runtime *rt, const ex_type *command, outcome o)
+{
+    static const char *const names[] = {"executed", "failed", "duplicate", "rejected", "error"};
+    command_series *kept = &rt->series[((uintptr_t)command >> 6) % COMMAND_SERIES];
+    if (kept->command != command)
+        *kept = (command_series){.command = command};
+    if (!kept->seconds[o]) {
+        ex_slice labels[] = {ex_str(command->name), ex_str(names[o])};
+        kept->seconds[o] = ex_histogram_with(rt->metrics.command_seconds, labels);
+    }
+    return kept->seconds[o];
+}
+
 static void count(ex_command_work *w, ex_status status)
 {
     ex_runtime *rt = w->rt;
     if (!rt->metrics.command_seconds)
         return;
-    const char *outcome = status == EX_EREJECTED                 ? "rejected"
-                          : status                               ? "error"
-                          : w->call->result.is_duplicate         ? "duplicate"
-                          : w->call->result.outcome == EX_FAILED ? "failed"
-                                                                 : "executed";
-    ex_slice labels[] = {ex_str(w->command->type->name), ex_str(outcome)};
     double seconds = (double)(ex_monotonic_ns(rt->clock) - w->started_ns) / 1e9;
-    ex_histogram_observe(ex_histogram_with(rt->metrics.command_seconds, labels), seconds);
+    ex_histogram_observe(seconds_of(rt, w->command->type, outcome_of(w, status)), seconds);
 }
 
 static void done(ex_submission *s, ex_status status, const ex_error *err)
@@ -394,7 +420,7 @@ static ex_status read_payload(ex_command_work *w, ex_error *err)
 
 static ex_status name_work(ex_command_work *w, ex_error *err)
 {
-    w->stream = ex_arena_printf(w->arena, "%s-%.*s", w->aggregate->name, EX_ARG(w->call->id));
+    w->stream = decision_join(w->arena, ex_str(w->aggregate->name), '-', w->call->id);
     w->command_id = w->call->command_id;
     if (!w->command_id.len) {
         char text[EX_ID_TEXT_SIZE];

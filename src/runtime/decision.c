@@ -84,13 +84,26 @@ ex_status ex_fail(ex_decision *d, const char *fmt, ...)
     return d->reason.ptr ? EX_OK : fault(d, EX_ENOMEM, NULL, "no memory for the", "reason");
 }
 
+ex_slice decision_join(ex_arena *arena, ex_slice left, char between, ex_slice right)
+{
+    size_t len = left.len + 1 + right.len;
+    char *text = ex_arena_alloc(arena, len);
+    if (!text)
+        return (ex_slice){NULL, 0};
+    memcpy(text, left.ptr, left.len);
+    text[left.len] = between;
+    if (right.len)
+        memcpy(text + left.len + 1, right.ptr, right.len);
+    return ex_slice_of(text, len);
+}
+
 ex_status ex_tag(ex_decision *d, const char *key, ex_slice value)
 {
     if (d->status)
         return d->status;
     if (d->tag_count == EX_TAGS_MAX)
         return fault(d, EX_EINTERNAL, "TOO_MANY_TAGS", "too many tags, the last one is", key);
-    ex_slice tag = ex_arena_printf(d->arena, "%s:%.*s", key, EX_ARG(value));
+    ex_slice tag = decision_join(d->arena, ex_str(key), ':', value);
     if (!tag.ptr)
         return fault(d, EX_ENOMEM, NULL, "no memory for the tag", key);
     if (tag.len > EX_TAG_MAX || value.len == 0)

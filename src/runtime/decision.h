@@ -36,5 +36,7 @@ struct ex_decision {
  *  @return EX_OK, EX_EREJECTED, or a failure; d->error has the detail */
 EX_NODISCARD ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state,
                                     const void *command);
+/** "left", the character, "right", in the arena; ptr is NULL when there is no memory. */
+ex_slice decision_join(ex_arena *arena, ex_slice left, char between, ex_slice right);
 
 #endif

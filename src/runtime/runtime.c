@@ -79,18 +79,23 @@ static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *e
 
 ex_status runtime_enter(ex_runtime *rt, ex_error *err)
 {
-    pthread_mutex_lock(&rt->mu);
-    bool is_stopping = rt->is_stopping;
-    rt->in_flight += !is_stopping;
-    pthread_mutex_unlock(&rt->mu);
-    return is_stopping ? ex_raise(err, EX_ECLOSED, "the runtime is stopping") : EX_OK;
+    /* Count first, then look: whoever stops the runtime sees the count or is seen. */
+    atomic_fetch_add(&rt->in_flight, 1);
+    if (!atomic_load(&rt->is_stopping))
+        return EX_OK;
+    runtime_leave(rt);
+    return ex_raise(err, EX_ECLOSED, "the runtime is stopping");
 }
 
+/* Who waits for the end waits for is_idle, not for the count: so the last one to leave may still
+ * touch the lock. */
 void runtime_leave(ex_runtime *rt)
 {
+    if (atomic_fetch_sub(&rt->in_flight, 1) != 1)
+        return;
     pthread_mutex_lock(&rt->mu);
-    if (--rt->in_flight == 0 && rt->is_stopping)
-        pthread_cond_broadcast(&rt->idle);
+    rt->is_idle = true;
+    pthread_cond_broadcast(&rt->idle);
     pthread_mutex_unlock(&rt->mu);
 }
 
@@ -149,6 +154,8 @@ ex_status ex_runtime_start(ex_store *store, const ex_app *app, const ex_runtime_
     fill_defaults(&rt->options);
     pthread_mutex_init(&rt->mu, NULL);
     pthread_cond_init(&rt->idle, NULL);
+    atomic_init(&rt->in_flight, 1);
+    atomic_init(&rt->is_stopping, false);
     ex_buf_init(&rt->json, 0);
     st = start_parts(rt, err);
     if (st)
@@ -162,9 +169,10 @@ void ex_runtime_stop(ex_runtime *rt)
 {
     if (!rt)
         return;
+    atomic_store(&rt->is_stopping, true);
+    runtime_leave(rt);
     pthread_mutex_lock(&rt->mu);
-    rt->is_stopping = true;
-    while (rt->in_flight)
+    while (!rt->is_idle)
         pthread_cond_wait(&rt->idle, &rt->mu);
     pthread_mutex_unlock(&rt->mu);
     views_stop(rt->views);

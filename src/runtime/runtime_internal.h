@@ -6,6 +6,7 @@
 #define EXCORE_RUNTIME_RUNTIME_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "observe/metrics.h"
 #include "runtime/decision.h"
@@ -28,6 +29,15 @@ typedef struct runtime_metrics {
     ex_counter *view_events, *view_failures;          /* view */
 } runtime_metrics;
 
+#define COMMAND_OUTCOMES 5
+#define COMMAND_SERIES   32
+
+/* Series of a command by outcome, once looked up. */
+typedef struct command_series {
+    const ex_type *command;
+    ex_histogram *seconds[COMMAND_OUTCOMES];
+} command_series;
+
 struct ex_runtime {
     /* immutable after start */
     ex_store *store;
@@ -41,11 +51,14 @@ struct ex_runtime {
     state_cache *cache;
     ex_decision decision;
     ex_buf json;
+    command_series series[COMMAND_SERIES];
+    /* atomic */
+    atomic_uint_fast64_t in_flight; /* commands, and the runtime itself until it stops */
+    atomic_bool is_stopping;
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t idle;
-    uint64_t in_flight;
-    bool is_stopping;
+    bool is_idle; /* stopping, and the last one has left */
 };
 
 /** Count a command in; EX_ECLOSED while stopping. */

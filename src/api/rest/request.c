@@ -299,6 +299,14 @@ ex_slice request_correlation_id(const http_exchange *x)
 void request_add_number(http_exchange *x, const char *lower_name, const char *quote, uint64_t n)
 {
     char text[24];
-    int len = snprintf(text, sizeof(text), "%s%" PRIu64 "%s", quote, n, quote);
-    http_add_header(x, lower_name, ex_slice_of(text, (size_t)len));
+    char *at = text + sizeof(text);
+    if (*quote)
+        *--at = *quote;
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    if (*quote)
+        *--at = *quote;
+    http_add_header(x, lower_name, ex_slice_of(at, (size_t)(text + sizeof(text) - at)));
 }
