@@ -16,6 +16,7 @@ const cli_verb *const cli_verbs[] = {
     &cli_verb_tail,
     &cli_verb_bench,
     &cli_verb_copy,
+    &cli_verb_status,
     &cli_verb_config,
     &cli_verb_completion,
     &cli_verb_help,

@@ -54,6 +54,9 @@ static const struct {
      QUERY_TEXT("correlation_id", "Events of this correlation id; goes together with the other filters") "," LAST_EVENT_ID "],"
      "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
      PROBLEM("400") "," PROBLEM("406") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/v1/status",
+     "{'operationId':'status','tags':['operation'],'summary':'Version and uptime, the store, and how far the views are',"
+     "'responses':{" ANSWER("200", "The status", JSON_OF("Status")) "," PROBLEM("503") "}}"},
     {HTTP_GET_, "/health/live",
      "{'operationId':'live','tags':['operation'],'summary':'Whether the process answers',"
      "'responses':{" ANSWER("200", "Alive", "'application/json':{'schema':{'type':'object'}}") "}}"},
@@ -139,6 +142,13 @@ const char openapi_schemas[] =
     "'status':{'type':'string','enum':['healthy','unhealthy']},"
     "'checks':{'type':'object','additionalProperties':{'type':'string'}},'timestamp':{'type':'string','format':'date-time'},"
     "'version':{'type':'string'},'commit':{'type':'string'},'uptime_seconds':" U64 "}},"
+
+    "'Status':{'type':'object','required':['server','store','views'],'properties':{"
+    "'server':{'type':'object','properties':{'version':{'type':'string'},'commit':{'type':'string'},'uptime_seconds':" U64 "}},"
+    "'store':{'type':'object','properties':{'engine':{'type':'string'},'format':" U64 ",'head':" U64 ","
+    "'size_bytes':" U64 ",'durability':{'type':'string','enum':['full','normal']}}},"
+    "'views':{'type':'array','items':{'type':'object','properties':{'context':{'type':'string'},'name':{'type':'string'},"
+    "'state':{'type':'string','enum':['rebuilding','active','paused','error']},'position':" U64 ",'lag':" U64 ",'error':{'type':'string'}}}}}},"
 
     "'Problem':{'type':'object','required':['type','title','status','code'],'properties':{"
     "'type':{'type':'string'},'title':{'type':'string'},'status':{'type':'integer'},'detail':{'type':'string'},"

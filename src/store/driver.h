@@ -125,6 +125,12 @@ typedef struct store_scan {
     const ex_filter *filter; /* log only; NULL: all */
 } store_scan;
 
+/** What is stored, as people want to see it. */
+typedef struct store_size {
+    uint32_t format; /* version of the layout */
+    uint64_t bytes;  /* on the disk */
+} store_size;
+
 /** Thread: one at a time for each reader; each reader is independent of the writer. */
 typedef struct store_reader_ops {
     /** Open a reader of the driver `impl`. Thread: any. */
@@ -147,6 +153,8 @@ typedef struct store_reader_ops {
      *  order in which they were committed: a number that comes later is higher. */
     ex_status (*read_commands)(void *reader, uint64_t after, uint32_t limit, ex_command_fn *fn,
                                void *ctx, ex_error *err);
+    /** Tell format and size. Cheap, whatever the length of the log. */
+    ex_status (*measure)(void *reader, store_size *ret, ex_error *err);
 } store_reader_ops;
 
 /** The log may end at `position` now. Thread: one of the driver's. Must only post or signal. */

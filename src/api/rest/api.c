@@ -41,6 +41,7 @@ static void add_routes(api *a)
     add_route(a, HTTP_POST_, "/v1/append", route_append_streams);
     add_route(a, HTTP_GET_, "/v1/streams/{stream}", route_read_stream);
     add_route(a, HTTP_GET_, "/v1/events", route_read_log);
+    add_route(a, HTTP_GET_, "/v1/status", route_status);
     add_route(a, HTTP_GET_, "/health/live", route_live);
     add_route(a, HTTP_GET_, "/health/ready", route_ready);
     add_route(a, HTTP_GET_, "/ready", route_ready);

@@ -31,7 +31,7 @@ struct api {
 /* Handlers; ctx is the api. */
 http_handler route_append_stream, route_append_streams;
 http_handler route_read_stream, route_read_log;
-http_handler route_live, route_ready, route_health, route_metrics, route_openapi;
+http_handler route_live, route_ready, route_health, route_metrics, route_openapi, route_status;
 http_handler route_command, route_query;
 
 #endif

@@ -423,6 +423,14 @@ static ex_status reader_read_commands(void *reader, uint64_t after, uint32_t lim
     return st;
 }
 
+static ex_status reader_measure(void *reader, store_size *ret, ex_error *err)
+{
+    (void)reader;
+    (void)err;
+    *ret = (store_size){0};
+    return EX_OK;
+}
+
 static const store_reader_ops memory_reader_ops = {
     .open = reader_open,
     .close = reader_close,
@@ -432,6 +440,7 @@ static const store_reader_ops memory_reader_ops = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .measure = reader_measure,
 };
 
 const store_driver_ops store_memory_driver = {

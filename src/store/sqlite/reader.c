@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "store/sqlite/lists.h"
 #include "store/sqlite/event_row.h"
@@ -275,6 +276,27 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return status;
 }
 
+/* The file and its WAL; one that is not there has no bytes. */
+static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
+{
+    sqlite_conn *c = &((reader *)impl)->conn;
+    const char *names[] = {sqlite3_db_filename(c->db, "main"), NULL};
+    store_size size = {0};
+    int64_t format = 0;
+    ex_status status = sqlite_conn_number(c, "PRAGMA user_version", &format, err);
+    if (status)
+        return status;
+    names[1] = sqlite3_filename_wal(names[0]);
+    for (int i = 0; i < 2; i++) {
+        struct stat st;
+        if (names[i] && stat(names[i], &st) == 0)
+            size.bytes += (uint64_t)st.st_size;
+    }
+    size.format = (uint32_t)format;
+    *ret = size;
+    return EX_OK;
+}
+
 const store_reader_ops sqlite_reader = {
     .open = reader_open,
     .close = reader_close,
@@ -284,4 +306,5 @@ const store_reader_ops sqlite_reader = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .measure = reader_measure,
 };

@@ -91,6 +91,24 @@ static void test_health_full(void **state)
     api_answer_done(&a);
 }
 
+static void test_health_status(void **state)
+{
+    (void)state;
+    api_answer a = api_call(&server, "GET", "/v1/status", NULL, NULL);
+    assert_int_equal(a.status, 200);
+    const json_t *about = json_object_get(a.json, "server"),
+                 *store = json_object_get(a.json, "store");
+    assert_string_equal(api_text(about, "version"), "1.2.3");
+    assert_string_equal(api_text(about, "commit"), "abc");
+    assert_true(api_int(about, "uptime_seconds") >= 0);
+    assert_true(json_is_string(json_object_get(store, "engine")));
+    assert_string_equal(api_text(store, "durability"), "full");
+    assert_int_equal(api_int(store, "head"), (int64_t)ex_store_head(server.store));
+    assert_true(json_is_array(json_object_get(a.json, "views"))); /* no application: empty */
+    assert_int_equal(json_array_size(json_object_get(a.json, "views")), 0);
+    api_answer_done(&a);
+}
+
 /* R-07-22 */
 static void test_health_drain_is_unready_but_alive(void **state)
 {
@@ -154,6 +172,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_health_ready_names_checks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_failing_check_is_503, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_health_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_drain_is_unready_but_alive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_metrics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_openapi_covers_the_routes, setup, teardown),

@@ -1,0 +1,83 @@
+/* status_json.c: see status_json.h. */
+#include "api/status_json.h"
+
+#include <excore/runtime.h>
+
+void status_json_begin(ex_json_writer *w, ex_buf *out)
+{
+    ex_json_writer_init(w, out);
+    ex_json_begin_object(w);
+}
+
+void status_json_end(ex_json_writer *w)
+{
+    ex_json_end_object(w);
+}
+
+void status_json_server(ex_json_writer *w, const status_server *server)
+{
+    ex_json_key(w, EX_S("server"));
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("version"), ex_str(server->version));
+    ex_json_string_member(w, EX_S("commit"), ex_str(server->commit));
+    ex_json_i64_member(w, EX_S("uptime_seconds"), server->uptime_us / 1000000);
+    ex_json_end_object(w);
+}
+
+void status_json_store(ex_json_writer *w, const ex_store_facts *store)
+{
+    ex_json_key(w, EX_S("store"));
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("engine"), ex_str(store->engine));
+    ex_json_u64_member(w, EX_S("format"), store->format);
+    ex_json_u64_member(w, EX_S("head"), store->head);
+    ex_json_u64_member(w, EX_S("size_bytes"), store->size_bytes);
+    if (store->is_written)
+        ex_json_string_member(w, EX_S("durability"),
+                              store->durability == EX_DURABILITY_FULL ? EX_S("full")
+                                                                      : EX_S("normal"));
+    ex_json_end_object(w);
+}
+
+static ex_slice state_name(ex_view_state state)
+{
+    switch (state) {
+    case EX_VIEW_REBUILDING:
+        return EX_S("rebuilding");
+    case EX_VIEW_ACTIVE:
+        return EX_S("active");
+    case EX_VIEW_PAUSED:
+        return EX_S("paused");
+    case EX_VIEW_ERROR:
+        return EX_S("error");
+    }
+    return EX_S("unknown");
+}
+
+void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt)
+{
+    ex_view_status view;
+    ex_json_key(w, EX_S("views"));
+    ex_json_begin_array(w);
+    for (uint32_t i = 0; rt && ex_runtime_view_status(rt, i, &view); i++) {
+        ex_json_begin_object(w);
+        ex_json_string_member(w, EX_S("context"), ex_str(view.context));
+        ex_json_string_member(w, EX_S("name"), ex_str(view.name));
+        ex_json_string_member(w, EX_S("state"), state_name(view.state));
+        ex_json_u64_member(w, EX_S("position"), view.position);
+        ex_json_u64_member(w, EX_S("lag"), view.lag);
+        if (view.error[0])
+            ex_json_string_member(w, EX_S("error"), ex_str(view.error));
+        ex_json_end_object(w);
+    }
+    ex_json_end_array(w);
+}
+
+void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint64_t head)
+{
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("name"), name);
+    ex_json_u64_member(w, EX_S("position"), position);
+    ex_json_u64_member(w, EX_S("lag"), position < head ? head - position : 0);
+    ex_json_end_object(w);
+}

@@ -1,0 +1,34 @@
+/* status_json.h: the status of a store, its server and its views as JSON: one form for the HTTP
+ * surface and the command line.
+ *
+ *   {"server":{"version","commit","uptime_seconds"},          a server only
+ *    "store":{"engine","format","head","size_bytes","durability"},    the last where it is known
+ *    "views":[{"context","name","state","position","lag","error"}]}   a directory: name, position,
+ * lag
+ *
+ * begin, then the parts that there are, then end. */
+#ifndef EXCORE_API_STATUS_JSON_H
+#define EXCORE_API_STATUS_JSON_H
+
+#include <excore/json.h>
+
+#include "store/describe.h"
+
+struct ex_runtime;
+
+typedef struct status_server {
+    const char *version;
+    const char *commit;
+    int64_t uptime_us;
+} status_server;
+
+void status_json_begin(ex_json_writer *w, ex_buf *out);
+void status_json_end(ex_json_writer *w);
+void status_json_server(ex_json_writer *w, const status_server *server);
+void status_json_store(ex_json_writer *w, const ex_store_facts *store);
+/** The views of a running application, NULL: none. */
+void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt);
+/** The views one by one: "views":[ begins before the first and ends behind the last. */
+void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint64_t head);
+
+#endif

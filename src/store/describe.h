@@ -1,0 +1,20 @@
+/* describe.h: a store as people want to see it; no program decides on this. */
+#ifndef EXCORE_STORE_DESCRIBE_H
+#define EXCORE_STORE_DESCRIBE_H
+
+#include <excore/store.h>
+
+typedef struct ex_store_facts {
+    const char *engine;  /* static: "sqlite", "memory" … */
+    uint32_t format;     /* of what is stored; 0: nothing is */
+    uint64_t head;       /* position of the last event */
+    uint64_t size_bytes; /* of the log and all that commits with it, on the disk; 0: none */
+    bool is_written;     /* this process writes it, so the durability below is in force */
+    ex_durability durability;
+} ex_store_facts;
+
+/** Ask the engine. @return EX_OK, EX_ETIMEOUT (no read connection), EX_ESTORAGE
+ *  Thread: any. Blocking: a few queries. */
+EX_NODISCARD ex_status ex_store_describe(ex_store *s, ex_store_facts *ret, ex_error *err);
+
+#endif
