@@ -1,6 +1,6 @@
 /* store.h: the event store: an append-only log of events in streams.
  *
- * One process at a time writes a store. One thread, the sequencer, orders all
+ * One process at a time writes a store in files; several may share one in PostgreSQL. One thread, the sequencer, orders all
  * writes: it takes what is queued, writes it in one transaction, commits once
  * and then acknowledges all of it. Positions are contiguous in commit order,
  * so a reader never skips an event. */
@@ -26,6 +26,7 @@ typedef struct ex_store_options {
     bool in_memory;           /* no file: the memory driver; `dir` may be NULL */
     bool read_only;           /* [false] no sequencer, no lock; another process may be writing */
     bool must_exist;          /* [false] do not create a missing store */
+    bool migrate; /* [false] PostgreSQL: bring an older schema up to date (a file always is) */
     ex_durability durability; /* [full] */
     uint32_t queue_limit; /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
     uint32_t batch_limit; /* [2048] submissions in one transaction */
@@ -39,11 +40,16 @@ typedef struct ex_store_options {
     struct ex_metrics *metrics; /* [none] the server's registry; must outlive the store */
 } ex_store_options;
 
-/** Open or create the store in directory `dir` (created when missing, parent must exist).
+/** Open or create the store in directory `dir` (created when missing, parent must exist), or in a
+ *  schema of a PostgreSQL database (14 or later): postgres://…[?schema=NAME], schema "excore" unless
+ *  named, created when missing. Any number of processes may write a store in PostgreSQL; full
+ *  durability is synchronous_commit = on there, normal is off.
  *  @param dir borrowed, NUL-terminated
  *  @param options NULL for the defaults
- *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EFORMAT (newer format), EX_EREADONLY,
- *          EX_ENOTFOUND (must_exist), EX_EFILESYSTEM, EX_ECORRUPT, EX_ENOMEM, EX_EINVAL
+ *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EFORMAT (newer format; PostgreSQL: also
+ *          an older one, see migrate), EX_EREADONLY, EX_ENOTFOUND (must_exist), EX_EFILESYSTEM,
+ *          EX_ECORRUPT, EX_ENOMEM, EX_EINVAL; PostgreSQL: EX_EAGAIN and EX_ETIMEOUT (not to be
+ *          reached now), EX_EDATABASE (refused: password, role, database, version)
  *  Thread: any. Blocking: yes, independent of the size of the log. */
 EX_API EX_NODISCARD ex_status ex_store_open(const char *dir, const ex_store_options *options,
                                             ex_store **ret, ex_error *err);

@@ -54,6 +54,7 @@ ex_status ex_store_read_stream(ex_store *s, const ex_read_stream *read, ex_curso
         return st;
     store_scan scan = {.is_stream = true,
                        .stream = read->stream,
+                       .limit = read->limit,
                        .from = clamp(read->from),
                        .direction = read->direction};
     if (read->from == 0)
@@ -68,7 +69,8 @@ ex_status ex_store_read_log(ex_store *s, const ex_read_log *read, ex_cursor **re
         if (st)
             return st;
     }
-    store_scan scan = {.from = clamp(read->after) + (read->after < INT64_MAX),
+    store_scan scan = {.limit = read->limit,
+                       .from = clamp(read->after) + (read->after < INT64_MAX),
                        .filter = read->filter};
     return cursor_new(s, &scan, read->limit, ret, err);
 }

@@ -110,6 +110,7 @@ typedef struct store_driver_options {
     const char *dir; /* or URL; NULL for drivers without either */
     bool read_only;  /* only the readers are used */
     bool must_exist;
+    bool migrate; /* bring an older schema up to date; drivers with files always do */
     ex_durability durability;
     uint32_t page_cache_bytes;
     const char *sqlite_vfs; /* NULL: the default one; tests put faults below the engine */
@@ -119,6 +120,7 @@ typedef struct store_driver_options {
 typedef struct store_scan {
     bool is_stream; /* one stream by version, else the log by position */
     ex_slice stream;
+    uint64_t limit;          /* most events that are going to be asked for; 0: not known */
     uint64_t from;           /* first version or position, inclusive; backward: the highest one */
     uint64_t upto;           /* log: last position, inclusive (the head when the scan began) */
     ex_direction direction;  /* log: always forward */
@@ -230,5 +232,6 @@ typedef struct store_driver {
 
 extern const store_driver_ops store_sqlite_driver;
 extern const store_driver_ops store_memory_driver;
+extern const store_driver_ops store_postgres_driver;
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sql/postgres/pg_url.h"
 #include "store/import.h"
 #include "store/query_check.h"
 #include "store/sequencer.h"
@@ -95,11 +96,14 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .dir = s->dir,
         .read_only = o->read_only,
         .must_exist = o->must_exist,
+        .migrate = o->migrate,
         .durability = o->durability,
         .page_cache_bytes = o->page_cache_bytes,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
     };
-    s->driver.ops = o->in_memory ? &store_memory_driver : &store_sqlite_driver;
+    s->driver.ops = o->in_memory          ? &store_memory_driver
+                    : ex_pg_is_url(s->dir) ? &store_postgres_driver
+                                           : &store_sqlite_driver;
     return s->driver.ops->open(&options, &s->driver.impl, err);
 }
 
@@ -122,7 +126,7 @@ static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
     s->dir = strdup(dir);
     if (!s->dir)
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
-    if (s->options.read_only)
+    if (s->options.read_only || ex_pg_is_url(dir))
         return EX_OK;
     ex_status st = s->options.must_exist ? check_exists(dir, err) : make_directory(dir, err);
     return st ? st : lock_file_open(dir, s->options.clock, &s->lock, err);

@@ -18,7 +18,7 @@ struct store_metrics;
 struct ex_store {
     /* immutable after open */
     ex_store_options options; /* every default filled in */
-    char *dir;                /* NULL: in memory */
+    char *dir;                /* or URL, which may hold a password; NULL: in memory */
     store_driver driver;
     lock_file lock;
     struct sequencer *sequencer;   /* NULL: read-only */

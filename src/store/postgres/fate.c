@@ -1,0 +1,117 @@
+/* fate.c: what became of a commit when the connection ended before its answer came.
+ *
+ * The events of a batch have ids, positions and a time that nobody else gives
+ * them together; a batch of commands alone has their records. Either all of it
+ * is in the log or nothing. The question is only put while the head is locked:
+ * then the server has ended the old session's transaction, one way or the other. */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "store/postgres/event_row.h"
+#include "store/postgres/postgres_driver.h"
+
+#define FATE_TRIES    40 /* of connecting, with pauses: 10 seconds for a server that starts again */
+#define FATE_PAUSE_MS 250
+
+void pg_written_reset(pg_written *w)
+{
+    w->id_count = 0;
+    w->has_command = false;
+    w->recorded_at_us = 0;
+    ex_pg_args_reset(&w->commands);
+}
+
+void pg_written_done(pg_written *w)
+{
+    free(w->ids);
+    ex_pg_args_done(&w->commands);
+}
+
+void pg_note_command(pg_written *w, const ex_command_record *record)
+{
+    if (w->has_command)
+        return;
+    w->has_command = true;
+    ex_pg_array_begin(&w->commands, EX_PG_BYTEA);
+    ex_pg_put_bytea(&w->commands, record->command_id);
+    ex_pg_array_end(&w->commands);
+    ex_pg_array_begin(&w->commands, EX_PG_INT8);
+    ex_pg_put_i64(&w->commands, (int64_t)record->fingerprint);
+    ex_pg_array_end(&w->commands);
+    ex_pg_array_begin(&w->commands, EX_PG_INT8);
+    ex_pg_put_i64(&w->commands, record->recorded_at_us);
+    ex_pg_array_end(&w->commands);
+}
+
+static ex_status reconnect(postgres_driver *d, ex_error *err)
+{
+    ex_status st = EX_EAGAIN;
+    for (int i = 0; st && i < FATE_TRIES; i++) {
+        struct timespec pause = {.tv_nsec = FATE_PAUSE_MS * 1000000L};
+        if (i)
+            (void)nanosleep(&pause, NULL); /* a shorter one is fine */
+        st = ex_pg_reopen(d->writer, err);
+        if (st && st != EX_EAGAIN && st != EX_ETIMEOUT)
+            break; /* it will not come back by waiting */
+    }
+    return st;
+}
+
+static ex_status queue_question(postgres_driver *d, ex_error *err)
+{
+    const pg_written *w = &d->written;
+    if (w->id_count == 0)
+        return ex_pg_send(d->writer, pg_sql(PG_COMMANDS_ARE), &w->commands, err);
+    ex_pg_args_reset(&d->args);
+    ex_pg_array_begin(&d->args, EX_PG_INT8);
+    for (uint32_t i = 0; i < w->id_count; i++)
+        ex_pg_put_i64(&d->args, (int64_t)(w->first + i));
+    ex_pg_array_end(&d->args);
+    ex_pg_array_begin(&d->args, EX_PG_BYTEA);
+    for (uint32_t i = 0; i < w->id_count; i++)
+        pg_put_event_id(&d->args, &w->ids[i]);
+    ex_pg_array_end(&d->args);
+    ex_pg_put_i64(&d->args, w->recorded_at_us);
+    return pg_queue(d, PG_EVENTS_ARE, err);
+}
+
+/* @param ret how many of the batch's events, or of its first command, are stored */
+static ex_status ask(postgres_driver *d, uint64_t *ret, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = pg_queue(d, PG_BEGIN, err);
+    if (st == EX_OK)
+        st = pg_queue(d, PG_HEAD_LOCK, err);
+    if (st == EX_OK)
+        st = queue_question(d, err);
+    if (st == EX_OK)
+        st = pg_settle(d, err);
+    if (st == EX_OK)
+        st = ex_pg_recv(d->writer, NULL, err);
+    if (st == EX_OK)
+        st = ex_pg_recv(d->writer, NULL, err);
+    if (st == EX_OK)
+        st = ex_pg_recv(d->writer, &r, err);
+    if (st == EX_OK)
+        *ret = (uint64_t)ex_pg_get_i64(&r, 0, 0);
+    ex_pg_result_free(&r);
+    return st;
+}
+
+ex_status pg_find_fate(postgres_driver *d, ex_error *err)
+{
+    uint64_t stored = 0, expected = d->written.id_count ? d->written.id_count : 1;
+    if (d->written.id_count == 0 && !d->written.has_command)
+        return ex_raise(err, EX_ESTORAGE, "the connection to the database was lost");
+    ex_status st = reconnect(d, err);
+    if (st == EX_OK)
+        st = ask(d, &stored, err);
+    if (st)
+        return ex_error_context(err, st, "it is not known whether the commit happened");
+    if (stored < expected)
+        return ex_raise(err, EX_ESTORAGE,
+                        "the connection to the database was lost before the commit");
+    pg_writer_rollback(d); /* of the question; the batch is committed */
+    return EX_OK;
+}

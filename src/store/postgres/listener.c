@@ -1,0 +1,121 @@
+/* listener.c: a thread that hears of commits, whoever made them.
+ *
+ * Every commit notifies the store's channel with the new head. The thread waits
+ * for that on a connection of its own and, should a notification have been lost
+ * or never sent (a pooler in between), asks for the head now and then. When the
+ * connection ends it makes a new one, with a pause; until then the store learns
+ * what others append from its own batches only. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kernel/deadline.h"
+#include "store/postgres/postgres_driver.h"
+
+#define POLL_MS        500
+#define PAUSE_MS       200  /* before connecting anew; doubled up to */
+#define PAUSE_LIMIT_MS 5000
+
+static bool is_stopping(pg_listener *l)
+{
+    (void)pthread_mutex_lock(&l->mu);
+    bool stopping = l->is_stopping;
+    (void)pthread_mutex_unlock(&l->mu);
+    return stopping;
+}
+
+static void pause_for(pg_listener *l, uint32_t ms)
+{
+    struct timespec until = ex_deadline(ms);
+    int rc = 0;
+    (void)pthread_mutex_lock(&l->mu);
+    while (!l->is_stopping && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&l->stopping, &l->mu, &until);
+    (void)pthread_mutex_unlock(&l->mu);
+}
+
+static void share_connection(pg_listener *l, ex_pg *pg)
+{
+    (void)pthread_mutex_lock(&l->mu);
+    l->pg = pg;
+    (void)pthread_mutex_unlock(&l->mu);
+}
+
+static void on_notify(void *ctx, const char *channel, ex_slice payload)
+{
+    (void)channel;
+    pg_listener *l = ctx;
+    uint64_t position = 0;
+    for (size_t i = 0; i < payload.len && payload.ptr[i] >= '0' && payload.ptr[i] <= '9'; i++)
+        position = position * 10 + (uint64_t)(payload.ptr[i] - '0');
+    l->fn(l->ctx, position);
+}
+
+static ex_status ask_for_head(pg_listener *l, ex_pg *pg)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(pg, pg_sql(PG_HEAD), NULL, &r, NULL);
+    if (st == EX_OK && r.rows)
+        l->fn(l->ctx, (uint64_t)ex_pg_get_i64(&r, 0, 0));
+    ex_pg_result_free(&r);
+    return st;
+}
+
+/* Until the connection ends or the thread is stopped. */
+static void listen_on(pg_listener *l, const postgres_driver *d, ex_pg *pg)
+{
+    ex_status st = ex_pg_listen(pg, d->channel, NULL);
+    while (st == EX_OK && !is_stopping(l)) {
+        st = ask_for_head(l, pg); /* first: what was missed before LISTEN took effect */
+        if (st == EX_OK)
+            st = ex_pg_wait_notify(pg, POLL_MS, on_notify, l, NULL);
+    }
+}
+
+static void *run(void *arg)
+{
+    postgres_driver *d = arg;
+    pg_listener *l = &d->listener;
+    uint32_t pause_ms = PAUSE_MS;
+    while (!is_stopping(l)) {
+        ex_pg *pg = NULL;
+        if (pg_open_session(d, PG_SESSION_SQL, &pg, NULL) == EX_OK) {
+            pause_ms = PAUSE_MS;
+            share_connection(l, pg);
+            listen_on(l, d, pg);
+            share_connection(l, NULL);
+        }
+        ex_pg_close(pg);
+        pause_for(l, pause_ms);
+        pause_ms = 2 * pause_ms < PAUSE_LIMIT_MS ? 2 * pause_ms : PAUSE_LIMIT_MS;
+    }
+    return NULL;
+}
+
+ex_status pg_follow(void *impl, store_follow_fn *fn, void *ctx, ex_error *err)
+{
+    postgres_driver *d = impl;
+    pg_listener *l = &d->listener;
+    l->fn = fn;
+    l->ctx = ctx;
+    int rc = pthread_create(&l->thread, NULL, run, d);
+    if (rc)
+        return ex_raise(err, EX_EAGAIN, "cannot start the listener's thread: %s", strerror(rc));
+    (void)pthread_setname_np(l->thread, "ex-pg-listener"); /* for people's eyes only */
+    l->is_running = true;
+    return EX_OK;
+}
+
+void pg_unfollow(void *impl)
+{
+    pg_listener *l = &((postgres_driver *)impl)->listener;
+    if (!l->is_running)
+        return;
+    (void)pthread_mutex_lock(&l->mu);
+    l->is_stopping = true;
+    if (l->pg)
+        ex_pg_wake(l->pg);
+    (void)pthread_cond_signal(&l->stopping);
+    (void)pthread_mutex_unlock(&l->mu);
+    (void)pthread_join(l->thread, NULL); /* our own thread, joined once */
+    l->is_running = false;
+}

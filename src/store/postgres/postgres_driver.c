@@ -1,0 +1,172 @@
+/* postgres_driver.c: a store in a schema of a PostgreSQL database, 14 or later.
+ *
+ * One connection writes, on the sequencer's thread; each reader has one; one
+ * listens. Several processes, and several stores in one process, may write the
+ * same schema: writer.c says how they keep the order. */
+#include "store/postgres/postgres_driver.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/postgres/schema.h"
+
+/* A node that stands still with the head locked loses its session before those who wait give up. */
+#define IDLE_SECONDS "10"
+#define LOCK_SECONDS "15"
+
+#define WRITER_SQL                                                                                 \
+    PG_SESSION_SQL "SET lock_timeout = '" LOCK_SECONDS "s'; "                                      \
+                   "SET idle_in_transaction_session_timeout = '" IDLE_SECONDS "s'; "
+
+/* Full: what the server was told to do beyond "on" is kept. */
+#define FULL_SQL                                                                                   \
+    "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "          \
+    "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false);"
+#define NORMAL_SQL "SET synchronous_commit = off;"
+
+ex_status pg_open_session(const postgres_driver *d, const char *setup_sql, ex_pg **ret,
+                          ex_error *err)
+{
+    ex_pg_options options = {.url = d->url, .setup_sql = setup_sql};
+    return ex_pg_open(&options, ret, err);
+}
+
+/* ---- Close ---- */
+
+static void driver_close(void *impl)
+{
+    postgres_driver *d = impl;
+    if (!d)
+        return;
+    pg_unfollow(d);
+    ex_pg_result_free(&d->news.rows);
+    free(d->news.events);
+    free(d->news.stream_ids);
+    ex_pg_close(d->writer);
+    ex_pg_args_done(&d->args);
+    ex_map_done(&d->types, NULL);
+    ex_map_done(&d->tags, NULL);
+    pg_written_done(&d->written);
+    free(d->asked_tags);
+    (void)pthread_cond_destroy(&d->listener.stopping); /* nobody waits */
+    (void)pthread_mutex_destroy(&d->listener.mu);
+    free(d->url);
+    free(d);
+}
+
+/* ---- Open ---- */
+
+static void init(postgres_driver *d, const store_driver_options *options)
+{
+    d->durability = options->durability;
+    d->tags_at = d->oldest_at = SIZE_MAX;
+    ex_pg_args_init(&d->args);
+    ex_pg_args_init(&d->written.commands);
+    ex_map_init(&d->types, PG_TYPE_NAMES_LIMIT);
+    ex_map_init(&d->tags, PG_TAG_NAMES_LIMIT);
+    d->oldest_command_us = INT64_MIN;
+    (void)pthread_mutex_init(&d->listener.mu, NULL); /* cannot fail on Linux */
+    ex_cond_init(&d->listener.stopping);
+}
+
+static ex_status read_url(postgres_driver *d, const char *url, ex_error *err)
+{
+    ex_pg_target target;
+    ex_status st = ex_pg_target_init(&target, url, err);
+    if (st)
+        return st;
+    memcpy(d->schema, target.schema, sizeof(d->schema));
+    memcpy(d->label, target.label, sizeof(d->label));
+    (void)snprintf(d->channel, sizeof(d->channel), "excore_%.48s", target.schema);
+    ex_pg_target_done(&target);
+    d->url = strdup(url);
+    return d->url ? EX_OK : ex_raise(err, EX_ENOMEM, "no memory to open %s", d->label);
+}
+
+/* What the promises of the store rest on. */
+static ex_status check_server(const postgres_driver *d, ex_pg *pg, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(pg,
+                             EX_S("SELECT current_setting('server_encoding') = 'UTF8', "
+                                  "current_setting('fsync')::bool"),
+                             NULL, &r, err);
+    if (st)
+        return st;
+    if (!ex_pg_get_bool(&r, 0, 0))
+        st = ex_raise(err, EX_EFORMAT, "the database %s has another encoding than UTF8", d->label);
+    else if (d->durability == EX_DURABILITY_FULL && !ex_pg_get_bool(&r, 0, 1))
+        st = ex_raise(err, EX_EINVAL,
+                      "the server of %s runs with fsync = off and cannot keep what it "
+                      "acknowledges; ask for durability normal if that is meant",
+                      d->label);
+    ex_pg_result_free(&r);
+    return st;
+}
+
+static ex_status open_writer(postgres_driver *d, const store_driver_options *options, ex_error *err)
+{
+    bool is_full = options->durability == EX_DURABILITY_FULL;
+    pg_schema_wish wish = options->migrate      ? PG_SCHEMA_MIGRATE
+                          : options->must_exist ? PG_SCHEMA_MUST_EXIST
+                                                : PG_SCHEMA_CREATE;
+    ex_status st =
+        pg_open_session(d, is_full ? WRITER_SQL FULL_SQL : WRITER_SQL NORMAL_SQL, &d->writer, err);
+    if (st == EX_OK)
+        st = check_server(d, d->writer, err);
+    return st ? st : pg_schema_open(d->writer, wish, err);
+}
+
+static ex_status check_readable(const postgres_driver *d, ex_error *err)
+{
+    ex_pg *pg = NULL;
+    ex_status st = pg_open_session(d, PG_SESSION_SQL, &pg, err);
+    if (st == EX_OK)
+        st = pg_schema_open(pg, PG_SCHEMA_MUST_EXIST, err);
+    ex_pg_close(pg);
+    return st;
+}
+
+static ex_status driver_open(const store_driver_options *options, void **ret_impl, ex_error *err)
+{
+    postgres_driver *d = calloc(1, sizeof(*d));
+    if (!d)
+        return ex_raise(err, EX_ENOMEM, "no memory for a store");
+    init(d, options);
+    ex_status st = read_url(d, options->dir, err);
+    if (st == EX_OK)
+        st = options->read_only ? check_readable(d, err) : open_writer(d, options, err);
+    if (st)
+        driver_close(d);
+    else
+        *ret_impl = d;
+    return st;
+}
+
+static const store_shared_ops shared_ops = {
+    .expect = pg_writer_expect,
+    .news = pg_writer_news,
+    .look_up = pg_look_up,
+    .refresh = pg_writer_refresh,
+    .follow = pg_follow,
+    .unfollow = pg_unfollow,
+};
+
+const store_driver_ops store_postgres_driver = {
+    .name = "postgres",
+    .reader = &postgres_reader,
+    .shared = &shared_ops,
+    .open = driver_open,
+    .close = driver_close,
+    .begin = pg_writer_begin,
+    .find_streams = pg_find_streams,
+    .find_events = pg_find_events,
+    .first_match = pg_first_match,
+    .read_stream = pg_read_stream,
+    .find_command = pg_find_command,
+    .write = pg_writer_write,
+    .expire_commands = pg_writer_expire_commands,
+    .commit = pg_writer_commit,
+    .rollback = pg_writer_rollback,
+};

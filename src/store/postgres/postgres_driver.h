@@ -1,0 +1,146 @@
+/* postgres_driver.h: the parts of the PostgreSQL driver: one writing connection, interned names, what
+ * others appended, and a thread that listens. */
+#ifndef EXCORE_STORE_POSTGRES_POSTGRES_DRIVER_H
+#define EXCORE_STORE_POSTGRES_POSTGRES_DRIVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "kernel/map.h"
+#include "sql/postgres/pg_conn.h"
+#include "store/driver.h"
+#include "store/postgres/statements.h"
+
+/* Settings of every session: the statements are made for nested loops over indexes, and a plan that
+ * was chosen from the statistics of an empty table would be kept. */
+#define PG_SESSION_SQL                                                                             \
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "                         \
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; "
+
+#define PG_TYPE_NAMES_LIMIT 4096
+#define PG_TAG_NAMES_LIMIT  16384
+
+/** What a batch wrote, to recognise it after a commit whose fate is unknown (fate.c). */
+typedef struct pg_written {
+    uint64_t first; /* position of its first event */
+    int64_t recorded_at_us;
+    ex_id *ids; /* of its events */
+    uint32_t id_count, id_room;
+    ex_pg_args commands; /* COMMANDS_ARE, the first of its commands */
+    bool has_command;
+} pg_written;
+
+/** The events that begin or refresh told. */
+typedef struct pg_news {
+    ex_pg_result rows;
+    ex_event *events;
+    uint64_t *stream_ids;
+    uint32_t count, room;
+} pg_news;
+
+/** The thread of its own that hears of commits (listener.c). */
+typedef struct pg_listener {
+    pthread_t thread;
+    bool is_running;
+    store_follow_fn *fn;
+    void *ctx;
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    pthread_cond_t stopping;
+    bool is_stopping;
+    ex_pg *pg; /* for ex_pg_wake; NULL while there is no connection */
+} pg_listener;
+
+typedef struct postgres_driver {
+    /* immutable after open */
+    char *url;
+    char schema[EX_PG_NAME_SIZE];
+    char label[EX_PG_LABEL_SIZE];
+    char channel[EX_PG_NAME_SIZE];
+    ex_durability durability;
+    /* the sequencer's thread */
+    ex_pg *writer;
+    ex_pg_args args;   /* of the statement that is being built */
+    ex_map types;      /* name -> id */
+    ex_map tags;       /* name -> id */
+    store_head head;   /* as the batch began */
+    uint64_t last_id;  /* given to a name */
+    uint64_t position; /* the head after what was written in this batch */
+    bool has_written;  /* in this batch */
+    pg_written written;
+    int64_t oldest_command_us; /* none is older; INT64_MIN: not known */
+    /* statements of write that were queued: their results stand before those of a question */
+    size_t queued;
+    size_t unsynced;      /* of all that is queued */
+    size_t tags_at;       /* of queued, the one that tells ids of tags; SIZE_MAX: none */
+    size_t oldest_at;     /* of queued, the one that tells the oldest command; SIZE_MAX: none */
+    ex_slice *asked_tags; /* tags_at: what it asks for, borrowed from the batch's events */
+    uint32_t asked_count, asked_room;
+    uint64_t known;            /* expect */
+    const store_lookup *lookup;
+    pg_news news;
+    /* its own */
+    pg_listener listener;
+} postgres_driver;
+
+/** Open a session for writing or reading, or of the listener. */
+EX_NODISCARD ex_status pg_open_session(const postgres_driver *d, const char *setup_sql, ex_pg **ret,
+                                       ex_error *err);
+
+/** Queue a statement with d->args. */
+EX_NODISCARD ex_status pg_queue(postgres_driver *d, pg_statement which, ex_error *err);
+/** Queue a statement of write: its result is taken away by pg_settle. */
+EX_NODISCARD ex_status pg_queue_write(postgres_driver *d, pg_statement which, ex_error *err);
+/** Send what is queued and take the results of write away, so that the next one is the first of
+ *  what was queued behind them. */
+EX_NODISCARD ex_status pg_settle(postgres_driver *d, ex_error *err);
+/** The driver port knows one status for a failing engine; the message stays. */
+ex_status pg_as_storage(ex_status status, ex_error *err);
+
+/* ---- writer.c ---- */
+ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err);
+ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
+ex_status pg_writer_commit(void *impl, ex_error *err);
+void pg_writer_rollback(void *impl);
+void pg_writer_expect(void *impl, uint64_t known, const store_lookup *lookup);
+void pg_writer_news(void *impl, store_news *ret);
+ex_status pg_writer_refresh(void *impl, uint64_t known, store_head *ret, ex_error *err);
+void pg_names_forget(postgres_driver *d);
+
+/* ---- write.c ---- */
+ex_status pg_writer_write(void *impl, const store_write *write, ex_error *err);
+/** The answers that pg_settle meets. */
+void pg_learn_tags(postgres_driver *d, const ex_pg_result *r);
+
+/* ---- lookup.c ---- */
+ex_status pg_find_streams(void *impl, store_stream *const *streams, uint32_t count, ex_error *err);
+ex_status pg_find_events(void *impl, const store_event_key *keys, uint32_t count,
+                         store_found_fn *fn, void *ctx, ex_error *err);
+ex_status pg_first_match(void *impl, const ex_query *query, uint64_t after, uint64_t *ret_position,
+                         ex_error *err);
+ex_status pg_read_stream(void *impl, const store_stream *stream, uint64_t from_version,
+                         ex_batch_event_fn *fn, void *ctx, ex_error *err);
+ex_status pg_find_command(void *impl, ex_slice command_id, ex_arena *arena, ex_command_record *ret,
+                          ex_error *err);
+ex_status pg_look_up(void *impl, const store_lookup *lookup, ex_error *err);
+/** The two halves of pg_look_up, for begin. */
+EX_NODISCARD ex_status pg_lookup_send(postgres_driver *d, const store_lookup *lookup, ex_error *err);
+EX_NODISCARD ex_status pg_lookup_receive(postgres_driver *d, const store_lookup *lookup,
+                                         ex_error *err);
+
+/* ---- fate.c ---- */
+/** The connection ended with the commit under way: find out whether it happened.
+ *  @return EX_OK (it did), EX_ESTORAGE (it did not, or nobody can be asked) */
+EX_NODISCARD ex_status pg_find_fate(postgres_driver *d, ex_error *err);
+/** The first command of a batch is remembered. */
+void pg_note_command(pg_written *w, const ex_command_record *record);
+void pg_written_reset(pg_written *w);
+void pg_written_done(pg_written *w);
+
+/* ---- listener.c ---- */
+ex_status pg_follow(void *impl, store_follow_fn *fn, void *ctx, ex_error *err);
+void pg_unfollow(void *impl);
+
+extern const store_reader_ops postgres_reader;
+
+#endif

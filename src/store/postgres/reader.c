@@ -1,0 +1,320 @@
+/* reader.c: scans over a read-only session of their own.
+ *
+ *   scan                 how
+ *   -------------------  -----------------------------------------------------------
+ *   log, no filter       chunks by position; the next one is asked for before this one
+ *                        is handed out, so the server reads while we work
+ *   stream               the same by version, either way
+ *   log, filter          postings.c gives positions, their events come in chunks
+ *
+ * A chunk is one statement and comes whole, so no snapshot stays open however
+ * slowly the caller takes the events; it is bounded in events and in bytes. The
+ * log never changes, so nobody can tell that chunks are read one after the other.
+ * When the connection has ended, a scan goes on over a new one. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "store/postgres/event_row.h"
+#include "store/postgres/lists.h"
+#include "store/postgres/postgres_driver.h"
+
+#define FIRST_CHUNK    100u
+#define FULL_CHUNK     1000u
+#define CHUNK_BYTES    (1 << 20)
+#define FIRST_MATCHES  16u
+#define FULL_MATCHES   256u
+
+typedef struct reader {
+    ex_pg *pg;
+    ex_pg_args args;
+    postings_source source;
+    /* the scan */
+    bool is_active;
+    pg_statement which; /* LOG_CHUNK, STREAM_FORWARD, STREAM_BACKWARD, POSITIONS_CHUNK */
+    ex_slice stream;    /* borrowed from the scan */
+    uint64_t next;      /* position or version */
+    uint64_t upto;
+    uint64_t left; /* events that may still be asked for */
+    uint32_t chunk;
+    bool is_last;      /* nothing behind the chunk in hand */
+    bool is_requested; /* a chunk is under way */
+    ex_pg_result rows;
+    int row;
+    /* filtered */
+    postings *walk;
+    uint64_t positions[FULL_MATCHES];
+    uint32_t position_count;
+    ex_arena arena;
+} reader;
+
+/* ---- Open and close ---- */
+
+static void reader_close(void *impl)
+{
+    reader *r = impl;
+    if (!r)
+        return;
+    ex_pg_result_free(&r->rows);
+    ex_arena_done(&r->arena);
+    ex_pg_args_done(&r->args);
+    ex_pg_close(r->pg);
+    free(r);
+}
+
+static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
+{
+    reader *r = calloc(1, sizeof(*r));
+    if (!r)
+        return ex_raise(err, EX_ENOMEM, "no memory for a reader");
+    ex_arena_init(&r->arena, 0);
+    ex_pg_args_init(&r->args);
+    ex_status st = pg_open_session(
+        impl, PG_SESSION_SQL "SET default_transaction_read_only = on;", &r->pg, err);
+    if (st) {
+        reader_close(r);
+        return pg_as_storage(st, err);
+    }
+    r->source = pg_lists_source(r->pg);
+    *ret_reader = r;
+    return EX_OK;
+}
+
+/* ---- Start and stop ---- */
+
+static void reader_stop(void *impl)
+{
+    reader *r = impl;
+    if (r->is_requested && !ex_pg_is_broken(r->pg))
+        (void)ex_pg_recv_all(r->pg, NULL); /* nobody wants it; a broken one is found when next used */
+    ex_pg_result_free(&r->rows);
+    r->is_active = r->is_requested = false;
+    r->walk = NULL;
+    r->position_count = 0;
+    ex_arena_reset(&r->arena);
+}
+
+static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
+{
+    reader *r = impl;
+    assert(!r->is_active);
+    r->is_active = true;
+    r->stream = scan->stream;
+    r->next = scan->from;
+    r->upto = scan->upto;
+    r->left = scan->limit ? scan->limit : UINT64_MAX;
+    r->chunk = FIRST_CHUNK;
+    r->row = 0;
+    r->is_last = false;
+    if (scan->is_stream) {
+        r->which = scan->direction == EX_BACKWARD ? PG_STREAM_BACKWARD : PG_STREAM_FORWARD;
+    } else if (postings_is_all(scan->filter)) {
+        r->which = PG_LOG_CHUNK;
+        r->is_last = r->next > r->upto;
+    } else {
+        r->which = PG_POSITIONS_CHUNK;
+        r->chunk = FIRST_MATCHES;
+        ex_status st = postings_new(scan->filter, &r->source, &r->arena, &r->walk, err);
+        if (st)
+            reader_stop(r);
+        return pg_as_storage(st, err);
+    }
+    return EX_OK;
+}
+
+/* ---- Chunks ---- */
+
+static uint32_t chunk_size(const reader *r)
+{
+    return r->left < r->chunk ? (uint32_t)r->left : r->chunk;
+}
+
+static ex_status request(reader *r, ex_error *err)
+{
+    ex_pg_args *args = &r->args;
+    ex_pg_args_reset(args);
+    if (r->which == PG_POSITIONS_CHUNK) {
+        ex_pg_array_begin(args, EX_PG_INT8);
+        for (uint32_t i = 0; i < r->position_count; i++)
+            ex_pg_put_i64(args, (int64_t)r->positions[i]);
+        ex_pg_array_end(args);
+    } else if (r->which == PG_LOG_CHUNK) {
+        ex_pg_put_i64(args, (int64_t)r->next);
+        ex_pg_put_i64(args, (int64_t)r->upto);
+    } else {
+        ex_pg_put_text(args, r->stream);
+        ex_pg_put_i64(args, (int64_t)r->next);
+    }
+    ex_pg_put_i64(args, chunk_size(r));
+    ex_pg_put_i64(args, CHUNK_BYTES);
+    ex_status st = ex_pg_send(r->pg, pg_sql(r->which), args, err);
+    if (st == EX_OK)
+        st = ex_pg_sync(r->pg, err);
+    r->is_requested = st == EX_OK;
+    return st;
+}
+
+/* The event in the last row tells where the next chunk begins, and whether there is one. */
+static ex_status look_behind(reader *r, uint32_t asked, ex_error *err)
+{
+    ex_event last;
+    uint64_t bytes = 0;
+    for (int row = 0; row < r->rows.rows; row++)
+        bytes += pg_event_bytes(&r->rows, row);
+    bool is_short = (uint32_t)r->rows.rows < asked && bytes < CHUNK_BYTES;
+    ex_status st = pg_event_read(&r->rows, r->rows.rows - 1, &last, NULL, err);
+    if (st)
+        return st;
+    if (r->which == PG_LOG_CHUNK) {
+        if (last.position != r->next + (uint64_t)r->rows.rows - 1)
+            return ex_raise(err, EX_ECORRUPT, "events behind %llu are missing in the log",
+                            (unsigned long long)r->next - 1);
+        r->next = last.position + 1;
+        r->is_last = last.position >= r->upto;
+    } else if (r->which == PG_STREAM_FORWARD) {
+        r->next = last.version + 1;
+        r->is_last = is_short;
+    } else if (r->which == PG_STREAM_BACKWARD) {
+        r->next = last.version - 1;
+        r->is_last = last.version == 1;
+    }
+    return EX_OK;
+}
+
+static ex_status receive(reader *r, ex_error *err)
+{
+    uint32_t asked = chunk_size(r);
+    ex_pg_result_free(&r->rows);
+    r->row = 0;
+    r->is_requested = false;
+    ex_status st = ex_pg_recv(r->pg, &r->rows, err);
+    if (st)
+        return st;
+    if (r->rows.rows == 0) {
+        r->is_last = true;
+        return r->which == PG_LOG_CHUNK || r->which == PG_POSITIONS_CHUNK
+                   ? ex_raise(err, EX_ECORRUPT, "event %llu is missing in the log",
+                              (unsigned long long)(r->walk ? r->positions[0] : r->next))
+                   : EX_OK;
+    }
+    r->left -= r->left == UINT64_MAX ? 0 : (uint64_t)r->rows.rows;
+    st = look_behind(r, asked, err);
+    r->is_last |= r->left == 0;
+    r->chunk = r->walk ? FULL_MATCHES : FULL_CHUNK;
+    return st;
+}
+
+static ex_status fetch_over(reader *r, ex_error *err)
+{
+    ex_status st = r->is_requested ? EX_OK : request(r, err);
+    return st ? st : receive(r, err);
+}
+
+static ex_status fetch(reader *r, ex_error *err)
+{
+    ex_status st = fetch_over(r, err);
+    if (st && ex_pg_is_broken(r->pg)) {
+        r->is_requested = false;
+        st = ex_pg_reopen(r->pg, err);
+        if (st == EX_OK)
+            st = fetch_over(r, err);
+    }
+    return st;
+}
+
+static ex_status next_chunk(reader *r, ex_error *err)
+{
+    ex_status st = fetch(r, err);
+    if (st == EX_OK && !r->is_last)
+        (void)request(r, NULL); /* a failure is met when it is wanted */
+    return st;
+}
+
+/* ---- Filtered ---- */
+
+static ex_status find_matches(reader *r, ex_error *err)
+{
+    while (r->position_count < chunk_size(r)) {
+        uint64_t position = 0;
+        ex_status st = postings_seek(r->walk, r->next, &position, err);
+        if (st)
+            return st;
+        if (position > r->upto)
+            break;
+        r->positions[r->position_count++] = position;
+        r->next = position + 1;
+    }
+    return EX_OK;
+}
+
+static ex_status next_matches(reader *r, ex_error *err)
+{
+    ex_status st = find_matches(r, err);
+    if (st)
+        return st;
+    if (r->position_count == 0) {
+        r->is_last = true;
+        ex_pg_result_free(&r->rows);
+        r->row = 0;
+        return EX_OK;
+    }
+    st = fetch(r, err);
+    if (st)
+        return st;
+    /* what the bytes did not allow stays for the next chunk */
+    uint32_t taken = (uint32_t)r->rows.rows;
+    assert(taken <= r->position_count);
+    r->position_count -= taken;
+    memmove(r->positions, r->positions + taken, r->position_count * sizeof(r->positions[0]));
+    return EX_OK;
+}
+
+static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
+{
+    reader *r = impl;
+    while (r->row >= r->rows.rows) {
+        if (r->is_last)
+            return EX_EEND;
+        ex_status st = r->walk ? next_matches(r, err) : next_chunk(r, err);
+        if (st)
+            return pg_as_storage(st, err);
+    }
+    return pg_event_read(&r->rows, r->row++, ret, NULL, err);
+}
+
+/* ---- Single answers ---- */
+
+static ex_status reader_head(void *impl, uint64_t *ret, ex_error *err)
+{
+    reader *r = impl;
+    ex_pg_result rows = {0};
+    ex_status st = pg_run_again(r->pg, PG_HEAD, NULL, &rows, err);
+    if (st == EX_OK)
+        *ret = rows.rows ? (uint64_t)ex_pg_get_i64(&rows, 0, 0) : 0;
+    ex_pg_result_free(&rows);
+    return pg_as_storage(st, err);
+}
+
+static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upto, uint64_t *ret,
+                                       ex_error *err)
+{
+    reader *r = impl;
+    ex_pg_result rows = {0};
+    ex_pg_args_reset(&r->args);
+    ex_pg_put_text(&r->args, stream);
+    ex_pg_put_i64(&r->args, upto < INT64_MAX ? (int64_t)upto : INT64_MAX);
+    ex_status st = pg_run_again(r->pg, PG_STREAM_VERSION, &r->args, &rows, err);
+    if (st == EX_OK)
+        *ret = rows.rows ? (uint64_t)ex_pg_get_i64(&rows, 0, 0) : 0;
+    ex_pg_result_free(&rows);
+    return pg_as_storage(st, err);
+}
+
+const store_reader_ops postgres_reader = {
+    .open = reader_open,
+    .close = reader_close,
+    .start = reader_start,
+    .next = reader_next,
+    .stop = reader_stop,
+    .head = reader_head,
+    .stream_version = reader_stream_version,
+};

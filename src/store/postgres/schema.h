@@ -1,0 +1,20 @@
+/* schema.h: the tables of a store in a PostgreSQL schema, and their format version. */
+#ifndef EXCORE_STORE_POSTGRES_SCHEMA_H
+#define EXCORE_STORE_POSTGRES_SCHEMA_H
+
+#include "sql/postgres/pg_conn.h"
+
+#define PG_SCHEMA_VERSION 1
+
+typedef enum pg_schema_wish {
+    PG_SCHEMA_MUST_EXIST, /* and be of this version */
+    PG_SCHEMA_CREATE,     /* make it when there is none; an older one is refused */
+    PG_SCHEMA_MIGRATE     /* also bring an older one up to date */
+} pg_schema_wish;
+
+/** See to it that the connection's schema holds a store of this version.
+ *  @return EX_OK, EX_ENOTFOUND, EX_EFORMAT (newer, older, changed, not a store), what the
+ * statements fail with */
+EX_NODISCARD ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, ex_error *err);
+
+#endif

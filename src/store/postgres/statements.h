@@ -1,0 +1,164 @@
+/* statements.h: every statement of the PostgreSQL driver.
+ *
+ * All of them reach their rows through an index (tested with EXPLAIN), and the
+ * sessions forbid plans that do not, so that a table without statistics is read
+ * like one with them. Tables are found through the search path. */
+#ifndef EXCORE_STORE_POSTGRES_STATEMENTS_H
+#define EXCORE_STORE_POSTGRES_STATEMENTS_H
+
+#include <excore/base.h>
+
+/* Columns of an event in the order of event_row.c. */
+#define EVENT_COLUMNS                                                                              \
+    "e.position, e.version, e.stream_id, e.recorded_at, e.id, e.schema_version, e.content_type, "  \
+    "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data, s.name, t.name"
+/* Outer joins, so that the events lead. */
+#define EVENT_NAMES                                                                                \
+    " LEFT JOIN streams s ON s.id = e.stream_id LEFT JOIN types t ON t.id = e.type_id"
+
+/* At least one event, and no more than `limit` of them or than `bytes` hold: what libpq keeps of a
+ * chunk is bounded. The length of bytea is read without the bytes themselves. */
+#define EVENT_BYTES "(octet_length(data) + coalesce(octet_length(metadata), 0))"
+#define EVENTS_BOUNDED(where, order, limit, bytes)                                                 \
+    "SELECT " EVENT_COLUMNS " FROM (SELECT *, sum(" EVENT_BYTES ") OVER (ORDER BY " order          \
+    ") - " EVENT_BYTES " AS bytes_before FROM (SELECT * FROM events WHERE " where                  \
+    " ORDER BY " order " LIMIT " limit ") x) e" EVENT_NAMES                                        \
+    " WHERE e.bytes_before < " bytes " ORDER BY e." order
+
+#define TAG_ID(name)    "(SELECT id FROM tags WHERE name = " name ")"
+#define TYPE_ID(name)   "(SELECT id FROM types WHERE name = " name ")"
+#define STREAM_ID(name) "(SELECT id FROM streams WHERE name = " name ")"
+
+/* clang-format off */
+/* name, how it finds its rows (FIND: through an index; WRITE: not looked at), SQL */
+#define PG_STATEMENT_MAP(X)                                                                        \
+    X(BEGIN,           WRITE, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")                   \
+    X(COMMIT,          WRITE, "COMMIT")                                                            \
+    X(ROLLBACK,        WRITE, "ROLLBACK")                                                          \
+    X(HEAD,            FIND,  "SELECT position, recorded_at, last_id FROM log_head WHERE one")     \
+    X(HEAD_LOCK,       WRITE, "SELECT position, recorded_at, last_id FROM log_head WHERE one "     \
+                              "FOR UPDATE")                                                        \
+    /* fails (division by zero) when the head is not where this batch began */                     \
+    X(HEAD_MOVE,       WRITE, "WITH moved AS (UPDATE log_head SET position = $2, "                 \
+                              "recorded_at = $3, last_id = $4 WHERE one AND position = $1 "        \
+                              "RETURNING 1) SELECT 1 / (SELECT count(*) FROM moved)")              \
+    X(NOTIFY,          WRITE, "SELECT pg_notify($1, $2)")                                          \
+    /* --- names --- */                                                                            \
+    X(STREAMS_FIND,    FIND,  "SELECT u.n, s.id, v.version FROM unnest($1::text[]) "               \
+                              "WITH ORDINALITY u (name, n) JOIN streams s ON s.name = u.name "     \
+                              "LEFT JOIN LATERAL (SELECT version FROM events WHERE "               \
+                              "stream_id = s.id ORDER BY version DESC LIMIT 1) v ON true")         \
+    X(STREAMS_INSERT,  WRITE, "INSERT INTO streams (id, name) "                                    \
+                              "SELECT * FROM unnest($1::bigint[], $2::text[])")                    \
+    X(TYPES_INSERT,    WRITE, "INSERT INTO types (id, name) SELECT * FROM "                        \
+                              "unnest($1::bigint[], $2::text[]) ON CONFLICT (name) DO NOTHING")    \
+    X(TYPES_FIND,      FIND,  "SELECT u.n, t.id FROM unnest($1::text[]) "                          \
+                              "WITH ORDINALITY u (name, n) JOIN types t ON t.name = u.name")       \
+    X(TAGS_INSERT,     WRITE, "INSERT INTO tags (id, name) SELECT * FROM "                         \
+                              "unnest($1::bigint[], $2::text[]) ON CONFLICT (name) DO NOTHING")    \
+    X(TAGS_FIND,       FIND,  "SELECT u.n, t.id FROM unnest($1::text[]) "                          \
+                              "WITH ORDINALITY u (name, n) JOIN tags t ON t.name = u.name")        \
+    /* --- events --- */                                                                           \
+    X(EVENTS_INSERT,   WRITE, "INSERT INTO events (position, stream_id, version, type_id, "        \
+                              "recorded_at, id, schema_version, content_type, correlation_id, "    \
+                              "causation_id, tags, metadata, data) SELECT p, s, v, t, $5, i, w, "  \
+                              "c, r, a, g, m, d FROM unnest($1::bigint[], $2::bigint[], "          \
+                              "$3::bigint[], $4::bigint[], $6::bytea[], $7::int[], $8::text[], "   \
+                              "$9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[])" \
+                              " AS u (p, s, v, t, i, w, c, r, a, g, m, d)")                        \
+    X(EVENT_TAGS,      WRITE, "INSERT INTO event_tags (tag_id, position) "                         \
+                              "SELECT * FROM unnest($1::bigint[], $2::bigint[])")                  \
+    X(EVENT_TAG_NAMES, WRITE, "INSERT INTO event_tags (tag_id, position) SELECT t.id, u.position " \
+                              "FROM unnest($1::text[], $2::bigint[]) u (name, position) "          \
+                              "JOIN tags t ON t.name = u.name")                                    \
+    X(EVENTS_FIND,     FIND,  "SELECT " EVENT_COLUMNS ", u.n FROM unnest($1::bytea[], "            \
+                              "$2::bigint[]) WITH ORDINALITY u (id, stream_id, n) JOIN events e "  \
+                              "ON e.id = u.id AND e.stream_id = u.stream_id" EVENT_NAMES)          \
+    /* the large ones without their data: is_cut */                                                \
+    X(EVENTS_LOOK_UP,  FIND,  "SELECT position, version, stream_id, recorded_at, id, "             \
+                              "schema_version, content_type, correlation_id, causation_id, tags, " \
+                              "NULL::bytea, CASE WHEN is_cut THEN ''::bytea ELSE data END, "       \
+                              "stream, type, n, is_cut FROM (SELECT e.*, s.name AS stream, "       \
+                              "t.name AS type, u.n, sum(octet_length(e.data)) OVER "               \
+                              "(ORDER BY u.n) > $3 AS is_cut FROM unnest($1::text[], $2::bytea[])" \
+                              " WITH ORDINALITY u (name, id, n) JOIN streams s ON s.name = u.name "\
+                              "JOIN events e ON e.id = u.id AND e.stream_id = s.id "               \
+                              "LEFT JOIN types t ON t.id = e.type_id) x")                          \
+    X(EVENTS_ARE,      FIND,  "SELECT count(*) FROM unnest($1::bigint[], $2::bytea[]) "            \
+                              "u (position, id) JOIN events e ON e.position = u.position "         \
+                              "AND e.id = u.id AND e.recorded_at = $3")                            \
+    X(LOG_CHUNK,       FIND,  EVENTS_BOUNDED("position >= $1 AND position <= $2", "position",      \
+                                             "$3", "$4"))                                          \
+    X(STREAM_FORWARD,  FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version >= $2",  \
+                                             "version", "$3", "$4"))                               \
+    X(STREAM_BACKWARD, FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version <= $2",  \
+                                             "version DESC", "$3", "$4"))                          \
+    X(POSITIONS_CHUNK, FIND,  EVENTS_BOUNDED("position = ANY ($1::bigint[])", "position",          \
+                                             "$2", "$3"))                                          \
+    X(STREAM_VERSION,  FIND,  "SELECT version FROM events WHERE stream_id = " STREAM_ID("$1")      \
+                              " AND position <= $2 ORDER BY version DESC LIMIT 1")                 \
+    /* --- posting lists --- */                                                                    \
+    X(LIST_TYPE,       FIND,  "SELECT position FROM events WHERE type_id = " TYPE_ID("$1")         \
+                              " AND position >= $2 ORDER BY position LIMIT $3")                    \
+    X(LIST_TAG,        FIND,  "SELECT position FROM event_tags WHERE tag_id = " TAG_ID("$1")       \
+                              " AND position >= $2 ORDER BY position LIMIT $3")                    \
+    X(LIST_CORRELATION,FIND,  "SELECT position FROM events WHERE correlation_id = $1 "             \
+                              "AND position >= $2 ORDER BY position LIMIT $3")                     \
+    /* positions rise with versions: the version to start at is found by bisection */              \
+    X(LIST_STREAM,     FIND,  "WITH RECURSIVE it AS (SELECT " STREAM_ID("$1") " AS id), "          \
+                              "range (low, high) AS (SELECT 1::bigint, (SELECT version + 1 FROM "  \
+                              "events WHERE stream_id = (SELECT id FROM it) ORDER BY version DESC "\
+                              "LIMIT 1) UNION ALL SELECT CASE WHEN m.position < $2 THEN "          \
+                              "m.version + 1 ELSE low END, CASE WHEN m.position < $2 THEN high "   \
+                              "ELSE m.version END FROM range CROSS JOIN LATERAL (SELECT position, "\
+                              "version FROM events WHERE stream_id = (SELECT id FROM it) "         \
+                              "AND version = low + (high - low) / 2) m WHERE low < high) "         \
+                              "SELECT position FROM events WHERE stream_id = (SELECT id FROM it) " \
+                              "AND version >= (SELECT low FROM range WHERE low = high) "           \
+                              "ORDER BY version LIMIT $3")                                         \
+    /* --- conditions: the lowest position above one that matches an item --- */                   \
+    X(MATCH_TAGS,      FIND,  "SELECT a.position FROM event_tags a WHERE "                         \
+                              "a.tag_id = " TAG_ID("$1") " AND a.position > $4 "                   \
+                              "AND NOT EXISTS (SELECT 1 FROM unnest($2::text[]) u (name) "         \
+                              "WHERE NOT EXISTS (SELECT 1 FROM event_tags b WHERE "                \
+                              "b.tag_id = " TAG_ID("u.name") " AND b.position = a.position)) "     \
+                              "AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT 1 FROM events e "         \
+                              "JOIN types t ON t.id = e.type_id WHERE e.position = a.position "    \
+                              "AND t.name = ANY ($3::text[]))) ORDER BY a.position LIMIT 1")       \
+    X(MATCH_TYPES,     FIND,  "SELECT min(x.position) FROM unnest($1::text[]) u (name) "           \
+                              "JOIN types t ON t.name = u.name CROSS JOIN LATERAL (SELECT "        \
+                              "position FROM events WHERE type_id = t.id AND position > $2 "       \
+                              "ORDER BY position LIMIT 1) x")                                      \
+    /* --- commands --- */                                                                         \
+    X(COMMANDS_FIND,   FIND,  "SELECT u.n, c.fingerprint, c.recorded_at, c.outcome FROM "          \
+                              "unnest($1::bytea[]) WITH ORDINALITY u (id, n) "                     \
+                              "JOIN commands c ON c.command_id = u.id")                            \
+    X(COMMANDS_INSERT, WRITE, "INSERT INTO commands (command_id, fingerprint, recorded_at, "       \
+                              "outcome) SELECT * FROM unnest($1::bytea[], $2::bigint[], "          \
+                              "$3::bigint[], $4::bytea[])")                                        \
+    X(COMMANDS_ARE,    FIND,  "SELECT count(*) FROM unnest($1::bytea[], $2::bigint[], "            \
+                              "$3::bigint[]) u (id, f, r) JOIN commands c ON c.command_id = u.id " \
+                              "AND c.fingerprint = u.f AND c.recorded_at = u.r")                   \
+    X(COMMANDS_EXPIRE, WRITE, "DELETE FROM commands WHERE command_id IN (SELECT command_id FROM "  \
+                              "commands WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2)")    \
+    X(COMMANDS_OLDEST, FIND,  "SELECT recorded_at FROM commands ORDER BY recorded_at LIMIT 1")     \
+    /* --- audits --- */                                                                           \
+    X(AUDIT_INSERT,    WRITE, "INSERT INTO idempotency_audit AS a (stored_position, "              \
+                              "stored_fingerprint, given_fingerprint, stream, event_id, type, "    \
+                              "schema_version, content_type, data, actor, first_at, last_at, "     \
+                              "times) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, " \
+                              "1) ON CONFLICT (stored_position, given_fingerprint) DO UPDATE "     \
+                              "SET last_at = excluded.last_at, times = a.times + 1")
+/* clang-format on */
+
+typedef enum pg_statement {
+#define PG_STATEMENT_ENUM(name, plan, sql) PG_##name,
+    PG_STATEMENT_MAP(PG_STATEMENT_ENUM)
+#undef PG_STATEMENT_ENUM
+        PG_STATEMENT_COUNT
+} pg_statement;
+
+/** The text of a statement. */
+ex_slice pg_sql(pg_statement which);
+
+#endif

@@ -1,0 +1,338 @@
+/* writer.c: a batch is one transaction on the writing connection, in two round trips.
+ *
+ * Happy path:
+ *
+ *   begin    BEGIN; lock the head; what others appended; what the batch wants     1
+ *   write    statements are queued, nothing is sent                               -
+ *   commit   … and sent: events, tags, commands; the head moves; NOTIFY; COMMIT   1
+ *
+ * Whoever holds the head's lock is the only writer of the log until his
+ * transaction ends; the next one reads, in a statement after it got the lock,
+ * all that the one before has written. Thus positions are contiguous and become
+ * visible in their order, on any number of nodes.
+ *
+ * Possible failure modes:
+ * - a statement fails: the server drops the rest of what was sent with it, the
+ *   COMMIT too; rollback.
+ * - the connection ends before COMMIT was sent: the server rolls back by itself.
+ * - the connection ends with the COMMIT under way: fate.c finds out.
+ * - begin finds no connection: it connects anew, once; later batches try again.
+ * - a node stands still with the lock: the server ends its session after
+ *   IDLE_SECONDS, those who wait give up after LOCK_SECONDS, both retryable. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/postgres/event_row.h"
+#include "store/postgres/postgres_driver.h"
+
+#define NEWS_EVENTS 1000
+#define NEWS_BYTES  (4 << 20)
+
+/* ---- Statements in flight ---- */
+
+ex_slice pg_sql(pg_statement which)
+{
+    static const ex_slice texts[] = {
+#define TEXT(name, plan, sql) EX_S_INIT(sql),
+        PG_STATEMENT_MAP(TEXT)
+#undef TEXT
+    };
+    return texts[which];
+}
+
+ex_status pg_as_storage(ex_status status, ex_error *err)
+{
+    if (status == EX_OK || status == EX_ECORRUPT || status == EX_ENOMEM)
+        return status;
+    if (err) {
+        char message[EX_ERROR_MESSAGE_SIZE];
+        memcpy(message, err->message, sizeof(message));
+        return ex_raise(err, EX_ESTORAGE, "%s", message);
+    }
+    return EX_ESTORAGE;
+}
+
+ex_status pg_queue(postgres_driver *d, pg_statement which, ex_error *err)
+{
+    ex_status st = ex_pg_send(d->writer, pg_sql(which), &d->args, err);
+    if (st == EX_OK)
+        d->unsynced++;
+    ex_pg_args_reset(&d->args);
+    return st;
+}
+
+ex_status pg_queue_write(postgres_driver *d, pg_statement which, ex_error *err)
+{
+    ex_status st = pg_queue(d, which, err);
+    if (st == EX_OK)
+        d->queued++;
+    return st;
+}
+
+static void forget_queued(postgres_driver *d)
+{
+    d->queued = d->unsynced = 0;
+    d->tags_at = d->oldest_at = SIZE_MAX;
+    d->asked_count = 0;
+}
+
+static void learn_oldest(postgres_driver *d, const ex_pg_result *r)
+{
+    d->oldest_command_us = r->rows ? ex_pg_get_i64(r, 0, 0) : INT64_MIN;
+}
+
+ex_status pg_settle(postgres_driver *d, ex_error *err)
+{
+    ex_status st = ex_pg_sync(d->writer, err);
+    for (size_t i = 0; st == EX_OK && i < d->queued; i++) {
+        ex_pg_result r = {0};
+        st = ex_pg_recv(d->writer, &r, err);
+        if (st == EX_OK && i == d->tags_at)
+            pg_learn_tags(d, &r);
+        if (st == EX_OK && i == d->oldest_at)
+            learn_oldest(d, &r);
+        ex_pg_result_free(&r);
+    }
+    forget_queued(d);
+    return st;
+}
+
+/* ---- News ---- */
+
+static void drop_news(postgres_driver *d)
+{
+    ex_pg_result_free(&d->news.rows);
+    d->news.count = 0;
+}
+
+void pg_writer_expect(void *impl, uint64_t known, const store_lookup *lookup)
+{
+    postgres_driver *d = impl;
+    d->known = known;
+    d->lookup = lookup;
+}
+
+void pg_writer_news(void *impl, store_news *ret)
+{
+    const pg_news *n = &((postgres_driver *)impl)->news;
+    *ret = (store_news){n->events, n->stream_ids, n->count};
+}
+
+static ex_status send_news(postgres_driver *d, ex_error *err)
+{
+    ex_pg_put_i64(&d->args, (int64_t)d->known + 1);
+    ex_pg_put_i64(&d->args, INT64_MAX);
+    ex_pg_put_i64(&d->args, NEWS_EVENTS);
+    ex_pg_put_i64(&d->args, NEWS_BYTES);
+    return pg_queue(d, PG_LOG_CHUNK, err);
+}
+
+static ex_status reserve_news(pg_news *n, uint32_t count, ex_error *err)
+{
+    if (count <= n->room)
+        return EX_OK;
+    ex_event *events = realloc(n->events, count * sizeof(*events));
+    if (events)
+        n->events = events;
+    uint64_t *ids = realloc(n->stream_ids, count * sizeof(*ids));
+    if (ids)
+        n->stream_ids = ids;
+    if (!events || !ids)
+        return ex_raise(err, EX_ENOMEM, "no memory for what others appended");
+    n->room = count;
+    return EX_OK;
+}
+
+static ex_status receive_news(postgres_driver *d, ex_error *err)
+{
+    pg_news *n = &d->news;
+    ex_status st = ex_pg_recv(d->writer, &n->rows, err);
+    if (st == EX_OK)
+        st = reserve_news(n, (uint32_t)n->rows.rows, err);
+    for (int row = 0; st == EX_OK && row < n->rows.rows; row++) {
+        st = pg_event_read(&n->rows, row, &n->events[row], &n->stream_ids[row], err);
+        if (st == EX_OK && n->events[row].position != d->known + 1 + (uint64_t)row)
+            st = ex_raise(err, EX_ECORRUPT, "event %llu is missing in the log",
+                          (unsigned long long)d->known + 1 + (uint64_t)row);
+    }
+    if (st == EX_OK)
+        n->count = (uint32_t)n->rows.rows;
+    return st;
+}
+
+/* ---- Begin ---- */
+
+static ex_status connect_writer(postgres_driver *d, ex_error *err)
+{
+    if (!ex_pg_is_broken(d->writer))
+        return EX_OK;
+    forget_queued(d);
+    return ex_pg_reopen(d->writer, err);
+}
+
+static ex_status receive_head(postgres_driver *d, store_head *ret, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_recv(d->writer, &r, err);
+    if (st == EX_OK && r.rows != 1)
+        st = ex_raise(err, EX_ECORRUPT, "the log of schema '%s' has no head", d->schema);
+    if (st == EX_OK) {
+        ret->position = (uint64_t)ex_pg_get_i64(&r, 0, 0);
+        ret->recorded_at_us = ex_pg_get_i64(&r, 0, 1);
+        d->last_id = (uint64_t)ex_pg_get_i64(&r, 0, 2);
+    }
+    ex_pg_result_free(&r);
+    return st;
+}
+
+static ex_status begin_once(postgres_driver *d, store_head *ret, ex_error *err)
+{
+    drop_news(d);
+    ex_status st = pg_queue(d, PG_BEGIN, err);
+    if (st == EX_OK)
+        st = pg_queue(d, PG_HEAD_LOCK, err);
+    if (st == EX_OK)
+        st = send_news(d, err);
+    if (st == EX_OK && d->lookup)
+        st = pg_lookup_send(d, d->lookup, err);
+    if (st == EX_OK)
+        st = pg_settle(d, err);
+    if (st == EX_OK)
+        st = ex_pg_recv(d->writer, NULL, err);
+    if (st == EX_OK)
+        st = receive_head(d, ret, err);
+    if (st == EX_OK)
+        st = receive_news(d, err);
+    if (st == EX_OK && d->lookup)
+        st = pg_lookup_receive(d, d->lookup, err);
+    return st;
+}
+
+ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
+{
+    postgres_driver *d = impl;
+    ex_status st = connect_writer(d, err);
+    if (st == EX_OK) {
+        st = begin_once(d, ret, err);
+        if (st && ex_pg_is_broken(d->writer)) {
+            /* it was idle, and ended meanwhile: nothing is lost */
+            st = connect_writer(d, err);
+            if (st == EX_OK)
+                st = begin_once(d, ret, err);
+        }
+    }
+    d->lookup = NULL;
+    if (st)
+        return pg_as_storage(st, err);
+    d->head = *ret;
+    d->position = ret->position;
+    pg_written_reset(&d->written);
+    return EX_OK;
+}
+
+/* Without the lock: only what is committed is seen, and it became visible in order. */
+ex_status pg_writer_refresh(void *impl, uint64_t known, store_head *ret, ex_error *err)
+{
+    postgres_driver *d = impl;
+    d->known = known;
+    drop_news(d);
+    ex_status st = connect_writer(d, err);
+    if (st == EX_OK)
+        st = pg_queue(d, PG_HEAD, err);
+    if (st == EX_OK)
+        st = send_news(d, err);
+    if (st == EX_OK)
+        st = pg_settle(d, err);
+    if (st == EX_OK)
+        st = receive_head(d, ret, err);
+    if (st == EX_OK)
+        st = receive_news(d, err);
+    if (st) {
+        pg_writer_rollback(d); /* takes away what was queued */
+        return pg_as_storage(st, err);
+    }
+    if (known + d->news.count > ret->position) /* appended between the two statements */
+        ret->position = known + d->news.count;
+    return EX_OK;
+}
+
+/* ---- Forgetting old commands ---- */
+
+ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit, ex_error *err)
+{
+    postgres_driver *d = impl;
+    if (d->oldest_command_us >= before_us)
+        return EX_OK;
+    d->has_written = true;
+    ex_pg_put_i64(&d->args, before_us);
+    ex_pg_put_i64(&d->args, limit);
+    ex_status st = pg_queue_write(d, PG_COMMANDS_EXPIRE, err);
+    if (st == EX_OK)
+        st = pg_queue_write(d, PG_COMMANDS_OLDEST, err);
+    if (st == EX_OK)
+        d->oldest_at = d->queued - 1;
+    return pg_as_storage(st, err);
+}
+
+/* ---- Commit and rollback ---- */
+
+static ex_status queue_commit(postgres_driver *d, ex_error *err)
+{
+    int64_t recorded_at_us = d->written.recorded_at_us > d->head.recorded_at_us
+                                 ? d->written.recorded_at_us
+                                 : d->head.recorded_at_us;
+    ex_pg_put_i64(&d->args, (int64_t)d->head.position);
+    ex_pg_put_i64(&d->args, (int64_t)d->position);
+    ex_pg_put_i64(&d->args, recorded_at_us);
+    ex_pg_put_i64(&d->args, (int64_t)d->last_id);
+    ex_status st = pg_queue_write(d, PG_HEAD_MOVE, err);
+    if (st == EX_OK && d->position > d->head.position) {
+        char text[24];
+        int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)d->position);
+        ex_pg_put_text(&d->args, ex_str(d->channel));
+        ex_pg_put_text(&d->args, ex_slice_of(text, (size_t)len));
+        st = pg_queue_write(d, PG_NOTIFY, err);
+    }
+    return st ? st : pg_queue_write(d, PG_COMMIT, err);
+}
+
+ex_status pg_writer_commit(void *impl, ex_error *err)
+{
+    postgres_driver *d = impl;
+    ex_status st = queue_commit(d, err);
+    if (st)
+        return pg_as_storage(st, err);
+    st = pg_settle(d, err);
+    if (st && ex_pg_is_broken(d->writer))
+        st = pg_find_fate(d, err);
+    if (st == EX_OK)
+        d->has_written = false;
+    return pg_as_storage(st, err);
+}
+
+void pg_names_forget(postgres_driver *d)
+{
+    ex_map_done(&d->types, NULL);
+    ex_map_done(&d->tags, NULL);
+    ex_map_init(&d->types, PG_TYPE_NAMES_LIMIT);
+    ex_map_init(&d->tags, PG_TAG_NAMES_LIMIT);
+    d->oldest_command_us = INT64_MIN;
+}
+
+void pg_writer_rollback(void *impl)
+{
+    postgres_driver *d = impl;
+    ex_pg_args_reset(&d->args);
+    if (!ex_pg_is_broken(d->writer)) {
+        if (d->unsynced)
+            (void)ex_pg_sync(d->writer, NULL); /* begin finds a broken connection */
+        (void)ex_pg_recv_all(d->writer, NULL); /* also what failed before */
+    }
+    forget_queued(d);
+    ex_pg_tx tx = ex_pg_tx_state(d->writer);
+    if (tx == EX_PG_TX_OPEN || tx == EX_PG_TX_FAILED)
+        (void)ex_pg_run(d->writer, pg_sql(PG_ROLLBACK), NULL, NULL, NULL); /* the same */
+    if (d->has_written)
+        pg_names_forget(d); /* they may have been given in the batch that is gone */
+    d->has_written = false;
+}
