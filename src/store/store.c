@@ -101,7 +101,7 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .page_cache_bytes = o->page_cache_bytes,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
     };
-    s->driver.ops = o->in_memory          ? &store_memory_driver
+    s->driver.ops = o->in_memory           ? &store_memory_driver
                     : ex_pg_is_url(s->dir) ? &store_postgres_driver
                                            : &store_sqlite_driver;
     return s->driver.ops->open(&options, &s->driver.impl, err);

@@ -1,4 +1,4 @@
-/* store_main.c: runs the conformance suite of the store port for one driver: memory or sqlite. */
+/* store_main.c: runs the conformance suite of the store port for one driver. */
 #include "conformance/store_suite.h"
 
 #include <stdio.h>
@@ -6,9 +6,12 @@
 
 int main(int argc, char **argv)
 {
-    suite s = {.is_sqlite = argc == 2 && strcmp(argv[1], "sqlite") == 0};
-    if (argc != 2 || (!s.is_sqlite && strcmp(argv[1], "memory") != 0)) {
-        fprintf(stderr, "usage: %s memory|sqlite\n", argv[0]);
+    static const char *const drivers[] = {"memory", "sqlite", "postgres"};
+    suite s = {0};
+    while (argc == 2 && s.driver < 3 && strcmp(argv[1], drivers[s.driver]) != 0)
+        s.driver++;
+    if (argc != 2 || s.driver == 3) {
+        fprintf(stderr, "usage: %s memory|sqlite|postgres\n", argv[0]);
         return 2;
     }
     static int (*const groups[])(suite *) = {

@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SKIP_IN_MEMORY(s)                                                                          \
+    if (suite_forgets(s))                                                                          \
+    skip()
 #define SKIP_WITHOUT_FILES(s)                                                                      \
     if (suite_skips_files(s))                                                                      \
     skip()
@@ -38,7 +41,7 @@ static void close_store(suite *s)
 static void test_reopen_finds_everything(void **state)
 {
     suite *s = *state;
-    SKIP_WITHOUT_FILES(s);
+    SKIP_IN_MEMORY(s);
     suite_fill(s, "a", 3);
     suite_fill(s, "b", 2);
     for (int i = 0; i < 3; i++) {
@@ -57,7 +60,7 @@ static void test_reopen_finds_everything(void **state)
 static void test_reopen_knows_stored_ids(void **state)
 {
     suite *s = *state;
-    SKIP_WITHOUT_FILES(s);
+    SKIP_IN_MEMORY(s);
     ex_new_event event = EVENT("T", "{}", .id = suite_id(1));
     suite_put(s, "a", &event);
     suite_reopen(s, NULL);
@@ -70,7 +73,7 @@ static void test_reopen_knows_stored_ids(void **state)
 static void test_reopen_with_normal_durability(void **state)
 {
     suite *s = *state;
-    SKIP_WITHOUT_FILES(s);
+    SKIP_IN_MEMORY(s);
     ex_store_options options = {.durability = EX_DURABILITY_NORMAL};
     suite_reopen(s, &options);
     suite_fill(s, "a", 3);
@@ -96,7 +99,7 @@ static void test_reopen_while_in_use_is_refused(void **state)
 static void test_reopen_read_only_beside_a_writer(void **state)
 {
     suite *s = *state;
-    SKIP_WITHOUT_FILES(s);
+    SKIP_IN_MEMORY(s);
     suite_fill(s, "a", 2);
     suite reader = *s;
     ex_store_options options = {.read_only = true};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/postgres.h"
 #include "support/temp_dir.h"
 
 static void fail_with(const char *doing, const ex_error *err)
@@ -15,7 +16,7 @@ static void fail_with(const char *doing, const ex_error *err)
 static void open_store(suite *s, const ex_store_options *given)
 {
     ex_store_options options = given ? *given : (ex_store_options){0};
-    options.in_memory = !s->is_sqlite;
+    options.in_memory = s->driver == SUITE_MEMORY;
     ex_error err = {0};
     if (ex_store_open(s->dir, &options, &s->store, &err))
         fail_with("open", &err);
@@ -26,9 +27,15 @@ int suite_set_up(void **state)
     suite *s = *state;
     s->dir = NULL;
     s->store = NULL;
-    if (s->is_sqlite) {
+    if (s->driver == SUITE_SQLITE) {
         temp_dir dir = temp_dir_make();
         s->dir = strdup(dir.path);
+        assert_non_null(s->dir);
+    } else if (s->driver == SUITE_POSTGRES) {
+        static int number;
+        char name[16], url[POSTGRES_URL_SIZE];
+        (void)snprintf(name, sizeof(name), "%d", number++);
+        s->dir = strdup(postgres_schema_url(postgres_url(), name, url));
         assert_non_null(s->dir);
     }
     open_store(s, NULL);
@@ -40,7 +47,9 @@ int suite_tear_down(void **state)
     suite *s = *state;
     ex_store_close(s->store);
     s->store = NULL;
-    if (s->dir) {
+    if (s->driver == SUITE_POSTGRES && s->dir) {
+        postgres_drop_schema(s->dir);
+    } else if (s->dir) {
         temp_dir dir;
         (void)snprintf(dir.path, sizeof(dir.path), "%s", s->dir);
         temp_dir_remove(&dir);
@@ -59,7 +68,12 @@ void suite_reopen(suite *s, const ex_store_options *options)
 
 bool suite_skips_files(suite *s)
 {
-    return !s->is_sqlite;
+    return s->driver != SUITE_SQLITE;
+}
+
+bool suite_forgets(suite *s)
+{
+    return s->driver == SUITE_MEMORY;
 }
 
 ex_status suite_append(suite *s, const char *stream, ex_expected expected,

@@ -14,9 +14,11 @@
 
 #include <excore/store.h>
 
+typedef enum suite_driver { SUITE_MEMORY, SUITE_SQLITE, SUITE_POSTGRES } suite_driver;
+
 typedef struct suite {
-    bool is_sqlite;
-    char *dir; /* of the running test; NULL in memory */
+    suite_driver driver;
+    char *dir; /* or URL with a schema, of the running test; NULL in memory */
     ex_store *store;
 } suite;
 
@@ -25,8 +27,10 @@ int suite_set_up(void **state);
 int suite_tear_down(void **state);
 /** Close and open again; `options` NULL: the defaults (dir and driver are filled in). */
 void suite_reopen(suite *s, const ex_store_options *options);
-/** True, and the test is marked as skipped, when the driver has no files. */
+/** True when the driver has no files: such a test is skipped. */
 bool suite_skips_files(suite *s);
+/** True when nothing is left after a close: such a test is skipped. */
+bool suite_forgets(suite *s);
 
 /** A test of the suite: opened before, closed after. Needs `suite *s` in scope. */
 #define STORE_TEST(function)                                                                       \

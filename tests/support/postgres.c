@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sql/postgres/pg_conn.h"
+
 static const char *variable(const char *name)
 {
     const char *value = getenv(name);
@@ -37,4 +39,21 @@ const char *postgres_schema_url(const char *url, const char *name, char ret[POST
     (void)snprintf(ret, POSTGRES_URL_SIZE, "%s%cschema=t%d_%s", url, strchr(url, '?') ? '&' : '?',
                    (int)getpid(), name);
     return ret;
+}
+
+void postgres_drop_schema(const char *url)
+{
+    ex_pg *pg = NULL;
+    ex_error err = {0};
+    char sql[160];
+    ex_status st = ex_pg_open(&(ex_pg_options){.url = url}, &pg, &err);
+    if (st == EX_OK) {
+        (void)snprintf(sql, sizeof(sql),
+                       "SET client_min_messages = warning; DROP SCHEMA IF EXISTS \"%s\" CASCADE",
+                       ex_pg_target_of(pg)->schema);
+        st = ex_pg_script(pg, sql, &err);
+    }
+    if (st)
+        fprintf(stderr, "drop schema: %s\n", err.message);
+    ex_pg_close(pg);
 }

@@ -19,4 +19,8 @@ const char *postgres_script(void);
 /** `url` with another schema, unique to this process and `name` ([a-z0-9_]). */
 const char *postgres_schema_url(const char *url, const char *name, char ret[POSTGRES_URL_SIZE]);
 
+/** Drop the schema that a URL names, with all that is in it; none is fine. Says so when it fails.
+ */
+void postgres_drop_schema(const char *url);
+
 #endif

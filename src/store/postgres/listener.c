@@ -12,7 +12,7 @@
 #include "store/postgres/postgres_driver.h"
 
 #define POLL_MS        500
-#define PAUSE_MS       200  /* before connecting anew; doubled up to */
+#define PAUSE_MS       200 /* before connecting anew; doubled up to */
 #define PAUSE_LIMIT_MS 5000
 
 static bool is_stopping(pg_listener *l)

@@ -1,5 +1,5 @@
-/* lists.c: posting lists by index. Lists are found by their names, in the statement that reads them;
- * statements.h has them. Each buffer of positions is one round trip. */
+/* lists.c: posting lists by index. Lists are found by their names, in the statement that reads
+ * them; statements.h has them. Each buffer of positions is one round trip. */
 #include "store/postgres/lists.h"
 
 ex_status pg_run_again(ex_pg *pg, pg_statement which, const ex_pg_args *args, ex_pg_result *ret,

@@ -9,7 +9,8 @@
 /** The source; it borrows the session. */
 postings_source pg_lists_source(ex_pg *pg);
 
-/** Run a statement that only reads; once more over a new connection when it found the old one ended.
+/** Run a statement that only reads; once more over a new connection when it found the old one
+ * ended.
  *  @param args nullable */
 EX_NODISCARD ex_status pg_run_again(ex_pg *pg, pg_statement which, const ex_pg_args *args,
                                     ex_pg_result *ret, ex_error *err);

@@ -9,10 +9,12 @@
 #include "store/postgres/postgres_driver.h"
 #include "store/postings.h"
 
-#define LOOK_UP_BYTES     (8 << 20) /* of data that one look-up brings; larger ones are asked singly */
-#define FIND_EVENTS       32        /* event ids in a round trip of pg_find_events */
-#define STREAM_EVENTS     1000      /* events in a round trip of pg_read_stream */
-#define STREAM_BYTES      (4 << 20)
+#define LOOK_UP_BYTES                                                                              \
+    (8 << 20)              /* of data that one look-up brings; larger ones are asked singly        \
+                            */
+#define FIND_EVENTS   32   /* event ids in a round trip of pg_find_events */
+#define STREAM_EVENTS 1000 /* events in a round trip of pg_read_stream */
+#define STREAM_BYTES  (4 << 20)
 
 /* Send and give the result of the one statement that was queued. */
 static ex_status ask(postgres_driver *d, pg_statement which, ex_pg_result *ret, ex_error *err)

@@ -5,10 +5,10 @@
  * same schema: writer.c says how they keep the order. */
 #include "store/postgres/postgres_driver.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernel/deadline.h"
 #include "store/postgres/schema.h"
 
 /* A node that stands still with the head locked loses its session before those who wait give up. */

@@ -1,5 +1,5 @@
-/* postgres_driver.h: the parts of the PostgreSQL driver: one writing connection, interned names, what
- * others appended, and a thread that listens. */
+/* postgres_driver.h: the parts of the PostgreSQL driver: one writing connection, interned names,
+ * what others appended, and a thread that listens. */
 #ifndef EXCORE_STORE_POSTGRES_POSTGRES_DRIVER_H
 #define EXCORE_STORE_POSTGRES_POSTGRES_DRIVER_H
 
@@ -76,7 +76,7 @@ typedef struct postgres_driver {
     size_t oldest_at;     /* of queued, the one that tells the oldest command; SIZE_MAX: none */
     ex_slice *asked_tags; /* tags_at: what it asks for, borrowed from the batch's events */
     uint32_t asked_count, asked_room;
-    uint64_t known;            /* expect */
+    uint64_t known; /* expect */
     const store_lookup *lookup;
     pg_news news;
     /* its own */
@@ -124,7 +124,8 @@ ex_status pg_find_command(void *impl, ex_slice command_id, ex_arena *arena, ex_c
                           ex_error *err);
 ex_status pg_look_up(void *impl, const store_lookup *lookup, ex_error *err);
 /** The two halves of pg_look_up, for begin. */
-EX_NODISCARD ex_status pg_lookup_send(postgres_driver *d, const store_lookup *lookup, ex_error *err);
+EX_NODISCARD ex_status pg_lookup_send(postgres_driver *d, const store_lookup *lookup,
+                                      ex_error *err);
 EX_NODISCARD ex_status pg_lookup_receive(postgres_driver *d, const store_lookup *lookup,
                                          ex_error *err);
 

@@ -18,11 +18,11 @@
 #include "store/postgres/lists.h"
 #include "store/postgres/postgres_driver.h"
 
-#define FIRST_CHUNK    100u
-#define FULL_CHUNK     1000u
-#define CHUNK_BYTES    (1 << 20)
-#define FIRST_MATCHES  16u
-#define FULL_MATCHES   256u
+#define FIRST_CHUNK   100u
+#define FULL_CHUNK    1000u
+#define CHUNK_BYTES   (1 << 20)
+#define FIRST_MATCHES 16u
+#define FULL_MATCHES  256u
 
 typedef struct reader {
     ex_pg *pg;
@@ -68,8 +68,8 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
         return ex_raise(err, EX_ENOMEM, "no memory for a reader");
     ex_arena_init(&r->arena, 0);
     ex_pg_args_init(&r->args);
-    ex_status st = pg_open_session(
-        impl, PG_SESSION_SQL "SET default_transaction_read_only = on;", &r->pg, err);
+    ex_status st = pg_open_session(impl, PG_SESSION_SQL "SET default_transaction_read_only = on;",
+                                   &r->pg, err);
     if (st) {
         reader_close(r);
         return pg_as_storage(st, err);
@@ -84,8 +84,10 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
 static void reader_stop(void *impl)
 {
     reader *r = impl;
-    if (r->is_requested && !ex_pg_is_broken(r->pg))
-        (void)ex_pg_recv_all(r->pg, NULL); /* nobody wants it; a broken one is found when next used */
+    if (r->is_requested && !ex_pg_is_broken(r->pg)) {
+        ex_status unwanted = ex_pg_recv_all(r->pg, NULL);
+        (void)unwanted; /* a broken connection is found when it is next used */
+    }
     ex_pg_result_free(&r->rows);
     r->is_active = r->is_requested = false;
     r->walk = NULL;

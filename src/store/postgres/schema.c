@@ -59,7 +59,7 @@ static const char schema_1[] =
     "  recorded_at bigint NOT NULL, outcome bytea NOT NULL);"
     "CREATE INDEX commands_recorded_at ON commands (recorded_at);"
 
-    "CREATE TABLE idempotency_audit (stored_position bigint, stored_fingerprint bigint NOT NULL,"
+    "CREATE TABLE idempotency_audit (id bigint NOT NULL UNIQUE, stored_position bigint, stored_fingerprint bigint NOT NULL,"
     "  given_fingerprint bigint, stream text NOT NULL, event_id bytea NOT NULL,"
     "  type text NOT NULL, schema_version int NOT NULL, content_type text NOT NULL,"
     "  data bytea NOT NULL, actor bytea, first_at bigint NOT NULL, last_at bigint NOT NULL,"
@@ -244,8 +244,10 @@ static ex_status migrate(ex_pg *pg, pg_schema_wish wish, ex_error *err)
         st = migrate_locked(pg, wish, err);
     if (st == EX_OK)
         st = ex_pg_script(pg, "COMMIT", err);
-    if (st && !ex_pg_is_broken(pg))
-        (void)ex_pg_script(pg, "ROLLBACK", NULL); /* the first failure is the one to report */
+    if (st && !ex_pg_is_broken(pg)) {
+        ex_status second = ex_pg_script(pg, "ROLLBACK", NULL);
+        (void)second; /* the first failure is the one to report */
+    }
     return st;
 }
 

@@ -143,12 +143,12 @@
                               "commands WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2)")    \
     X(COMMANDS_OLDEST, FIND,  "SELECT recorded_at FROM commands ORDER BY recorded_at LIMIT 1")     \
     /* --- audits --- */                                                                           \
-    X(AUDIT_INSERT,    WRITE, "INSERT INTO idempotency_audit AS a (stored_position, "              \
+    X(AUDIT_INSERT,    WRITE, "INSERT INTO idempotency_audit AS a (id, stored_position, "          \
                               "stored_fingerprint, given_fingerprint, stream, event_id, type, "    \
                               "schema_version, content_type, data, actor, first_at, last_at, "     \
-                              "times) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, " \
-                              "1) ON CONFLICT (stored_position, given_fingerprint) DO UPDATE "     \
-                              "SET last_at = excluded.last_at, times = a.times + 1")
+                              "times) VALUES ($12, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, " \
+                              "$11, 1) ON CONFLICT (stored_position, given_fingerprint) DO UPDATE "     \
+                              "SET last_at = excluded.last_at, times = a.times + 1 RETURNING a.id")
 /* clang-format on */
 
 typedef enum pg_statement {

@@ -8,7 +8,7 @@
  *   tags        one for those whose ids are known; three for the others: make them
  *               unless they are there, use them by name, tell their ids
  *   commands    one
- *   audits      one each; they are rare
+ *   audits      one and a round trip each; they are rare
  *
  * Ids of names are given here, under the head's lock; one that turns out to be
  * taken by name already leaves a gap that nobody minds. */
@@ -45,7 +45,8 @@ static void remember_name(ex_map *names, ex_slice name, uint64_t id)
         ex_map_done(names, NULL);
         ex_map_init(names, limit);
     }
-    (void)ex_map_put(names, name, (void *)(uintptr_t)id, NULL); /* else it is asked for again */
+    if (ex_map_put(names, name, (void *)(uintptr_t)id, NULL) != EX_OK)
+        return; /* it is asked for again, nothing else */
 }
 
 static void put_names(ex_pg_args *args, const ex_slice *names, uint32_t count)
@@ -329,8 +330,10 @@ static ex_status write_commands(building *b, ex_error *err)
     return pg_queue_write(b->d, PG_COMMANDS_INSERT, err);
 }
 
-static ex_status write_audit(postgres_driver *d, const store_audit *a, ex_error *err)
+/* A round trip: whoever is refused is told the row's id. */
+static ex_status write_audit(postgres_driver *d, store_audit *a, ex_error *err)
 {
+    ex_pg_result r = {0};
     ex_pg_args *args = &d->args;
     ex_pg_put_i64(args, (int64_t)a->stored_position);
     ex_pg_put_i64(args, (int64_t)a->stored_fingerprint);
@@ -346,7 +349,16 @@ static ex_status write_audit(postgres_driver *d, const store_audit *a, ex_error 
     else
         ex_pg_put_null(args, EX_PG_BYTEA);
     ex_pg_put_i64(args, a->recorded_at_us);
-    return pg_queue_write(d, PG_AUDIT_INSERT, err);
+    ex_pg_put_i64(args, (int64_t)++d->last_id);
+    ex_status st = pg_queue(d, PG_AUDIT_INSERT, err);
+    if (st == EX_OK)
+        st = pg_settle(d, err);
+    if (st == EX_OK)
+        st = ex_pg_recv(d->writer, &r, err);
+    if (st == EX_OK && r.rows)
+        a->id = (uint64_t)ex_pg_get_i64(&r, 0, 0);
+    ex_pg_result_free(&r);
+    return st;
 }
 
 ex_status pg_writer_write(void *impl, const store_write *w, ex_error *err)

@@ -323,15 +323,17 @@ void pg_writer_rollback(void *impl)
 {
     postgres_driver *d = impl;
     ex_pg_args_reset(&d->args);
-    if (!ex_pg_is_broken(d->writer)) {
-        if (d->unsynced)
-            (void)ex_pg_sync(d->writer, NULL); /* begin finds a broken connection */
-        (void)ex_pg_recv_all(d->writer, NULL); /* also what failed before */
-    }
+    /* begin finds out what fails here: it needs a connection without a transaction */
+    ex_status st = EX_OK;
+    if (d->unsynced)
+        st = ex_pg_sync(d->writer, NULL);
+    if (st == EX_OK && ex_pg_pending(d->writer))
+        st = ex_pg_recv_all(d->writer, NULL); /* also what failed before */
     forget_queued(d);
     ex_pg_tx tx = ex_pg_tx_state(d->writer);
     if (tx == EX_PG_TX_OPEN || tx == EX_PG_TX_FAILED)
-        (void)ex_pg_run(d->writer, pg_sql(PG_ROLLBACK), NULL, NULL, NULL); /* the same */
+        st = ex_pg_run(d->writer, pg_sql(PG_ROLLBACK), NULL, NULL, NULL);
+    (void)st;
     if (d->has_written)
         pg_names_forget(d); /* they may have been given in the batch that is gone */
     d->has_written = false;
