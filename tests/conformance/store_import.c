@@ -344,7 +344,7 @@ static void test_import_carries_a_log_there_and_back(void **state)
     ex_log_copy_free(again);
 
     /* into the driver under test: a fresh store, the same digest */
-    suite second = {.is_sqlite = s->is_sqlite};
+    suite second = {.driver = s->driver};
     void *second_state = &second;
     assert_int_equal(suite_set_up(&second_state), 0);
     ex_log_copy *back = copy_log(other, second.store);

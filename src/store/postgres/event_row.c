@@ -125,7 +125,7 @@ void pg_put_events(ex_pg_args *args, const ex_event *events, const uint64_t *str
     EACH_EVENT(EX_PG_INT8, ex_pg_put_i64(args, (int64_t)stream_ids[i]));
     EACH_EVENT(EX_PG_INT8, ex_pg_put_i64(args, (int64_t)e->version));
     EACH_EVENT(EX_PG_INT8, ex_pg_put_i64(args, (int64_t)type_ids[i]));
-    ex_pg_put_i64(args, events[0].recorded_at_us);
+    EACH_EVENT(EX_PG_INT8, ex_pg_put_i64(args, e->recorded_at_us));
     EACH_EVENT(EX_PG_BYTEA, pg_put_event_id(args, &e->id));
     EACH_EVENT(EX_PG_INT4, if (e->schema_version == 1) ex_pg_put_null(args, EX_PG_INT4);
                else ex_pg_put_i32(args, (int32_t)e->schema_version));

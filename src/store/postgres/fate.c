@@ -16,7 +16,7 @@
 
 void pg_written_reset(pg_written *w)
 {
-    w->id_count = 0;
+    w->count = 0;
     w->has_command = false;
     w->recorded_at_us = 0;
     ex_pg_args_reset(&w->commands);
@@ -24,7 +24,7 @@ void pg_written_reset(pg_written *w)
 
 void pg_written_done(pg_written *w)
 {
-    free(w->ids);
+    free(w->events);
     ex_pg_args_done(&w->commands);
 }
 
@@ -61,18 +61,21 @@ static ex_status reconnect(postgres_driver *d, ex_error *err)
 static ex_status queue_question(postgres_driver *d, ex_error *err)
 {
     const pg_written *w = &d->written;
-    if (w->id_count == 0)
+    if (w->count == 0)
         return ex_pg_send(d->writer, pg_sql(PG_COMMANDS_ARE), &w->commands, err);
     ex_pg_args_reset(&d->args);
     ex_pg_array_begin(&d->args, EX_PG_INT8);
-    for (uint32_t i = 0; i < w->id_count; i++)
+    for (uint32_t i = 0; i < w->count; i++)
         ex_pg_put_i64(&d->args, (int64_t)(w->first + i));
     ex_pg_array_end(&d->args);
     ex_pg_array_begin(&d->args, EX_PG_BYTEA);
-    for (uint32_t i = 0; i < w->id_count; i++)
-        pg_put_event_id(&d->args, &w->ids[i]);
+    for (uint32_t i = 0; i < w->count; i++)
+        pg_put_event_id(&d->args, &w->events[i].id);
     ex_pg_array_end(&d->args);
-    ex_pg_put_i64(&d->args, w->recorded_at_us);
+    ex_pg_array_begin(&d->args, EX_PG_INT8);
+    for (uint32_t i = 0; i < w->count; i++)
+        ex_pg_put_i64(&d->args, w->events[i].recorded_at_us);
+    ex_pg_array_end(&d->args);
     return pg_queue(d, PG_EVENTS_ARE, err);
 }
 
@@ -101,8 +104,8 @@ static ex_status ask(postgres_driver *d, uint64_t *ret, ex_error *err)
 
 ex_status pg_find_fate(postgres_driver *d, ex_error *err)
 {
-    uint64_t stored = 0, expected = d->written.id_count ? d->written.id_count : 1;
-    if (d->written.id_count == 0 && !d->written.has_command)
+    uint64_t stored = 0, expected = d->written.count ? d->written.count : 1;
+    if (d->written.count == 0 && !d->written.has_command)
         return ex_raise(err, EX_ESTORAGE, "the connection to the database was lost");
     ex_status st = reconnect(d, err);
     if (st == EX_OK)

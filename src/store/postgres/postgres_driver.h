@@ -21,12 +21,17 @@
 #define PG_TAG_NAMES_LIMIT  16384
 
 /** What a batch wrote, to recognise it after a commit whose fate is unknown (fate.c). */
+typedef struct pg_written_event {
+    ex_id id;
+    int64_t recorded_at_us;
+} pg_written_event;
+
 typedef struct pg_written {
     uint64_t first; /* position of its first event */
-    int64_t recorded_at_us;
-    ex_id *ids; /* of its events */
-    uint32_t id_count, id_room;
-    ex_pg_args commands; /* COMMANDS_ARE, the first of its commands */
+    pg_written_event *events;
+    uint32_t count, room;
+    int64_t recorded_at_us; /* of the last one */
+    ex_pg_args commands;    /* COMMANDS_ARE, the first of its commands */
     bool has_command;
 } pg_written;
 

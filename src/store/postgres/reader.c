@@ -311,6 +311,25 @@ static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upt
     return pg_as_storage(st, err);
 }
 
+static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit, ex_command_fn *fn,
+                                      void *ctx, ex_error *err)
+{
+    reader *r = impl;
+    ex_pg_result rows = {0};
+    ex_pg_args_reset(&r->args);
+    ex_pg_put_i64(&r->args, after < INT64_MAX ? (int64_t)after : INT64_MAX);
+    ex_pg_put_i64(&r->args, limit);
+    ex_status st = pg_as_storage(pg_run_again(r->pg, PG_COMMANDS_AFTER, &r->args, &rows, err), err);
+    for (int row = 0; st == EX_OK && row < rows.rows; row++) {
+        ex_command_record record = {ex_pg_get_slice(&rows, row, 1),
+                                    (uint64_t)ex_pg_get_i64(&rows, row, 2),
+                                    ex_pg_get_i64(&rows, row, 3), ex_pg_get_slice(&rows, row, 4)};
+        st = fn(ctx, (uint64_t)ex_pg_get_i64(&rows, row, 0), &record, err);
+    }
+    ex_pg_result_free(&rows);
+    return st;
+}
+
 const store_reader_ops postgres_reader = {
     .open = reader_open,
     .close = reader_close,
@@ -319,4 +338,5 @@ const store_reader_ops postgres_reader = {
     .stop = reader_stop,
     .head = reader_head,
     .stream_version = reader_stream_version,
+    .read_commands = reader_read_commands,
 };

@@ -2,11 +2,10 @@
  *
  *   table              key                      what
  *   -----------------  -----------------------  -------------------------------------------
- *   log_head           one                      one row: where the log ends, and the last id that
- *                                               was given to a name. Whoever writes holds its lock
- *                                               until the commit, so positions are contiguous, in
- *                                               commit order, and visible in that order
- *   events             position                 the log; columns in event_row.c
+ *   log_head           one                      one row: where the log ends, and the last number
+ *                                               given to a name, a command or an audit. Whoever
+ * writes holds its lock until the commit, so positions are contiguous, in commit order, and visible
+ * in that order events             position                 the log; columns in event_row.c
  *     events_stream    (stream_id, version)     reading a stream, its version
  *     events_id        (id, stream_id)          idempotency
  *     events_type      (type_id, position)      the log by type
@@ -14,7 +13,8 @@
  *   streams            id; name                 a stream's version is its last event's
  *   types, tags        id; name                 interned names
  *   event_tags         (tag_id, position)       the log by tag
- *   commands           command_id; recorded_at  outcomes of commands
+ *   commands           seq; command_id          outcomes of commands; seq rises with time, so
+ *                                               the oldest are found without a further index
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
  *   store_migrations   number                   what was done to this schema, with checksums
@@ -55,9 +55,8 @@ static const char schema_1[] =
     "  WHERE correlation_id IS NOT NULL;"
     "CREATE TABLE event_tags (tag_id bigint, position bigint, PRIMARY KEY (tag_id, position));"
 
-    "CREATE TABLE commands (command_id bytea PRIMARY KEY, fingerprint bigint NOT NULL,"
-    "  recorded_at bigint NOT NULL, outcome bytea NOT NULL);"
-    "CREATE INDEX commands_recorded_at ON commands (recorded_at);"
+    "CREATE TABLE commands (seq bigint PRIMARY KEY, command_id bytea NOT NULL UNIQUE,"
+    "  fingerprint bigint NOT NULL, recorded_at bigint NOT NULL, outcome bytea NOT NULL);"
 
     "CREATE TABLE idempotency_audit (id bigint NOT NULL UNIQUE, stored_position bigint, stored_fingerprint bigint NOT NULL,"
     "  given_fingerprint bigint, stream text NOT NULL, event_id bytea NOT NULL,"

@@ -61,11 +61,10 @@
     /* --- events --- */                                                                           \
     X(EVENTS_INSERT,   WRITE, "INSERT INTO events (position, stream_id, version, type_id, "        \
                               "recorded_at, id, schema_version, content_type, correlation_id, "    \
-                              "causation_id, tags, metadata, data) SELECT p, s, v, t, $5, i, w, "  \
-                              "c, r, a, g, m, d FROM unnest($1::bigint[], $2::bigint[], "          \
-                              "$3::bigint[], $4::bigint[], $6::bytea[], $7::int[], $8::text[], "   \
-                              "$9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[])" \
-                              " AS u (p, s, v, t, i, w, c, r, a, g, m, d)")                        \
+                              "causation_id, tags, metadata, data) SELECT * FROM "                  \
+                              "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "    \
+                              "$5::bigint[], $6::bytea[], $7::int[], $8::text[], $9::text[], "     \
+                              "$10::text[], $11::bytea[], $12::bytea[], $13::bytea[])")            \
     X(EVENT_TAGS,      WRITE, "INSERT INTO event_tags (tag_id, position) "                         \
                               "SELECT * FROM unnest($1::bigint[], $2::bigint[])")                  \
     X(EVENT_TAG_NAMES, WRITE, "INSERT INTO event_tags (tag_id, position) SELECT t.id, u.position " \
@@ -84,9 +83,9 @@
                               " WITH ORDINALITY u (name, id, n) JOIN streams s ON s.name = u.name "\
                               "JOIN events e ON e.id = u.id AND e.stream_id = s.id "               \
                               "LEFT JOIN types t ON t.id = e.type_id) x")                          \
-    X(EVENTS_ARE,      FIND,  "SELECT count(*) FROM unnest($1::bigint[], $2::bytea[]) "            \
-                              "u (position, id) JOIN events e ON e.position = u.position "         \
-                              "AND e.id = u.id AND e.recorded_at = $3")                            \
+    X(EVENTS_ARE,      FIND,  "SELECT count(*) FROM unnest($1::bigint[], $2::bytea[], "            \
+                              "$3::bigint[]) u (position, id, at) JOIN events e ON "               \
+                              "e.position = u.position AND e.id = u.id AND e.recorded_at = u.at")  \
     X(LOG_CHUNK,       FIND,  EVENTS_BOUNDED("position >= $1 AND position <= $2", "position",      \
                                              "$3", "$4"))                                          \
     X(STREAM_FORWARD,  FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version >= $2",  \
@@ -133,15 +132,17 @@
     X(COMMANDS_FIND,   FIND,  "SELECT u.n, c.fingerprint, c.recorded_at, c.outcome FROM "          \
                               "unnest($1::bytea[]) WITH ORDINALITY u (id, n) "                     \
                               "JOIN commands c ON c.command_id = u.id")                            \
-    X(COMMANDS_INSERT, WRITE, "INSERT INTO commands (command_id, fingerprint, recorded_at, "       \
-                              "outcome) SELECT * FROM unnest($1::bytea[], $2::bigint[], "          \
-                              "$3::bigint[], $4::bytea[])")                                        \
+    X(COMMANDS_INSERT, WRITE, "INSERT INTO commands (seq, command_id, fingerprint, recorded_at, "  \
+                              "outcome) SELECT * FROM unnest($1::bigint[], $2::bytea[], "          \
+                              "$3::bigint[], $4::bigint[], $5::bytea[])")                          \
     X(COMMANDS_ARE,    FIND,  "SELECT count(*) FROM unnest($1::bytea[], $2::bigint[], "            \
                               "$3::bigint[]) u (id, f, r) JOIN commands c ON c.command_id = u.id " \
                               "AND c.fingerprint = u.f AND c.recorded_at = u.r")                   \
-    X(COMMANDS_EXPIRE, WRITE, "DELETE FROM commands WHERE command_id IN (SELECT command_id FROM "  \
-                              "commands WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2)")    \
-    X(COMMANDS_OLDEST, FIND,  "SELECT recorded_at FROM commands ORDER BY recorded_at LIMIT 1")     \
+    X(COMMANDS_EXPIRE, WRITE, "DELETE FROM commands WHERE seq IN (SELECT seq FROM commands "       \
+                              "ORDER BY seq LIMIT $2) AND recorded_at < $1")                       \
+    X(COMMANDS_OLDEST, FIND,  "SELECT recorded_at FROM commands ORDER BY seq LIMIT 1")             \
+    X(COMMANDS_AFTER,  FIND,  "SELECT seq, command_id, fingerprint, recorded_at, outcome "         \
+                              "FROM commands WHERE seq > $1 ORDER BY seq LIMIT $2")                \
     /* --- audits --- */                                                                           \
     X(AUDIT_INSERT,    WRITE, "INSERT INTO idempotency_audit AS a (id, stored_position, "          \
                               "stored_fingerprint, given_fingerprint, stream, event_id, type, "    \

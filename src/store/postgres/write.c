@@ -147,19 +147,19 @@ static ex_status find_types(building *b, ex_map *unknown, ex_error *err)
 static ex_status note_written(postgres_driver *d, const store_write *w, ex_error *err)
 {
     pg_written *n = &d->written;
-    if (n->id_count + w->event_count > n->id_room) {
-        uint32_t room = 2 * (n->id_count + w->event_count);
-        ex_id *ids = realloc(n->ids, room * sizeof(*ids));
-        if (!ids)
+    if (n->count + w->event_count > n->room) {
+        uint32_t room = 2 * (n->count + w->event_count);
+        pg_written_event *events = realloc(n->events, room * sizeof(*events));
+        if (!events)
             return no_memory(err);
-        n->ids = ids;
-        n->id_room = room;
+        n->events = events;
+        n->room = room;
     }
-    if (n->id_count == 0)
+    if (n->count == 0)
         n->first = w->events[0].position;
     for (uint32_t i = 0; i < w->event_count; i++)
-        n->ids[n->id_count++] = w->events[i].id;
-    n->recorded_at_us = w->events[0].recorded_at_us;
+        n->events[n->count++] = (pg_written_event){w->events[i].id, w->events[i].recorded_at_us};
+    n->recorded_at_us = w->events[w->event_count - 1].recorded_at_us;
     d->position = w->events[w->event_count - 1].position;
     return EX_OK;
 }
@@ -310,6 +310,10 @@ static ex_status write_commands(building *b, ex_error *err)
     const ex_command_record *commands = b->w->commands;
     uint32_t count = b->w->command_count;
     ex_pg_args *args = &b->d->args;
+    ex_pg_array_begin(args, EX_PG_INT8);
+    for (uint32_t i = 0; i < count; i++)
+        ex_pg_put_i64(args, (int64_t)++b->d->last_id);
+    ex_pg_array_end(args);
     ex_pg_array_begin(args, EX_PG_BYTEA);
     for (uint32_t i = 0; i < count; i++)
         ex_pg_put_bytea(args, commands[i].command_id);
