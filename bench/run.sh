@@ -5,7 +5,7 @@
 #   bench/run.sh --full     the long log has ten million events (5 GB of disk, some minutes more)
 #   bench/run.sh --quick    a look at every row in half a minute; the figures are rough
 #   --write                 put the table into docs/benchmarks.md too
-#   --only NAME             one program: append, commands, http, log, view, server
+#   --only NAME             one program: append, commands, http, log, view, server, postgres
 #
 # Builds nothing: tools/build.sh release does (`make bench` calls both). All files lie in a new
 # directory below build/, on the file system of the source tree, and are removed at the end.
@@ -47,7 +47,13 @@ if [ ! -x "$programs/bench_append" ] || [ ! -x "$EXCORE" ]; then
 fi
 
 work=$(mktemp -d build/bench-XXXXXX)
-trap 'rm -rf "$work"' EXIT
+end() {
+    if [ -d "$work/postgres" ]; then
+        tools/postgres.sh stop "$work/postgres"
+    fi
+    rm -rf "$work"
+}
+trap end EXIT
 table=$work/table.md
 
 describe_machine() {
@@ -74,6 +80,19 @@ run() {
     find "$work" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
 }
 
+# The store on a PostgreSQL of our own; with npm also message-db and Emmett on it.
+run_postgres() {
+    local peers=()
+    EXCORE_POSTGRES=$(tools/postgres.sh start "$work/postgres")
+    export EXCORE_POSTGRES
+    if [ "$mode" != quick ] && command -v npm >/dev/null; then
+        bench/peers/run.sh "$EXCORE_POSTGRES" 2 >"$work/peers"
+        peers=(--peers peers)
+    fi
+    (cd "$work" && "$programs/bench_postgres" "${times[@]}" --events "$((log_events / 5))" "${peers[@]}") |
+        tee -a "$table"
+}
+
 case $mode in
 quick) times=(--seconds 0.2 --rounds 3) log_events=100000 ;;
 default) times=(--seconds 0.7 --rounds 5) log_events=1000000 ;;
@@ -92,6 +111,9 @@ run http "${times[@]}"
 run log "${times[@]}" --events "$log_events"
 run view
 run server
+if [ -z "$only" ] || [ "$only" = postgres ]; then
+    run_postgres
+fi
 echo "- load average: $(cut -d ' ' -f 1-3 /proc/loadavg) after" | tee "$work/after"
 
 if [ "$should_write" = yes ]; then

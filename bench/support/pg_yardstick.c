@@ -1,0 +1,213 @@
+/* pg_yardstick.c: bare PostgreSQL over a store's tables. */
+#include "support/pg_yardstick.h"
+
+#include <excore/clock.h>
+#include <excore/id.h>
+
+#include "sql/postgres/pg_conn.h"
+#include "support/report.h"
+#include "support/yardstick.h"
+
+static ex_status open_log(const char *url, ex_pg **ret, ex_error *err)
+{
+    ex_pg_options options = {.url = url, .setup_sql = "SET synchronous_commit = on"};
+    return ex_pg_open(&options, ret, err);
+}
+
+/* ---- Inserting ---- */
+
+#define NAME_SIZE (6 + EX_ID_TEXT_SIZE)
+
+typedef struct inserter {
+    ex_pg *pg;
+    ex_pg_args args;
+    int64_t position, last_id, type_id;
+    uint32_t rows;
+} inserter;
+
+static ex_status prepare(inserter *in, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(in->pg,
+                             EX_S("SELECT position, last_id, (SELECT id FROM types WHERE "
+                                  "name = 'OrderPlaced') FROM log_head"),
+                             NULL, &r, err);
+    if (st)
+        return st;
+    in->position = ex_pg_get_i64(&r, 0, 0);
+    in->last_id = ex_pg_get_i64(&r, 0, 1);
+    in->type_id = ex_pg_get_i64(&r, 0, 2);
+    ex_pg_result_free(&r);
+    return EX_OK;
+}
+
+static ex_status send(inserter *in, const char *sql, ex_error *err)
+{
+    ex_status st = ex_pg_send(in->pg, ex_str(sql), &in->args, err);
+    ex_pg_args_reset(&in->args);
+    return st;
+}
+
+static void put_numbers(inserter *in, int64_t first)
+{
+    ex_pg_array_begin(&in->args, EX_PG_INT8);
+    for (uint32_t i = 0; i < in->rows; i++)
+        ex_pg_put_i64(&in->args, first + i);
+    ex_pg_array_end(&in->args);
+}
+
+static ex_status send_streams(inserter *in, ex_error *err)
+{
+    put_numbers(in, in->last_id + 1);
+    ex_pg_array_begin(&in->args, EX_PG_TEXT);
+    for (uint32_t i = 0; i < in->rows; i++) {
+        char name[NAME_SIZE] = "order-";
+        ex_id id;
+        ex_status st = ex_id_new(&id, err);
+        if (st)
+            return st;
+        ex_pg_put_text(&in->args, ex_slice_of(name, 6 + ex_id_text(&id, name + 6).len));
+    }
+    ex_pg_array_end(&in->args);
+    return send(in, "INSERT INTO streams (id, name) SELECT * FROM unnest($1::bigint[], $2::text[])",
+                err);
+}
+
+static ex_status send_events(inserter *in, ex_error *err)
+{
+    put_numbers(in, in->position + 1);
+    put_numbers(in, in->last_id + 1);
+    ex_pg_put_i64(&in->args, in->type_id);
+    ex_pg_put_i64(&in->args, ex_now_us(ex_clock_system()));
+    ex_pg_array_begin(&in->args, EX_PG_BYTEA);
+    for (uint32_t i = 0; i < in->rows; i++) {
+        ex_id id;
+        ex_status st = ex_id_new(&id, err);
+        if (st)
+            return st;
+        ex_pg_put_bytea(&in->args, ex_slice_of((const char *)id.bytes, sizeof(id.bytes)));
+    }
+    ex_pg_array_end(&in->args);
+    ex_pg_array_begin(&in->args, EX_PG_BYTEA);
+    for (uint32_t i = 0; i < in->rows; i++)
+        ex_pg_put_bytea(&in->args, ex_slice_of(bench_data, BENCH_DATA_SIZE));
+    ex_pg_array_end(&in->args);
+    return send(in,
+                "INSERT INTO events (position, stream_id, version, type_id, recorded_at, id, data) "
+                "SELECT p, s, 1, $3, $4, i, d FROM "
+                "unnest($1::bigint[], $2::bigint[], $5::bytea[], $6::bytea[]) u (p, s, i, d)",
+                err);
+}
+
+static ex_status send_head(inserter *in, ex_error *err)
+{
+    ex_pg_put_i64(&in->args, in->rows);
+    ex_pg_put_i64(&in->args, ex_now_us(ex_clock_system()));
+    return send(in,
+                "UPDATE log_head SET position = position + $1, recorded_at = $2, "
+                "last_id = last_id + $1",
+                err);
+}
+
+static ex_status insert_rows(inserter *in, ex_error *err)
+{
+    ex_status st = send(in, "BEGIN", err);
+    if (st == EX_OK)
+        st = send_streams(in, err);
+    if (st == EX_OK)
+        st = send_events(in, err);
+    if (st == EX_OK)
+        st = send_head(in, err);
+    if (st == EX_OK)
+        st = send(in, "COMMIT", err);
+    if (st == EX_OK)
+        st = ex_pg_sync(in->pg, err);
+    if (st == EX_OK)
+        st = ex_pg_recv_all(in->pg, err);
+    in->position += in->rows;
+    in->last_id += in->rows;
+    return st;
+}
+
+ex_status pg_yardstick_insert(const char *url, uint32_t rows, double seconds, double *ret_rate,
+                              ex_error *err)
+{
+    inserter in = {.rows = rows};
+    uint64_t count = 0;
+    ex_status st = open_log(url, &in.pg, err);
+    if (st)
+        return st;
+    ex_pg_args_init(&in.args);
+    st = prepare(&in, err);
+    if (st == EX_OK)
+        st = insert_rows(&in, err); /* prepares the statements */
+    double start = bench_seconds(), took = 0;
+    for (; st == EX_OK && took < seconds; count += rows, took = bench_seconds() - start)
+        st = insert_rows(&in, err);
+    ex_pg_args_done(&in.args);
+    ex_pg_close(in.pg);
+    if (st)
+        return st;
+    *ret_rate = (double)count / took;
+    return EX_OK;
+}
+
+/* ---- Reading ---- */
+
+#define COLUMNS                                                                                    \
+    "e.position, e.version, e.type_id, e.recorded_at, e.id, e.schema_version, e.content_type, "    \
+    "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data"
+
+static uint64_t touch(const ex_pg_result *r)
+{
+    uint64_t sum = 0;
+    for (int row = 0; row < r->rows; row++)
+        for (int column = 0; column < r->columns; column++)
+            sum += ex_pg_get_slice(r, row, column).len;
+    return sum;
+}
+
+static ex_status fetch_all(ex_pg *pg, uint64_t *ret_count, ex_error *err)
+{
+    volatile uint64_t sum = 0; /* keeps the reads */
+    int rows;
+    *ret_count = 0;
+    do {
+        ex_pg_result r = {0};
+        ex_status st = ex_pg_run(pg, EX_S("FETCH 1000 FROM scan"), NULL, &r, err);
+        if (st)
+            return st;
+        sum = sum + touch(&r);
+        rows = r.rows;
+        *ret_count += (uint64_t)rows;
+        ex_pg_result_free(&r);
+    } while (rows);
+    return EX_OK;
+}
+
+ex_status pg_yardstick_scan(const char *url, bool with_stream, double *ret_rate, ex_error *err)
+{
+    ex_pg *pg = NULL;
+    uint64_t count = 0;
+    ex_status st = open_log(url, &pg, err);
+    if (st)
+        return st;
+    double start = bench_seconds();
+    st = ex_pg_run(pg, EX_S("BEGIN"), NULL, NULL, err);
+    if (st == EX_OK)
+        st = ex_pg_run(pg,
+                       with_stream ? EX_S("DECLARE scan NO SCROLL CURSOR FOR SELECT " COLUMNS
+                                          ", s.name FROM events e JOIN streams s ON "
+                                          "s.id = e.stream_id ORDER BY e.position")
+                                   : EX_S("DECLARE scan NO SCROLL CURSOR FOR SELECT " COLUMNS
+                                          " FROM events e ORDER BY e.position"),
+                       NULL, NULL, err);
+    if (st == EX_OK)
+        st = fetch_all(pg, &count, err);
+    double took = bench_seconds() - start;
+    ex_pg_close(pg);
+    if (st)
+        return st;
+    *ret_rate = (double)count / took;
+    return EX_OK;
+}
