@@ -29,14 +29,14 @@ static const struct {
      "'application/cloudevents+json':" SCHEMA("CloudEvent") "," BATCH "}},"
      "'responses':{" ANSWER("201", "Stored", JSON_OF("Appended")) ","
      ANSWER("200", "All of it was stored before: the first outcome", JSON_OF("Appended")) ","
-     PROBLEM("400") "," PROBLEM("409") "," PROBLEM("413") "," PROBLEM("415") "," PROBLEM("503") "}}"},
+     PROBLEM("400") "," PROBLEM("409") "," PROBLEM("413") "," PROBLEM("415") "," PROBLEM("422") "," PROBLEM("503") "}}"},
     {HTTP_POST_, "/v1/append",
      "{'operationId':'append_streams','tags':['events'],'summary':'Append events to several streams, all or none',"
      "'parameters':[" REF("parameters", "CorrelationId") "],"
      "'requestBody':{'required':true,'content':{" JSON_OF("AppendStreams") "}},"
      "'responses':{" ANSWER("201", "Stored", JSON_OF("Appended")) ","
      ANSWER("200", "All of it was stored before: the first outcome", JSON_OF("Appended")) ","
-     PROBLEM("400") "," PROBLEM("409") "," PROBLEM("413") "," PROBLEM("415") "," PROBLEM("503") "}}"},
+     PROBLEM("400") "," PROBLEM("409") "," PROBLEM("413") "," PROBLEM("415") "," PROBLEM("422") "," PROBLEM("503") "}}"},
     {HTTP_GET_, "/v1/streams/{stream}",
      "{'operationId':'read_stream','tags':['events'],'summary':'Read one stream, or follow it as server-sent events',"
      "'parameters':[" QUERY_U64("from", "First version, inclusive. 0: the first, backward the last") ","

@@ -1,6 +1,7 @@
 /* runtime.c: start and stop of the runtime: options, metrics, cache, watchdog, views. */
 #include <stdlib.h>
 
+#include "runtime/event_check.h"
 #include "runtime/registry.h"
 #include "runtime/runtime_internal.h"
 #include "runtime/views.h"
@@ -130,7 +131,8 @@ static ex_status start_parts(ex_runtime *rt, ex_error *err)
         .bytes = rt->metrics.cache_bytes,
         .count = rt->metrics.cache_states,
     };
-    st = state_cache_new(&cache, &rt->cache, err);
+    st = event_check_new(rt->app, &rt->event_check, err);
+    st = st ? st : state_cache_new(&cache, &rt->cache, err);
     if (!st && rt->options.report)
         st = watchdog_start(rt->options.decide_warn_ms, rt->clock, report_slow_decide, rt,
                             &rt->watchdog, err);
@@ -178,6 +180,7 @@ void ex_runtime_stop(ex_runtime *rt)
     views_stop(rt->views);
     watchdog_stop(rt->watchdog);
     state_cache_free(rt->cache);
+    event_check_free(rt->event_check);
     ex_buf_done(&rt->json);
     pthread_cond_destroy(&rt->idle);
     pthread_mutex_destroy(&rt->mu);

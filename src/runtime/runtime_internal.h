@@ -16,6 +16,7 @@
 #include <excore/runtime.h>
 
 struct views;
+struct event_check;
 
 typedef struct runtime_metrics {
     ex_histogram *command_seconds;     /* name, outcome */
@@ -47,6 +48,7 @@ struct ex_runtime {
     runtime_metrics metrics;
     watchdog *watchdog; /* NULL when nobody is told */
     struct views *views;
+    struct event_check *event_check;
     /* sequencer's thread */
     state_cache *cache;
     ex_decision decision;

@@ -230,11 +230,13 @@ static ex_status read_event(state_cache *c, state_entry *e, const ex_type *type,
     if (st == EX_ENOMEM || st == EX_ETOOLARGE)
         return state_failure(e, err);
     if (st) {
-        (void)ex_error_context(err, st, "stored %s of '%.*s' does not fit its type", type->name,
-                               EX_ARG(e->stream));
-        if (err)
+        (void)ex_error_context(err, st, "%s, version %llu of stream '%.*s', does not fit its type",
+                               type->name, (unsigned long long)(e->version + 1), EX_ARG(e->stream));
+        if (err) {
             err->status = EX_ECORRUPT;
-        ex_error_set_code(err, ex_status_code(EX_ECORRUPT));
+            err->http_status = 409; /* the file is sound: another application may read it */
+        }
+        ex_error_set_code(err, "STREAM_UNREADABLE");
         return EX_ECORRUPT;
     }
     return EX_OK;

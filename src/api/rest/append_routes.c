@@ -13,11 +13,14 @@
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 
+#include <stdio.h>
+
 typedef struct append_job {
     /* loop thread */
     api *api;
     http_exchange *x;
     append_input input;
+    append_body body; /* of one stream */
     bool is_multi;
     /* written on the sequencer's thread, read after the post */
     ex_post post;
@@ -123,9 +126,10 @@ static ex_status read_stream_request(append_job *j, ex_error *err)
     if (!st)
         st = expected_from_headers(http_header(j->x, "if-match"),
                                    http_header(j->x, "if-none-match"), &header, err);
+    j->body = (append_body)type;
     if (!st)
-        st = append_input_stream(http_param(j->x, "stream"), (append_body)type,
-                                 http_request_body(j->x), header, http_arena(j->x), &j->input, err);
+        st = append_input_stream(http_param(j->x, "stream"), j->body, http_request_body(j->x),
+                                 header, http_arena(j->x), &j->input, err);
     return st;
 }
 
@@ -136,6 +140,44 @@ static ex_status read_streams_request(append_job *j, ex_error *err)
     ex_status st = request_body_type(j->x, types, 1, &type, err);
     return st ? st
               : append_input_streams(http_request_body(j->x), http_arena(j->x), &j->input, err);
+}
+
+/* The path of a fault in the body: that of the event's data, then what lies below it. */
+static void name_fault(const append_job *j, uint32_t write, uint32_t index, ex_error *err)
+{
+    char path[EX_ERROR_FIELD_SIZE], below[EX_ERROR_FIELD_SIZE];
+    int at = 0;
+    memcpy(below, err->field, sizeof(below));
+    if (j->is_multi)
+        at = snprintf(path, sizeof(path), "writes[%u].events[%u].data", write, index);
+    else if (j->body == APPEND_JSON)
+        at = snprintf(path, sizeof(path), "events[%u].data", index);
+    else if (j->body == APPEND_CLOUDEVENT_BATCH)
+        at = snprintf(path, sizeof(path), "[%u].data", index);
+    else
+        at = snprintf(path, sizeof(path), "data");
+    /* cut is fine: for people */
+    (void)snprintf(path + at, sizeof(path) - (size_t)at, "%s%s",
+                   below[0] && below[0] != '[' ? "." : "", below);
+    ex_error_set_field(err, ex_str(path));
+}
+
+/* What the application knows it must be able to read. */
+static ex_status check_types(const append_job *j, ex_error *err)
+{
+    const ex_append *append = &j->input.append;
+    const ex_runtime *rt = j->api->options.runtime;
+    for (uint32_t w = 0; rt && w < append->write_count; w++) {
+        const ex_stream_write *write = &append->writes[w];
+        for (uint32_t i = 0; i < write->event_count; i++) {
+            ex_status st = ex_runtime_check_event(rt, write->stream, &write->events[i], err);
+            if (st == EX_EINVAL)
+                name_fault(j, w, i, err);
+            if (st)
+                return st;
+        }
+    }
+    return EX_OK;
 }
 
 static ex_status submit(append_job *j, ex_error *err)
@@ -171,6 +213,8 @@ static void handle(http_exchange *x, api *a, bool is_multi)
         st = request_check_params(x, NULL, 0, &err);
         if (!st)
             st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);
+        if (!st)
+            st = check_types(j, &err);
         if (!st)
             st = submit(j, &err);
     }

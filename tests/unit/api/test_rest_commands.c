@@ -417,6 +417,87 @@ static void test_commands_and_queries_refuse(void **state)
     assert_int_equal(ex_store_head(server.store), head);
 }
 
+/* ---- Events from outside ---- */
+
+#define EVENTS(list) "{\"events\":[" list "]}"
+#define GOOD         "{\"type\":\"Deposited\",\"data\":{\"account_id\":\"x\",\"balance\":1}}"
+#define BAD          "{\"type\":\"Deposited\",\"data\":{\"account_id\":\"x\",\"balance\":\"many\"}}"
+#define CLOUD(data)                                                                                \
+    "{\"specversion\":\"1.0\",\"id\":\"01970c3e-8a00-7000-8000-0123456789c1\",\"source\":\"/x\","  \
+    "\"type\":\"Deposited\",\"data\":" data "}"
+#define AS_CLOUD "Content-Type: application/cloudevents+json\r\n"
+#define AS_BATCH "Content-Type: application/cloudevents-batch+json\r\n"
+
+/* clang-format off */
+static const struct {
+    const char *name, *path, *headers, *body;
+    int status;
+    const char *field;
+} outside[] = {
+    {"fits",              "/v1/streams/account-o1", NULL, EVENTS(GOOD), 201, NULL},
+    {"wrong kind",        "/v1/streams/account-o2", NULL, EVENTS(BAD), 422, "events[0].data.balance"},
+    {"the second",        "/v1/streams/account-o2", NULL, EVENTS(GOOD "," BAD), 422, "events[1].data.balance"},
+    {"missing",           "/v1/streams/account-o2", NULL, EVENTS("{\"type\":\"Deposited\",\"data\":{\"account_id\":\"x\"}}"), 422, "events[0].data.balance"},
+    {"no object",         "/v1/streams/account-o2", NULL, EVENTS("{\"type\":\"Deposited\",\"data\":[1]}"), 422, "events[0].data"},
+    {"no JSON",           "/v1/streams/account-o2", NULL, EVENTS("{\"type\":\"Deposited\",\"data_base64\":\"AAE=\",\"content_type\":\"a/b\"}"), 422, "events[0].data"},
+    {"unknown member",    "/v1/streams/account-o3", NULL, EVENTS("{\"type\":\"Deposited\",\"data\":{\"account_id\":\"x\",\"balance\":1,\"more\":2}}"), 201, NULL},
+    {"unknown type",      "/v1/streams/account-o3", NULL, EVENTS("{\"type\":\"Audited\",\"data\":7}"), 201, NULL},
+    {"a view reads it",   "/v1/streams/other-1",    NULL, EVENTS(BAD), 422, "events[0].data.balance"},
+    {"aggregate only",    "/v1/streams/account-o4", NULL, EVENTS("{\"type\":\"WithdrawalFailed\",\"data\":7}"), 422, "events[0].data"},
+    {"nobody reads it",   "/v1/streams/other-1",    NULL, EVENTS("{\"type\":\"WithdrawalFailed\",\"data\":7}"), 201, NULL},
+    {"longer category",   "/v1/streams/accounts-1", NULL, EVENTS("{\"type\":\"WithdrawalFailed\",\"data\":7}"), 201, NULL},
+    {"no category",       "/v1/streams/account",    NULL, EVENTS("{\"type\":\"WithdrawalFailed\",\"data\":7}"), 201, NULL},
+    {"several streams",   "/v1/append", NULL, "{\"writes\":[{\"stream\":\"x-1\",\"events\":[{\"type\":\"T\",\"data\":1}]},{\"stream\":\"account-o5\",\"events\":[" BAD "]}]}", 422, "writes[1].events[0].data.balance"},
+    {"CloudEvent",        "/v1/streams/account-o5", AS_CLOUD, CLOUD("{\"account_id\":\"x\",\"balance\":true}"), 422, "data.balance"},
+    {"CloudEvents",       "/v1/streams/account-o5", AS_BATCH, "[" CLOUD("{\"account_id\":\"x\",\"balance\":0.5}") "]", 422, "[0].data.balance"},
+};
+/* clang-format on */
+
+/* What the application could not read is refused before anything is written. */
+static void test_appends_must_fit_the_application(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(outside); i++) {
+        uint64_t head = ex_store_head(server.store);
+        api_answer a =
+            api_call(&server, "POST", outside[i].path, outside[i].headers, outside[i].body);
+        const char *code = json_string_value(json_object_get(a.json, "code"));
+        const char *field = json_string_value(json_object_get(a.json, "field"));
+        bool is_refused = outside[i].status == 422;
+        if (a.status != outside[i].status ||
+            (is_refused && (!code || strcmp(code, "EVENT_DOES_NOT_FIT") != 0 || !field ||
+                            strcmp(field, outside[i].field) != 0)))
+            fail_msg("%s: %d %.*s", outside[i].name, a.status, (int)a.reply.body.len,
+                     a.reply.body.ptr);
+        assert_int_equal(ex_store_head(server.store) == head, is_refused);
+        api_answer_done(&a);
+    }
+}
+
+/* It came before the application: the view goes on, the command says what it cannot read. */
+static void test_commands_name_what_they_cannot_read(void **state)
+{
+    (void)state;
+    ex_new_event events[] = {
+        {.type = EX_S("Deposited"), .data = EX_S("{\"account_id\":\"old\",\"balance\":1}")},
+        {.type = EX_S("Deposited"), .data = EX_S("{\"balance\":\"many\"}")}};
+    ex_stream_write write = {EX_S("account-old"), EX_ANY, events, 2};
+    ex_append append = {.writes = &write, .write_count = 1};
+    ex_appended done = {0};
+    assert_int_equal(ex_store_append(server.store, &append, &done, NULL), EX_OK);
+    api_answer a =
+        api_call(&server, "POST", "/v1/bank/account/old/deposit", NULL, "{\"amount\":1}");
+    assert_int_equal(a.status, 409);
+    assert_string_equal(api_text(a.json, "code"), "STREAM_UNREADABLE");
+    assert_non_null(strstr(api_text(a.json, "detail"), "version 2 of stream 'account-old'"));
+    api_answer_done(&a);
+    char path[128];
+    (void)snprintf(path, sizeof(path), "/v1/bank/balance-by-id?account_id=old&min_position=%llu",
+                   (unsigned long long)done.position);
+    api_expect(&server, "GET", path, NULL, NULL, 200);
+    api_expect(&server, "POST", "/v1/bank/account/new/deposit", NULL, "{\"amount\":1}", 201);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +512,8 @@ int main(void)
         cmocka_unit_test(test_queries_count),
         cmocka_unit_test(test_queries_min_position_times_out),
         cmocka_unit_test(test_commands_and_queries_refuse),
+        cmocka_unit_test(test_appends_must_fit_the_application),
+        cmocka_unit_test(test_commands_name_what_they_cannot_read),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
