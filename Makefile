@@ -3,12 +3,13 @@
 
 PORT    ?= 8080
 DATA    ?= ./data
+STORE   ?= sqlite
 APP     ?= build/release/examples/orders/orders.so
 SECONDS ?= 60
 PREFIX  ?= /usr/local
 PRESET  ?= release
 
-.PHONY: all help run test soak bench fuzz lint format install clean packages-run packages-test packages-lint
+.PHONY: all help run test soak bench fuzz lint format install clean packages-run packages-postgres packages-test packages-lint
 
 all: packages-run ## build the library, the program and the examples (PRESET=release)
 	@tools/build.sh $(PRESET)
@@ -16,9 +17,9 @@ all: packages-run ## build the library, the program and the examples (PRESET=rel
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
-run: packages-run ## build, then serve the orders example (PORT=8080 DATA=./data APP=….so)
+run: $(if $(filter postgres,$(STORE)),packages-postgres,packages-run) ## build, then serve the orders example (PORT=8080 DATA=./data APP=….so; STORE=postgres)
 	@tools/build.sh release
-	@tools/run.sh "$(PORT)" "$(DATA)" "$(APP)"
+	@tools/run.sh "$(PORT)" "$(STORE)" "$(DATA)" "$(APP)"
 
 test: packages-test ## build and run every test (under ten minutes)
 	@tools/test.sh
@@ -26,7 +27,7 @@ test: packages-test ## build and run every test (under ten minutes)
 soak: packages-test ## the long versions: 1,000 crash rounds, long fuzzing
 	@tools/soak.sh
 
-bench: packages-run ## measure against the yardsticks, print the table
+bench: packages-postgres ## measure against the yardsticks, print the table
 	@tools/build.sh release
 	@bench/run.sh
 
@@ -45,5 +46,5 @@ install: all ## install below PREFIX=/usr/local (DESTDIR is honoured)
 clean: ## remove everything that was built
 	@rm -rf build
 
-packages-run packages-test packages-lint: packages-%:
+packages-run packages-postgres packages-test packages-lint: packages-%:
 	@tools/install-packages.sh $*

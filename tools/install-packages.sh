@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the Debian packages that are missing: install-packages.sh run|test|lint [--dry-run]
+# Install the Debian packages that are missing: install-packages.sh run|postgres|test|lint [--dry-run]
 #
 # Reads tools/packages.txt. Says what it will do before it does it, asks nothing, starts no
 # service. Touches neither the network nor sudo when everything is there already. On a system
@@ -11,7 +11,7 @@ list=tools/packages.txt
 unpack_dir=.cache/tools
 
 usage() {
-    echo "usage: tools/install-packages.sh run|test|lint [--dry-run]" >&2
+    echo "usage: tools/install-packages.sh run|postgres|test|lint [--dry-run]" >&2
     exit 2
 }
 
@@ -19,8 +19,9 @@ usage() {
 groups_of() {
     case $1 in
     run) echo "run" ;;
-    test) echo "run test unpack" ;;
-    lint) echo "run test unpack lint" ;;
+    postgres) echo "run postgres" ;;
+    test) echo "run postgres test unpack" ;;
+    lint) echo "run postgres test unpack lint" ;;
     *) usage ;;
     esac
 }

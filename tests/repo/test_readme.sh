@@ -6,7 +6,7 @@ build=$1
 [ -x "$build/excore" ] || skip "no program in $build"
 PATH=$(cd "$build" && pwd):$PATH
 
-tools/run.sh 0 "$scratch/data" "$build/examples/orders/orders.so" >"$scratch/run.out" 2>"$scratch/run.err" &
+tools/run.sh 0 sqlite "$scratch/data" "$build/examples/orders/orders.so" >"$scratch/run.out" 2>"$scratch/run.err" &
 server=$!
 wait_for "$scratch/run.out" '^  curl.*live; Ctrl-C' || fail "make run: $(cat "$scratch/run.out" "$scratch/run.err")"
 wait_for "$scratch/run.out" 'http://127.0.0.1:[0-9]+' || fail "make run names no address"
