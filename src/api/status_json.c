@@ -66,6 +66,7 @@ void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt)
         ex_json_string_member(w, EX_S("state"), state_name(view.state));
         ex_json_u64_member(w, EX_S("position"), view.position);
         ex_json_u64_member(w, EX_S("lag"), view.lag);
+        ex_json_u64_member(w, EX_S("parked"), view.parked);
         if (view.error[0])
             ex_json_string_member(w, EX_S("error"), ex_str(view.error));
         ex_json_end_object(w);

@@ -1,10 +1,12 @@
 /* status_json.h: the status of a store, its server and its views as JSON: one form for the HTTP
  * surface and the command line.
  *
- *   {"server":{"version","commit","uptime_seconds"},          a server only
- *    "store":{"engine","format","head","size_bytes","durability"},    the last where it is known
- *    "views":[{"context","name","state","position","lag","error"}]}   a directory: name, position,
- * lag
+ *   member   where              its members
+ *   -------  -----------------  ---------------------------------------------------------------
+ *   server   of a server only   version, commit, uptime_seconds
+ *   store                       engine, format, head, size_bytes, durability (where it is known)
+ *   views    of a server        [context, name, state, position, lag, parked, error (when there is
+ * one)] of a directory     [name, position, lag]
  *
  * begin, then the parts that there are, then end. */
 #ifndef EXCORE_API_STATUS_JSON_H

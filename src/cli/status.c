@@ -130,6 +130,8 @@ static void put_view_line(ex_buf *out, const ex_json *view)
     put_clean(out, state);
     ex_buf_printf(out, " at position %" PRIu64 ", %" PRIu64 " behind", number_of(view, "position"),
                   number_of(view, "lag"));
+    if (number_of(view, "parked"))
+        ex_buf_printf(out, ", %" PRIu64 " events parked", number_of(view, "parked"));
     ex_buf_put_str(out, error.len ? ": " : "");
     put_clean(out, error);
     ex_buf_put_char(out, '\n');

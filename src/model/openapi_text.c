@@ -148,7 +148,7 @@ const char openapi_schemas[] =
     "'store':{'type':'object','properties':{'engine':{'type':'string'},'format':" U64 ",'head':" U64 ","
     "'size_bytes':" U64 ",'durability':{'type':'string','enum':['full','normal']}}},"
     "'views':{'type':'array','items':{'type':'object','properties':{'context':{'type':'string'},'name':{'type':'string'},"
-    "'state':{'type':'string','enum':['rebuilding','active','paused','error']},'position':" U64 ",'lag':" U64 ",'error':{'type':'string'}}}}}},"
+    "'state':{'type':'string','enum':['rebuilding','active','paused','error']},'position':" U64 ",'lag':" U64 ",'parked':" U64 ",'error':{'type':'string'}}}}}},"
 
     "'Problem':{'type':'object','required':['type','title','status','code'],'properties':{"
     "'type':{'type':'string'},'title':{'type':'string'},'status':{'type':'integer'},'detail':{'type':'string'},"
