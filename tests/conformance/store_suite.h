@@ -71,6 +71,7 @@ int store_names_tests(suite *s);
 int store_limits_tests(suite *s);
 int store_submission_tests(suite *s);
 int store_import_tests(suite *s);
+int store_describe_tests(suite *s);
 int store_concurrency_tests(suite *s);
 int store_reopen_tests(suite *s);
 int store_sql_tests(suite *s);

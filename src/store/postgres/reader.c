@@ -330,6 +330,18 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return st;
 }
 
+static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
+{
+    reader *r = impl;
+    ex_pg_result rows = {0};
+    ex_status st = pg_as_storage(pg_run_again(r->pg, PG_MEASURE, NULL, &rows, err), err);
+    if (st == EX_OK)
+        *ret = (store_size){.format = (uint32_t)ex_pg_get_i64(&rows, 0, 0),
+                            .bytes = (uint64_t)ex_pg_get_i64(&rows, 0, 1)};
+    ex_pg_result_free(&rows);
+    return st;
+}
+
 const store_reader_ops postgres_reader = {
     .open = reader_open,
     .close = reader_close,
@@ -339,4 +351,5 @@ const store_reader_ops postgres_reader = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .measure = reader_measure,
 };

@@ -43,6 +43,10 @@
                               "recorded_at = $3, last_id = $4 WHERE one AND position = $1 "        \
                               "RETURNING 1) SELECT 1 / (SELECT count(*) FROM moved)")              \
     X(NOTIFY,          WRITE, "SELECT pg_notify($1, $2)")                                          \
+    X(MEASURE,         WRITE, "SELECT (SELECT max(number) FROM store_migrations)::bigint, "        \
+                              "(SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE "      \
+                              "relnamespace = current_schema()::regnamespace AND relkind = 'r')"   \
+                              "::bigint")                                                          \
     /* --- names --- */                                                                            \
     X(STREAMS_FIND,    FIND,  "SELECT u.n, s.id, v.version FROM unnest($1::text[]) "               \
                               "WITH ORDINALITY u (name, n) JOIN streams s ON s.name = u.name "     \

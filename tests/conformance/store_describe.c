@@ -1,0 +1,46 @@
+/* store_describe.c: what a store tells of itself. */
+#include "conformance/store_suite.h"
+
+#include <string.h>
+
+#include "store/describe.h"
+
+static void test_describe_tells_engine_head_and_size(void **state)
+{
+    suite *s = *state;
+    static const char *const engines[] = {
+        [SUITE_MEMORY] = "memory", [SUITE_SQLITE] = "sqlite", [SUITE_POSTGRES] = "postgres"};
+    bool is_stored = s->driver != SUITE_MEMORY;
+    ex_store_facts empty, filled;
+    assert_int_equal(ex_store_describe(s->store, &empty, NULL), EX_OK);
+    assert_string_equal(empty.engine, engines[s->driver]);
+    assert_int_equal(empty.head, 0);
+    assert_true(empty.is_written);
+    assert_int_equal(empty.durability, EX_DURABILITY_FULL);
+    assert_true(is_stored ? empty.format > 0 && empty.size_bytes > 0
+                          : empty.format == 0 && empty.size_bytes == 0);
+
+    static char large[500000];
+    memset(large, 'x', sizeof(large));
+    ex_new_event event = EVENT("Large", "", .content_type = EX_S("text/plain"));
+    event.data = ex_slice_of(large, sizeof(large));
+    for (size_t i = 0; i < sizeof(large); i += 7) /* what compresses away is not on the disk */
+        large[i] = (char)(i * 2654435761u >> 13);
+    suite_put(s, "a", &event);
+    assert_int_equal(ex_store_describe(s->store, &filled, NULL), EX_OK);
+    assert_int_equal(filled.head, 1);
+    assert_int_equal(filled.format, empty.format);
+    assert_true(!is_stored || filled.size_bytes > empty.size_bytes);
+    if (is_stored) {
+        const ex_store_options options = {.read_only = true};
+        suite_reopen(s, &options);
+        assert_int_equal(ex_store_describe(s->store, &filled, NULL), EX_OK);
+        assert_false(filled.is_written);
+    }
+}
+
+int store_describe_tests(suite *s)
+{
+    const struct CMUnitTest tests[] = {STORE_TEST(test_describe_tells_engine_head_and_size)};
+    return cmocka_run_group_tests_name("store describe", tests, NULL, NULL);
+}
