@@ -1,38 +1,18 @@
 /* sqlite_db.c: one SQLite connection with kept statements. */
 #include "sql/sqlite_db.h"
 
+#include "sql/sqlite/sqlite_status.h"
+
 #include <stdio.h>
 
 #define DEFAULT_CACHE_BYTES (2u << 20)
 #define BUSY_TIMEOUT_MS     10000
 
-static ex_status status_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_NOMEM:
-        return EX_ENOMEM;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return EX_ECORRUPT;
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-        return EX_EFILESYSTEM;
-    case SQLITE_READONLY:
-        return EX_EREADONLY;
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return EX_ESTORAGE;
-    default:
-        return EX_EDATABASE;
-    }
-}
-
 ex_status ex_db_raise(ex_db *db, int rc, const char *doing, ex_error *err)
 {
-    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
-    return ex_raise(err, status_of(rc), "cannot %s: %s", doing, text);
+    char text[64];
+    (void)snprintf(text, sizeof(text), "cannot %s", doing); /* our own few words */
+    return ex_sqlite_raise(db->handle, rc, text, err);
 }
 
 static ex_status configure(ex_db *db, const ex_db_options *options, ex_error *err)

@@ -1,5 +1,7 @@
-/* sqlite_conn.c: opening, pragmas, kept statements, and the mapping of SQLite's codes. */
+/* sqlite_conn.c: opening, pragmas, kept statements. */
 #include "store/sqlite/sqlite_conn.h"
+
+#include "sql/sqlite/sqlite_status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,38 +12,9 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 #undef STATEMENT_SQL
 };
 
-static ex_status status_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_NOMEM:
-        return EX_ENOMEM;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return EX_ECORRUPT;
-    case SQLITE_READONLY:
-        return EX_EREADONLY;
-    case SQLITE_IOERR:
-        return rc == SQLITE_IOERR_NOMEM ? EX_ENOMEM : EX_ESTORAGE;
-    case SQLITE_FULL:
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PROTOCOL:
-    case SQLITE_INTERRUPT:
-    case SQLITE_PERM:
-        return EX_ESTORAGE;
-    default:
-        return EX_EDATABASE;
-    }
-}
-
 ex_status sqlite_conn_raise(sqlite_conn *c, int rc, const char *doing, ex_error *err)
 {
-    /* the connection knows more, unless it has moved on since */
-    bool is_last = c->db && (sqlite3_extended_errcode(c->db) & 0xff) == (rc & 0xff);
-    int extended = is_last ? sqlite3_extended_errcode(c->db) : rc;
-    const char *text = is_last ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
-    return ex_raise(err, status_of(extended), "%s: %s (SQLite %d)", doing, text, extended);
+    return ex_sqlite_raise(c->db, rc, doing, err);
 }
 
 static ex_status apply_pragmas(sqlite_conn *c, uint32_t cache_bytes, ex_error *err)
