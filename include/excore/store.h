@@ -1,9 +1,9 @@
 /* store.h: the event store: an append-only log of events in streams.
  *
- * One process at a time writes a store in files; several may share one in PostgreSQL. One thread, the sequencer, orders all
- * writes: it takes what is queued, writes it in one transaction, commits once
- * and then acknowledges all of it. Positions are contiguous in commit order,
- * so a reader never skips an event. */
+ * One process at a time writes a store in files; several may share one in PostgreSQL. One thread,
+ * the sequencer, orders all writes: it takes what is queued, writes it in one transaction, commits
+ * once and then acknowledges all of it. Positions are contiguous in commit order, so a reader never
+ * skips an event. */
 #ifndef EXCORE_STORE_H
 #define EXCORE_STORE_H
 
@@ -23,10 +23,10 @@ typedef enum ex_durability {
 
 /** Zero-initialised fields take the default in brackets. */
 typedef struct ex_store_options {
-    bool in_memory;           /* no file: the memory driver; `dir` may be NULL */
-    bool read_only;           /* [false] no sequencer, no lock; another process may be writing */
-    bool must_exist;          /* [false] do not create a missing store */
-    bool migrate; /* [false] PostgreSQL: bring an older schema up to date (a file always is) */
+    bool in_memory;  /* no file: the memory driver; `dir` may be NULL */
+    bool read_only;  /* [false] no sequencer, no lock; another process may be writing */
+    bool must_exist; /* [false] do not create a missing store */
+    bool migrate;    /* [false] PostgreSQL: bring an older schema up to date (a file always is) */
     ex_durability durability; /* [full] */
     uint32_t queue_limit; /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
     uint32_t batch_limit; /* [2048] submissions in one transaction */
@@ -41,8 +41,8 @@ typedef struct ex_store_options {
 } ex_store_options;
 
 /** Open or create the store in directory `dir` (created when missing, parent must exist), or in a
- *  schema of a PostgreSQL database (14 or later): postgres://…[?schema=NAME], schema "excore" unless
- *  named, created when missing. Any number of processes may write a store in PostgreSQL; full
+ *  schema of a PostgreSQL database (14 or later): postgres://…[?schema=NAME], schema "excore"
+ * unless named, created when missing. Any number of processes may write a store in PostgreSQL; full
  *  durability is synchronous_commit = on there, normal is off.
  *  @param dir borrowed, NUL-terminated
  *  @param options NULL for the defaults
@@ -83,6 +83,13 @@ typedef void ex_append_done_fn(void *ctx, ex_status status, const ex_appended *a
 EX_API EX_NODISCARD ex_status ex_store_append_async(ex_store *s, const ex_append *append,
                                                     ex_appended *ret, ex_append_done_fn *done,
                                                     void *ctx, ex_error *err);
+
+/** Whether writing works: EX_OK unless the last batch was lost. Then a batch that changes nothing
+ * is sent through, so that an idle store sees that its disk is back; a full queue is answered by
+ * what is known. A read-only store is fine.
+ *  @return EX_OK, or the failure. Thread: any but a callback of the store. Blocking: after a
+ * failure, until that batch is committed. */
+EX_API EX_NODISCARD ex_status ex_store_check_writes(ex_store *s, ex_error *err);
 
 /** Position of the last committed event, 0 when empty. Thread: any. Blocking: no (read-only store:
  * a query). */

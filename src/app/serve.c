@@ -96,11 +96,15 @@ static void stop_application(server *s)
     application_unload(&s->application);
 }
 
-/* Readiness: a read through the store's own way. */
+/* Readiness: a read through the store's own way, and whether the last batch was stored. */
 static ex_status check_store(void *ctx, ex_error *err)
 {
     uint64_t version = 0;
-    return ex_store_stream_version(ctx, EX_S("$health"), &version, err);
+    ex_status status = ex_store_stream_version(ctx, EX_S("$health"), &version, err);
+    if (status)
+        return status;
+    status = ex_store_check_writes(ctx, err);
+    return status ? ex_error_context(err, status, "writes fail") : EX_OK;
 }
 
 static ex_status start_store(server *s, ex_error *err)
@@ -127,6 +131,23 @@ static void report(void *ctx, const char *what, const char *name, const ex_error
     EX_LOG(EX_LOG_WARN, what, ex_f_cstr("name", name), ex_f_cstr("error", err ? err->message : ""));
 }
 
+/* A view that does not move answers old news: worth telling, no reason to take the server out. */
+static ex_status check_views(void *ctx, ex_error *err)
+{
+    ex_view_status view, first = {0};
+    uint32_t failed = 0;
+    for (uint32_t i = 0; ex_runtime_view_status(ctx, i, &view); i++) {
+        if (view.state != EX_VIEW_ERROR)
+            continue;
+        if (failed++ == 0)
+            first = view;
+    }
+    if (failed == 0)
+        return EX_OK;
+    return ex_raise(err, EX_EAGAIN, "%u of the views stand still; '%s' at position %llu: %s",
+                    failed, first.name, (unsigned long long)first.position, first.error);
+}
+
 static ex_status start_runtime(server *s, ex_error *err)
 {
     if (!s->application.app)
@@ -136,12 +157,16 @@ static ex_status start_runtime(server *s, ex_error *err)
     options.metrics = s->metrics;
     options.report = report;
     ex_status status = ex_runtime_start(s->store, s->application.app, &options, &s->runtime, err);
-    return status ? ex_error_context(err, status, "application %s", s->application.app->name)
-                  : EX_OK;
+    if (status)
+        return ex_error_context(err, status, "application %s", s->application.app->name);
+    const ex_health_check check = {
+        .name = "views", .run = check_views, .ctx = s->runtime, .is_minor = true};
+    return ex_health_add(s->health, &check, err);
 }
 
 static void stop_runtime(server *s)
 {
+    (void)ex_health_remove(s->health, "views"); /* not there without an application */
     ex_runtime_stop(s->runtime);
 }
 

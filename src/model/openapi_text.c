@@ -139,7 +139,7 @@ const char openapi_schemas[] =
     "'type':{'type':'string'},'id':{'type':'string'},'position':" U64 ",'version':" U64 "}}}}},"
 
     "'Health':{'type':'object','required':['status','checks'],'properties':{"
-    "'status':{'type':'string','enum':['healthy','unhealthy']},"
+    "'status':{'type':'string','enum':['healthy','degraded','unhealthy']},"
     "'checks':{'type':'object','additionalProperties':{'type':'string'}},'timestamp':{'type':'string','format':'date-time'},"
     "'version':{'type':'string'},'commit':{'type':'string'},'uptime_seconds':" U64 "}},"
 

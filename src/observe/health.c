@@ -28,12 +28,13 @@
 static const char draining_answer[] =
     "{\"status\":\"unhealthy\",\"checks\":{\"server\":\"error: shutting down\"}}";
 
-/* All fields are guarded by the mutex of the registry, but the first four, which do not change. */
+/* All fields are guarded by the mutex of the registry, but the first five, which do not change. */
 typedef struct check {
     char name[EX_HEALTH_NAME_MAX + 1];
     ex_health_fn *run;
     void *ctx;
     void (*free_ctx)(void *ctx);
+    bool is_minor;
 
     uint32_t refs;              /* the registry, the round, the thread */
     bool is_running;            /* a thread is inside `run`, maybe since an earlier round */
@@ -210,12 +211,16 @@ static void log_changes(check *const *round, size_t count)
 
 static void write_answer(ex_health *h, check *const *round, size_t count)
 {
+    bool is_degraded = false;
     h->is_healthy = true;
-    for (size_t i = 0; i < count; i++)
-        h->is_healthy &= strcmp(round[i]->outcome, "ok") == 0;
+    for (size_t i = 0; i < count; i++) {
+        bool is_ok = strcmp(round[i]->outcome, "ok") == 0;
+        h->is_healthy &= is_ok || round[i]->is_minor;
+        is_degraded |= !is_ok;
+    }
     ex_buf_reset(&h->answer);
     ex_buf_put_str(&h->answer, "{\"status\":\"");
-    ex_buf_put_str(&h->answer, h->is_healthy ? "healthy" : "unhealthy");
+    ex_buf_put_str(&h->answer, !h->is_healthy ? "unhealthy" : is_degraded ? "degraded" : "healthy");
     ex_buf_put_str(&h->answer, "\",\"checks\":{");
     for (size_t i = 0; i < count; i++) {
         ex_buf_put_str(&h->answer, i ? "," : "");
@@ -367,6 +372,7 @@ ex_status ex_health_add(ex_health *h, const ex_health_check *spec, ex_error *err
     c->run = spec->run;
     c->ctx = spec->ctx;
     c->free_ctx = spec->free_ctx;
+    c->is_minor = spec->is_minor;
     c->refs = 1;
     pthread_mutex_lock(&h->mu);
     size_t at = find_check(h, spec->name);

@@ -20,6 +20,7 @@ typedef ex_status ex_health_fn(void *ctx, ex_error *err);
 
 typedef struct ex_health_check {
     const char *name; /* copied */
+    bool is_minor;    /* its failure degrades the service, which can serve all the same */
     ex_health_fn *run;
     void *ctx;
     void (*free_ctx)(
@@ -50,9 +51,11 @@ bool ex_health_remove(ex_health *h, const char *name);
  * handlers. */
 void ex_health_drain(ex_health *h);
 
-/** Append {"status":"healthy","checks":{"database":"ok","cache":"error: …"}} and tell whether all
- * is well (no checks is healthy). Callers at the same time share one run of each check. Check
- * ex_buf_status(out) as well. Thread: any. Blocking: until the checks end, at most limit_ms. */
+/** Append {"status":"healthy","checks":{"database":"ok","cache":"error: …"}} and tell whether the
+ * service can serve (no checks: it can). The status is "unhealthy" when a check fails, "degraded"
+ * when only minor ones do; degraded is able to serve. Callers at the same time share one run of
+ * each check. Check ex_buf_status(out) as well. Thread: any. Blocking: until the checks end, at
+ * most limit_ms. */
 bool ex_health_run(ex_health *h, ex_buf *out);
 /** The same from what is known now (draining, no checks, results younger than keep_ms), for threads
  *  that must not block. @return false when checks would have to run; then nothing is appended */

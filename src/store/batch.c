@@ -66,7 +66,7 @@ void batch_reset(ex_batch *b)
     b->audit_count = b->audit_written = 0;
     b->bytes = 0;
     b->is_broken = false;
-    b->has_words = false;
+    b->has_words = b->is_probe = false;
     b->words_upto = 0;
     staged_index_reset(&b->ids);
     staged_index_reset(&b->words);
@@ -112,6 +112,17 @@ ex_status batch_break(ex_batch *b, ex_status status, const ex_error *err)
 }
 
 /* ---- Writing ---- */
+
+ex_status batch_probe(ex_batch *b, ex_error *err)
+{
+    const store_driver *d = &b->store->driver;
+    ex_error detail;
+    b->is_probe = true;
+    ex_status st = d->ops->probe ? d->ops->probe(d->impl, &detail) : EX_OK;
+    if (st && err)
+        *err = detail;
+    return st ? batch_break(b, st, &detail) : EX_OK;
+}
 
 ex_status batch_write(ex_batch *b, ex_error *err)
 {

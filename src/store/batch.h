@@ -62,6 +62,7 @@ struct ex_batch {
     staged_index command_ids;
     uint32_t words_upto; /* events that are in words */
     bool has_words;
+    bool is_probe; /* to be committed although nothing may be written */
     /* engines behind a network only */
     batch_wants wants;
     store_news news;           /* appended by others, told when the batch began */
@@ -86,6 +87,8 @@ void batch_restore(ex_batch *b, batch_mark mark);
 
 /** Write what is staged and not written yet. */
 EX_NODISCARD ex_status batch_write(ex_batch *b, ex_error *err);
+/** Let the batch be committed whether or not it writes, to see that the engine can. */
+EX_NODISCARD ex_status batch_probe(ex_batch *b, ex_error *err);
 /** Mark the batch as lost after a failure of the driver; returns `status`. */
 ex_status batch_break(ex_batch *b, ex_status status, const ex_error *err);
 

@@ -215,6 +215,8 @@ typedef struct store_driver_ops {
     ex_status (*write)(void *impl, const store_write *write, ex_error *err);
     /** Forget up to `limit` of the oldest command records, those recorded before `before_us`. */
     ex_status (*expire_commands)(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
+    /** Optional. Write something that changes nothing, so that the commit has to reach the disk. */
+    ex_status (*probe)(void *impl, ex_error *err);
     /** Make the batch durable and visible to readers, as the durability mode says. */
     ex_status (*commit)(void *impl, ex_error *err);
     /** Undo the batch. Also after a failed begin or commit. Cannot fail: begin finds out the rest.

@@ -326,7 +326,7 @@ static ex_status expire_commands(sequencer *q, ex_error *err)
 
 static bool has_written(const ex_batch *b)
 {
-    return b->event_written || b->command_written || b->audit_written;
+    return b->event_written || b->command_written || b->audit_written || b->is_probe;
 }
 
 static uint32_t count_waiting(sequencer *q)
@@ -445,10 +445,13 @@ static void run_batch(sequencer *q)
     if (st == EX_OK)
         st = commit(q, &err);
     if (st == EX_OK) {
+        if (has_written(&q->batch))
+            write_state_worked(&q->store->writes);
         publish(q);
         name_audits(q);
         acknowledge(q);
     } else {
+        write_state_failed(&q->store->writes, &err);
         d->ops->rollback(d->impl);
         stream_cache_clear(&q->cache);
         if (q->staged_count == 0)

@@ -158,6 +158,7 @@ ex_status store_open_with(const char *dir, const ex_store_options *options,
     if (!s)
         return ex_raise(err, EX_ENOMEM, "no memory for a store");
     s->lock = (lock_file)LOCK_FILE_NONE;
+    write_state_init(&s->writes);
     s->metrics = calloc(1, sizeof(*s->metrics));
     ex_status st = s->metrics ? fill_options(&s->options, options, err)
                               : ex_raise(err, EX_ENOMEM, "no memory for a store");
@@ -192,6 +193,7 @@ void ex_store_close(ex_store *s)
     if (s->driver.impl)
         s->driver.ops->close(s->driver.impl);
     lock_file_close(&s->lock);
+    write_state_done(&s->writes);
     if (s->metrics)
         store_metrics_done(s->metrics);
     free(s->metrics);

@@ -11,6 +11,7 @@
 #include "store/live.h"
 #include "store/lock_file.h"
 #include "store/reader_pool.h"
+#include "store/write_state.h"
 
 struct sequencer;
 struct store_metrics;
@@ -26,6 +27,7 @@ struct ex_store {
     /* their own locks */
     reader_pool readers;
     store_live live;
+    write_state writes;
     /* atomic */
     _Atomic uint64_t head; /* last committed and published position */
 };

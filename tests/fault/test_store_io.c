@@ -119,6 +119,61 @@ static void test_store_survives_faults_in_a_checkpoint(void **state)
     large_bytes = OVER_A_PAGE;
 }
 
+/* Readiness asks: a store whose last batch was lost says so, and is fine again when a batch of its
+ * own reaches the disk, also when nobody appends. */
+static void test_store_tells_that_writes_fail_until_one_works(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        fault_plan plan;
+    } cases[] = {
+        {"writes fail", {.kinds = FAULT_BIT(FAULT_WRITE), .at = 1, .is_sticky = true}},
+        {"a full disk",
+         {.kinds = FAULT_BIT(FAULT_WRITE), .at = 1, .is_sticky = true, .code = SQLITE_FULL}},
+        {"fsync fails", {.kinds = FAULT_BIT(FAULT_SYNC), .at = 1, .is_sticky = true}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        temp_dir dir = temp_dir_make_fast();
+        store_internals internals = {.sqlite_vfs = FAULT_VFS_NAME};
+        ex_store *s = NULL;
+        ex_error err = {0};
+        assert_int_equal(store_open_with(dir.path, NULL, &internals, &s, &err), EX_OK);
+        ex_new_event event = {.type = EX_S("T"), .data = EX_S("{}")};
+        ex_stream_write write = {EX_S("a"), EX_ANY, &event, 1};
+        ex_append append = {.writes = &write, .write_count = 1};
+        assert_int_equal(ex_store_append(s, &append, NULL, &err), EX_OK);
+        assert_int_equal(ex_store_check_writes(s, &err), EX_OK);
+        uint64_t before = fault_vfs_calls(FAULT_WRITE);
+        assert_int_equal(ex_store_check_writes(s, &err), EX_OK);
+        assert_int_equal(fault_vfs_calls(FAULT_WRITE), before); /* all is well: nothing is tried */
+
+        fault_vfs_plan(cases[i].plan);
+        assert_int_equal(ex_store_append(s, &append, NULL, &err), EX_ESTORAGE);
+        for (int n = 0; n < 3; n++)
+            if (ex_store_check_writes(s, &err) == EX_OK || !err.message[0])
+                fail_msg("%s: writes are said to work", cases[i].name);
+        assert_true(fault_vfs_failures() > 1); /* it was tried again */
+        fault_vfs_heal();
+        if (ex_store_check_writes(s, &err))
+            fail_msg("%s: %s", cases[i].name, err.message);
+        assert_int_equal(ex_store_head(s), 1);
+        assert_int_equal(ex_store_append(s, &append, NULL, &err), EX_OK);
+
+        /* and the other way to be well again: the next append works */
+        fault_vfs_plan(cases[i].plan);
+        assert_int_equal(ex_store_append(s, &append, NULL, &err), EX_ESTORAGE);
+        fault_vfs_heal();
+        assert_int_equal(ex_store_append(s, &append, NULL, &err), EX_OK);
+        before = fault_vfs_calls(FAULT_WRITE);
+        assert_int_equal(ex_store_check_writes(s, &err), EX_OK);
+        assert_int_equal(fault_vfs_calls(FAULT_WRITE), before);
+        assert_int_equal(ex_store_head(s), 3);
+        ex_store_close(s);
+        temp_dir_remove(&dir);
+    }
+}
+
 static int register_vfs(void **state)
 {
     (void)state;
@@ -145,6 +200,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_store_survives_failing_directory),
         cmocka_unit_test(test_store_survives_disk_that_goes_away),
         cmocka_unit_test(test_store_survives_faults_in_a_checkpoint),
+        cmocka_unit_test(test_store_tells_that_writes_fail_until_one_works),
     };
     return cmocka_run_group_tests(tests, register_vfs, NULL);
 }

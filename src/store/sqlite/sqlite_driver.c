@@ -157,6 +157,7 @@ const store_driver_ops store_sqlite_driver = {
     .find_command = sqlite_writer_find_command,
     .write = sqlite_writer_write,
     .expire_commands = sqlite_writer_expire_commands,
+    .probe = sqlite_writer_probe,
     .commit = sqlite_writer_commit,
     .rollback = sqlite_writer_rollback,
     .maintain = sqlite_writer_maintain,

@@ -50,6 +50,7 @@ ex_status sqlite_writer_write(void *impl, const store_write *write, ex_error *er
 ex_status sqlite_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit,
                                         ex_error *err);
 ex_status sqlite_writer_commit(void *impl, ex_error *err);
+ex_status sqlite_writer_probe(void *impl, ex_error *err);
 void sqlite_writer_rollback(void *impl);
 void sqlite_writer_maintain(void *impl);
 

@@ -156,6 +156,15 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
     return st ? st : begin_once(d, ret, err);
 }
 
+/* The file's format number written over itself: a page for the WAL, and so an fsync. */
+ex_status sqlite_writer_probe(void *impl, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    char sql[64];
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA_VERSION); /* always fits */
+    return sqlite_conn_exec(&d->writer, sql, err);
+}
+
 ex_status sqlite_writer_commit(void *impl, ex_error *err)
 {
     return run_plain(impl, STATEMENT_COMMIT, err);

@@ -435,11 +435,29 @@ static void test_health_without_memory_is_unhealthy_not_gone(void **state)
     ex_health_free(h);
 }
 
+/* A minor check that fails is told, and the service can serve all the same; a major one outweighs
+ * it. */
+static void test_health_is_degraded_when_only_minor_checks_fail(void **state)
+{
+    (void)state;
+    ex_health *h = new_health(5000, 1);
+    const ex_health_check minor = {.name = "views", .run = fail_with_text, .is_minor = true};
+    add(h, "store", pass, NULL);
+    assert_int_equal(ex_health_add(h, &minor, NULL), EX_OK);
+    expect(h, "{\"status\":\"degraded\",\"checks\":{\"store\":\"ok\","
+              "\"views\":\"error: no \\\"route\\\"\\n\"}}");
+    add(h, "store", fail_with_text, NULL);
+    expect(h, "{\"status\":\"unhealthy\",\"checks\":{\"store\":\"error: no \\\"route\\\"\\n\","
+              "\"views\":\"error: no \\\"route\\\"\\n\"}}");
+    ex_health_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_without_checks_is_healthy),
         cmocka_unit_test(test_health_reports_each_check),
+        cmocka_unit_test(test_health_is_degraded_when_only_minor_checks_fail),
         cmocka_unit_test(test_health_refuses_bad_names_and_too_many),
         cmocka_unit_test(test_health_peek_never_runs_a_check),
         cmocka_unit_test(test_health_checks_run_in_parallel),

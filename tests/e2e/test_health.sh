@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# What readiness tells of a store that cannot write and of a view that stands still (R-07-17 to
+# R-07-22).
+# shellcheck disable=SC2119,SC2317 # helpers are called through others
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# ready_is STATUS CODE: what /health/ready answers now, for wait_for.
+ready_is() {
+    local http
+    http=$(curl -sS -o ready.json -w '%{http_code}' "$url/health/ready")
+    [ "$http" = "$2" ] && [ "$(jq -r .status ready.json)" = "$1" ]
+}
+
+# A view at its limit of parked events: the server serves, and says what stands still.
+for n in 1 2; do
+    expect 0 "$excore" append "order-$n" OrderCreated '{"bad":1}' --data degraded
+done
+EXCORE_VIEWS_PARKED_LIMIT=1 start_server --data degraded --app "$orders" --listen 127.0.0.1:0
+wait_for ready_is degraded 200
+is "$(jq -r .checks.store ready.json)" ok
+has "$(jq -r .checks.views ready.json)" "error: 1 of the views stand still; 'order_summary' at position 1: "
+has "$(jq -r .checks.views ready.json)" "1 events are parked, no more can be"
+expect 0 "$excore" status --url "$url"
+has "$out" "order_summary error at position 1, 1 behind, 1 events parked"
+expect 0 curl -sSf -o /dev/null "$url/health/live"
+expect 22 curl -sSf -X POST -o /dev/null "$url/v1/streams/order-3" -H 'content-type: application/json' \
+    -d '{"events":[{"type":"OrderCreated","data":{"bad":1}}]}'
+has "$err" 422
+stop_server
+
+# With room for them the view goes on, and its hole is told.
+start_server --data degraded --app "$orders" --listen 127.0.0.1:0
+wait_for ready_is healthy 200
+expect 0 curl -sSf "$url/v1/orders/open-orders?min_position=2"
+is "$(jq -c .items <<<"$out")" "[]"
+expect 0 curl -sSf "$url/metrics"
+has "$out" 'excore_view_parked_events{view="order_summary"} 2'
+stop_server
+
+# A disk that is full (a limit on the size of files stands for it), and then no more.
+start_server --data full --listen 127.0.0.1:0
+wait_for ready_is healthy 200
+prlimit --pid "$server" --fsize=4096:unlimited
+expect 1 "$excore" append big T '{}' --url "$url"
+wait_for ready_is unhealthy 503
+has "$(jq -r .checks.store ready.json)" "error: writes fail: "
+ready_is unhealthy 503 || fail "it is healthy without having written"
+prlimit --pid "$server" --fsize=unlimited
+wait_for ready_is healthy 200
+expect 0 "$excore" append big T '{}' --url "$url"
+stop_server
+is "$code" 0
+finish
