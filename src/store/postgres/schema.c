@@ -4,8 +4,10 @@
  *   -----------------  -----------------------  -------------------------------------------
  *   log_head           one                      one row: where the log ends, and the last number
  *                                               given to a name, a command or an audit. Whoever
- * writes holds its lock until the commit, so positions are contiguous, in commit order, and visible
- * in that order events             position                 the log; columns in event_row.c
+ *                                               writes holds its lock until the commit, so
+ *                                               positions are contiguous, in commit order, and
+ *                                               visible in that order
+ *   events             position                 the log; columns in event_row.c
  *     events_stream    (stream_id, version)     reading a stream, its version
  *     events_id        (id, stream_id)          idempotency
  *     events_type      (type_id, position)      the log by type
@@ -18,6 +20,7 @@
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
  *   store_migrations   number                   what was done to this schema, with checksums
+ *   nodes, leases      id; name                 who is there and does what: sql/postgres/pg_lease.h
  *   log (view)                                  the log for people and reports
  *
  * What the log says cannot be changed: triggers refuse UPDATE, DELETE and
@@ -28,6 +31,7 @@
 #include <stdio.h>
 
 #include "kernel/fingerprint.h"
+#include "sql/postgres/pg_lease.h"
 
 #define APPEND_ONLY(table)                                                                         \
     "CREATE TRIGGER " table "_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON " table             \
@@ -113,7 +117,8 @@ typedef struct migration {
 } migration;
 
 /* migrations[n] brings a schema of version n to n + 1. */
-static const migration migrations[PG_SCHEMA_VERSION] = {{"the log", schema_1}};
+static const migration migrations[PG_SCHEMA_VERSION] = {{"the log", schema_1},
+                                                        {"nodes and leases", pg_lease_schema}};
 
 /* What of us is in the schema. */
 typedef struct found {

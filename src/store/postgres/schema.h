@@ -4,7 +4,7 @@
 
 #include "sql/postgres/pg_conn.h"
 
-#define PG_SCHEMA_VERSION 1
+#define PG_SCHEMA_VERSION 2
 
 typedef enum pg_schema_wish {
     PG_SCHEMA_MUST_EXIST, /* and be of this version */

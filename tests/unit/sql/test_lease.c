@@ -398,7 +398,7 @@ static void test_lease_survives_a_lost_connection(void **state)
     const char *role = ex_pg_target_of(p->pg)->schema;
     (void)snprintf(sql, sizeof(sql), "CREATE ROLE %s LOGIN SUPERUSER", role);
     do_sql(p, sql);
-    (void)snprintf(as_role.url, sizeof(as_role.url), "postgres://%s%s", role, strchr(p->url, '));
+    (void)snprintf(as_role.url, sizeof(as_role.url), "postgres://%s%s", role, strchr(p->url, '@'));
     join(&w, &as_role, LONG_MS, "a");
     wait_until(ex_lease_is_held(w.leases[0], &before));
     int64_t seen = ask(p, "SELECT (extract(epoch FROM seen_at) * 1000000)::bigint FROM nodes");
