@@ -41,7 +41,7 @@ static ex_status open_log(const char *dir, sqlite3 **ret, ex_error *err)
 
 typedef struct inserter {
     sqlite3 *db;
-    sqlite3_stmt *begin, *commit, *stream, *event;
+    sqlite3_stmt *begin, *commit, *stream, *event, *head;
     sqlite3_int64 position;
     sqlite3_int64 type_id;
 } inserter;
@@ -58,6 +58,7 @@ static int prepare(inserter *in)
         {"INSERT INTO events (position, stream_id, version, type_id, recorded_at, id, data) "
          "VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6)",
          &in->event},
+        {"INSERT INTO stream_heads (stream_id, version, position) VALUES (?1, 1, ?2)", &in->head},
     };
     int rc = sqlite3_exec(in->db, "INSERT OR IGNORE INTO types (name) VALUES ('OrderPlaced')", NULL,
                           NULL, NULL);
@@ -97,12 +98,15 @@ static int insert_row(inserter *in, int64_t now_us)
     if (rc)
         return rc;
     (void)sqlite3_bind_int64(in->event, 1, ++in->position);
+    (void)sqlite3_bind_int64(in->head, 1, sqlite3_last_insert_rowid(in->db));
+    (void)sqlite3_bind_int64(in->head, 2, in->position);
     (void)sqlite3_bind_int64(in->event, 2, sqlite3_last_insert_rowid(in->db));
     (void)sqlite3_bind_int64(in->event, 3, in->type_id);
     (void)sqlite3_bind_int64(in->event, 4, now_us);
     (void)sqlite3_bind_blob(in->event, 5, id.bytes, sizeof(id.bytes), SQLITE_STATIC);
     (void)sqlite3_bind_blob(in->event, 6, bench_data, BENCH_DATA_SIZE, SQLITE_STATIC);
-    return run(in->event);
+    rc = run(in->event);
+    return rc ? rc : run(in->head);
 }
 
 static int insert_for(inserter *in, uint32_t rows, double seconds, double *ret_rate)
@@ -137,6 +141,7 @@ ex_status yardstick_insert(const char *dir, uint32_t rows, double seconds, doubl
     (void)sqlite3_finalize(in.commit);
     (void)sqlite3_finalize(in.stream);
     (void)sqlite3_finalize(in.event);
+    (void)sqlite3_finalize(in.head);
     (void)sqlite3_close(in.db);
     return st;
 }

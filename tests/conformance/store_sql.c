@@ -20,6 +20,12 @@ static sqlite3 *open_raw(suite *s)
     return db;
 }
 
+static void run_raw(sqlite3 *db, const char *sql)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL))
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
 /* The first row's columns, joined with '|'. */
 static void assert_row(sqlite3 *db, const char *sql, const char *want)
 {
@@ -58,6 +64,8 @@ static void test_sql_refuses_to_change_the_log(void **state)
         "DELETE FROM tags",
         "UPDATE event_tags SET position = 9",
         "DELETE FROM event_tags",
+        "DELETE FROM stream_heads",
+        "UPDATE stream_heads SET stream_id = 9",
     };
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         char *message = NULL;
@@ -95,6 +103,173 @@ static void test_sql_view_shows_events_to_people(void **state)
                "SELECT recorded_at GLOB '20[2-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:"
                "[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z' FROM log WHERE position = 1",
                "1");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A stream by hand: only its own events are touched, whatever else the log holds. */
+static void test_sql_view_of_one_stream(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    for (int i = 0; i < 20; i++) {
+        suite_fill(s, "a", 1);
+        suite_fill(s, "b", 2);
+    }
+    assert_row(db,
+               "SELECT count(*), min(version), max(version), min(position), max(position) "
+               "FROM stream_log WHERE stream = 'b'",
+               "40|1|40|2|60");
+    assert_row(db,
+               "SELECT group_concat(version || ':' || position) FROM (SELECT * FROM stream_log "
+               "WHERE stream = 'a' AND version <= 3 ORDER BY version)",
+               "1:1,2:4,3:7");
+    assert_row(db, "SELECT count(*) FROM stream_log", "60");
+    assert_row(db,
+               "SELECT count(*) FROM (SELECT * FROM log EXCEPT SELECT position, stream, category, "
+               "version, type, id, schema_version, content_type, data, metadata, tags, "
+               "correlation_id, causation_id, recorded_at FROM stream_log)",
+               "0");
+    sqlite3_stmt *st = NULL;
+    int searches = 0;
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "EXPLAIN QUERY PLAN SELECT * FROM stream_log "
+                                        "WHERE stream = 'a' ORDER BY version",
+                                        -1, &st, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        const char *detail = (const char *)sqlite3_column_text(st, 3);
+        static const char *const tables[] = {"SCAN s", "SCAN e", "SCAN h", "SCAN t", "SCAN l"};
+        for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+            if (strncmp(detail, tables[i], 6) == 0 && (detail[6] == ' ' || detail[6] == '\0'))
+                fail_msg("a scan: %s", detail);
+        searches += strncmp(detail, "SEARCH e USING INTEGER PRIMARY KEY", 34) == 0;
+    }
+    (void)sqlite3_finalize(st);
+    assert_int_equal(searches, 2); /* once for its link, once for the row */
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* R-ES-17: (stream, version) stays unique even when somebody gets past the lock: the append that
+ * does not know is refused whole by the database, and one after a whole append goes on behind it.
+ */
+static void test_sql_refuses_a_version_that_is_taken(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    ex_error err = {0};
+    ex_new_event event = EVENT("T", "{}");
+    suite_fill(s, "a", 2);
+    run_raw(db, "INSERT INTO events (position, stream_id, version, prev, type_id, recorded_at, id, "
+                "data) SELECT 3, stream_id, 3, 1, type_id, recorded_at, x'00112233445566778899aabb"
+                "ccddeeff', data FROM events WHERE position = 2;"
+                "UPDATE stream_heads SET version = 3, position = 3");
+    assert_int_equal(suite_append(s, "a", EX_ANY, &event, 1, NULL, &err), EX_OK);
+    assert_row(db,
+               "SELECT count(*), count(DISTINCT version), max(version), max(position) "
+               "FROM stream_log WHERE stream = 'a'",
+               "4|4|4|4");
+
+    run_raw(db, "UPDATE stream_heads SET version = 5, position = 5");
+    assert_int_equal(suite_append(s, "a", EX_ANY, &event, 1, NULL, &err), EX_ESTORAGE);
+    assert_non_null(strstr(err.message, "no longer at version 4"));
+    assert_row(db, "SELECT count(*), max(version) FROM events", "4|4");
+    assert_int_equal(
+        sqlite3_exec(db, "INSERT INTO stream_heads VALUES (1, 5, 5)", NULL, NULL, NULL),
+        SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* ---- Streams whose chain is damaged ---- */
+
+#define STREAM_A "(SELECT id FROM streams WHERE name = 'a')"
+
+static ex_status read_all(suite *s, bool by_filter, ex_direction direction, ex_error *err)
+{
+    static const ex_slice streams[] = {EX_S_INIT("a")};
+    ex_filter filter = {.streams = streams, .stream_count = 1};
+    ex_read_stream stream = {.stream = streams[0], .direction = direction};
+    ex_read_log log = {.filter = &filter};
+    ex_cursor *c = NULL;
+    ex_event e;
+    ex_status st = by_filter ? ex_store_read_log(s->store, &log, &c, err)
+                             : ex_store_read_stream(s->store, &stream, &c, err);
+    for (int count = 0; st == EX_OK; count++) {
+        assert_true(count <= 30); /* it ends, damaged or not */
+        st = ex_cursor_next(c, &e, err);
+        if (st == EX_OK)
+            assert_true(ex_slice_eq(e.stream, streams[0]));
+    }
+    ex_cursor_close(c);
+    return st;
+}
+
+static void test_sql_damaged_chains_are_told(void **state)
+{
+    suite *s = *state;
+    static const struct {
+        const char *name, *sql, *text;
+    } cases[] = {
+        {"the head leads behind the log",
+         "UPDATE stream_heads SET position = 900 WHERE stream_id = " STREAM_A,
+         "should be event 900, which does not exist"},
+        {"the head leads to another stream",
+         "UPDATE stream_heads SET position = 60 WHERE stream_id = " STREAM_A,
+         "should be event 60, which is version 30 of stream 2"},
+        {"the head has a lower version",
+         "UPDATE stream_heads SET version = 29 WHERE stream_id = " STREAM_A,
+         "version 29 of stream 1 should be event 59, which is version 30 of stream 1"},
+        {"the head has an absurd version",
+         "UPDATE stream_heads SET version = 9000000000000000000 WHERE stream_id = " STREAM_A,
+         "version 9000000000000000000 of stream 1 should be"},
+        {"there is no head", "DELETE FROM stream_heads WHERE stream_id = " STREAM_A,
+         "stream 1 has a name but no events"},
+        {"an event leads nowhere", "UPDATE events SET prev = NULL WHERE position = 41",
+         "event 41 does not tell where"},
+        {"an event leads to itself", "UPDATE events SET prev = 0 WHERE position = 41",
+         "event 41 does not tell where"},
+        {"an event leads forward", "UPDATE events SET prev = -2 WHERE position = 41",
+         "event 41 does not tell where"},
+        {"an event leads before the log", "UPDATE events SET prev = 41 WHERE position = 41",
+         "event 41 does not tell where"},
+        {"an event leads to another stream", "UPDATE events SET prev = 1 WHERE position = 41",
+         "version 20 of stream 1 should be event 40, which is version 20 of stream 2"},
+        {"an event leads too far", "UPDATE events SET prev = 4 WHERE position = 57",
+         "version 28 of stream 1 should be event 53, which is version 27 of stream 1"},
+        {"the first event leads on", "UPDATE events SET prev = 1 WHERE position = 1",
+         "event 1 does not tell where"},
+        {"an event says that it is another's",
+         "UPDATE events SET stream_id = 2 WHERE position = 41",
+         "version 21 of stream 1 should be event 41, which is version 21 of stream 2"},
+        {"a jump of one that has none", "UPDATE events SET jump = 4 WHERE position = 53",
+         "event 53 does not tell where"},
+        {"an event is gone", "DELETE FROM events WHERE position = 41",
+         "version 21 of stream 1 should be event 41, which does not exist"},
+    };
+    sqlite3 *db = open_raw(s); /* skips where there is no file */
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    for (int i = 0; i < 30; i++) {
+        suite_fill(s, "a", 1);
+        suite_fill(s, "b", 1);
+    }
+    db = open_raw(s);
+    run_raw(db, "DROP TRIGGER events_no_UPDATE; DROP TRIGGER events_no_DELETE;"
+                "DROP TRIGGER stream_heads_no_DELETE;"
+                "CREATE TABLE sound_events AS SELECT * FROM events;"
+                "CREATE TABLE sound_heads AS SELECT * FROM stream_heads");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        run_raw(db, cases[i].sql);
+        for (int way = 0; way < 3; way++) {
+            ex_error err = {0};
+            ex_status st = read_all(s, way == 2, way == 1 ? EX_BACKWARD : EX_FORWARD, &err);
+            if (st != EX_ECORRUPT || !strstr(err.message, cases[i].text))
+                fail_msg("%s, %d: %s %s", cases[i].name, way, ex_status_code(st), err.message);
+        }
+        run_raw(db, "DELETE FROM events; INSERT INTO events SELECT * FROM sound_events;"
+                    "DELETE FROM stream_heads; INSERT INTO stream_heads SELECT * FROM sound_heads");
+        for (int way = 0; way < 3; way++)
+            assert_int_equal(read_all(s, way == 2, way == 1 ? EX_BACKWARD : EX_FORWARD, NULL),
+                             EX_EEND);
+    }
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -184,8 +359,7 @@ static void test_sql_every_index_has_a_reader(void **state)
 {
     suite *s = *state;
     sqlite3 *db = open_raw(s);
-    static const char *const indexes[] = {"events_stream",
-                                          "events_id",
+    static const char *const indexes[] = {"events_id",
                                           "events_type",
                                           "events_correlation",
                                           "sqlite_autoindex_streams_1",
@@ -195,7 +369,7 @@ static void test_sql_every_index_has_a_reader(void **state)
     assert_row(db,
                "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND "
                "tbl_name <> 'idempotency_audit' AND tbl_name <> 'event_tags'",
-               "8");
+               "7");
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
         bool is_used = false;
         for (size_t j = 0; j < sizeof(plans) / sizeof(plans[0]); j++) {
@@ -252,7 +426,7 @@ static void test_sql_file_is_sound(void **state)
     assert_row(db, "PRAGMA integrity_check", "ok");
     assert_row(db, "PRAGMA journal_mode", "wal");
     assert_row(db, "PRAGMA application_id", "1163412303");
-    assert_row(db, "PRAGMA user_version", "2");
+    assert_row(db, "PRAGMA user_version", "3");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -261,6 +435,9 @@ int store_sql_tests(suite *s)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_sql_refuses_to_change_the_log),
         STORE_TEST(test_sql_view_shows_events_to_people),
+        STORE_TEST(test_sql_view_of_one_stream),
+        STORE_TEST(test_sql_refuses_a_version_that_is_taken),
+        STORE_TEST(test_sql_damaged_chains_are_told),
         STORE_TEST(test_sql_audit_of_an_id_with_other_content),
         STORE_TEST(test_sql_every_find_uses_an_index),
         STORE_TEST(test_sql_every_index_has_a_reader),

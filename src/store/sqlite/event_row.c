@@ -5,6 +5,8 @@
  *   position        INTEGER  the row id                              (never)
  *   stream_id       INTEGER  streams.id                              (never)
  *   version         INTEGER  from 1 in its stream                    (never)
+ *   prev            INTEGER  how many positions back version - 1 is  the stream's first event
+ *   jump            INTEGER  the same for an older one (chain.h)     none, or the same as prev
  *   type_id         INTEGER  types.id                                (never)
  *   recorded_at     INTEGER  microseconds since 1970, UTC            (never)
  *   id              BLOB     16 bytes: UUID; 17, last is 1: ULID     (never)
@@ -37,7 +39,8 @@ enum {
     COLUMN_TAGS,
     COLUMN_METADATA,
     COLUMN_DATA,
-    COLUMN_STREAM /* only in statements over any stream */
+    COLUMN_STREAM,                   /* only in statements over any stream */
+    COLUMN_STREAM_ID = COLUMN_STREAM /* only in statements over one stream */
 };
 
 static int bind_optional_text(sqlite3_stmt *st, int index, ex_slice s, bool is_default)
@@ -46,7 +49,7 @@ static int bind_optional_text(sqlite3_stmt *st, int index, ex_slice s, bool is_d
 }
 
 ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, const ex_event *e, uint64_t stream_id,
-                         uint64_t type_id, ex_error *err)
+                         chain_back back, uint64_t type_id, ex_error *err)
 {
     ex_slice id = ex_slice_of(e->id.bytes, sizeof(e->id.bytes));
     uint8_t ulid[17];
@@ -54,23 +57,25 @@ ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, const ex_event *e, ui
     if (e->id.form == EX_ID_ULID) {
         memcpy(ulid, e->id.bytes, sizeof(e->id.bytes));
         ulid[16] = EX_ID_ULID;
-        rc |= sqlite3_bind_blob(st, 6, ulid, sizeof(ulid), SQLITE_TRANSIENT);
+        rc |= sqlite3_bind_blob(st, 8, ulid, sizeof(ulid), SQLITE_TRANSIENT);
     } else {
-        rc |= bind_blob(st, 6, id);
+        rc |= bind_blob(st, 8, id);
     }
     rc |= bind_u64(st, 1, e->position);
     rc |= bind_u64(st, 2, stream_id);
     rc |= bind_u64(st, 3, e->version);
-    rc |= bind_u64(st, 4, type_id);
-    rc |= sqlite3_bind_int64(st, 5, e->recorded_at_us);
-    rc |= e->schema_version == 1 ? sqlite3_bind_null(st, 7) : bind_u64(st, 7, e->schema_version);
-    rc |= bind_optional_text(st, 8, e->content_type,
+    rc |= back.prev ? bind_u64(st, 4, back.prev) : sqlite3_bind_null(st, 4);
+    rc |= back.jump ? bind_u64(st, 5, back.jump) : sqlite3_bind_null(st, 5);
+    rc |= bind_u64(st, 6, type_id);
+    rc |= sqlite3_bind_int64(st, 7, e->recorded_at_us);
+    rc |= e->schema_version == 1 ? sqlite3_bind_null(st, 9) : bind_u64(st, 9, e->schema_version);
+    rc |= bind_optional_text(st, 10, e->content_type,
                              ex_slice_eq(e->content_type, EX_S(DEFAULT_CONTENT_TYPE)));
-    rc |= bind_optional_text(st, 9, e->correlation_id, e->correlation_id.len == 0);
-    rc |= bind_optional_text(st, 10, e->causation_id, e->causation_id.len == 0);
-    rc |= e->tags.packed.len ? bind_blob(st, 11, e->tags.packed) : sqlite3_bind_null(st, 11);
-    rc |= bind_optional_text(st, 12, e->metadata, ex_slice_eq(e->metadata, EX_S("{}")));
-    rc |= bind_blob(st, 13, e->data);
+    rc |= bind_optional_text(st, 11, e->correlation_id, e->correlation_id.len == 0);
+    rc |= bind_optional_text(st, 12, e->causation_id, e->causation_id.len == 0);
+    rc |= e->tags.packed.len ? bind_blob(st, 13, e->tags.packed) : sqlite3_bind_null(st, 13);
+    rc |= bind_optional_text(st, 14, e->metadata, ex_slice_eq(e->metadata, EX_S("{}")));
+    rc |= bind_blob(st, 15, e->data);
     return rc == SQLITE_OK
                ? EX_OK
                : sqlite_conn_raise(c, sqlite3_errcode(c->db), "cannot bind an event", err);
@@ -158,4 +163,23 @@ ex_status event_row_read(sqlite_conn *c, sqlite3_stmt *st, ex_slice stream, ex_e
         status = ex_raise(err, EX_ENOMEM, "no memory to read event %llu",
                           (unsigned long long)ret->position);
     return status;
+}
+
+ex_status event_row_of_stream(sqlite_conn *c, sqlite3_stmt *st, uint64_t stream_id, ex_slice stream,
+                              chain_place place, bool follows, ex_event *ret, ex_error *err)
+{
+    int rc = SQLITE_OK;
+    if (!follows) {
+        (void)sqlite3_reset(st); /* repeats the last failure */
+        rc = bind_u64(st, 1, place.position);
+    }
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return sqlite_conn_raise(c, rc, "cannot read a stream", err);
+    bool is_there = rc == SQLITE_ROW && column_u64(st, COLUMN_POSITION) == place.position;
+    ex_status status =
+        chain_walk_check(stream_id, place, is_there ? column_u64(st, COLUMN_STREAM_ID) : 0,
+                         is_there ? column_u64(st, COLUMN_VERSION) : 0, err);
+    return status ? status : event_row_read(c, st, stream, ret, err);
 }

@@ -5,9 +5,11 @@
  *   type         events_type (type_id), whose entries end with the position
  *   tag          event_tags, clustered by (tag_id, position)
  *   correlation  events_correlation (correlation_id), partial: only events that have one
- *   stream       events_stream (stream_id, version): within a stream, positions rise
- *                with versions, so the version to start at is found by bisection */
+ *   stream       the chain of its events (chain.h), from its head backwards: positions fall
+ *                with versions, so the event to end at is found in logarithmic time */
 #include "store/sqlite/lists.h"
+
+#include "store/sqlite/chain_walk.h"
 
 static ex_status one_number(sqlite_conn *c, sqlite3_stmt *st, uint64_t *ret, ex_error *err)
 {
@@ -38,15 +40,13 @@ ex_status sqlite_lists_find_id(sqlite_conn *c, statement which, ex_slice name, u
 ex_status sqlite_lists_stream_version(sqlite_conn *c, uint64_t stream_id, uint64_t upto,
                                       uint64_t *ret, ex_error *err)
 {
-    sqlite3_stmt *st;
-    ex_status status = sqlite_conn_statement(c, STATEMENT_STREAM_VERSION, &st, err);
-    if (status)
-        return status;
-    int rc = bind_u64(st, 1, stream_id);
-    if (rc == SQLITE_OK)
-        rc = bind_u64(st, 2, upto);
-    return rc == SQLITE_OK ? one_number(c, st, ret, err)
-                           : sqlite_conn_raise(c, rc, "cannot bind a stream", err);
+    chain_place place;
+    ex_status st = chain_walk_head(c, stream_id, &place, err);
+    if (st == EX_OK)
+        st = chain_walk_to_position(c, stream_id, upto, &place, err);
+    if (st == EX_OK)
+        *ret = place.version;
+    return st;
 }
 
 static ex_status resolve(void *ctx, postings_kind kind, ex_slice name, uint64_t *ret_key,
@@ -64,62 +64,39 @@ static ex_status resolve(void *ctx, postings_kind kind, ex_slice name, uint64_t 
     return sqlite_lists_find_id(ctx, statements[kind], name, ret_key, err);
 }
 
-static ex_status position_of_version(sqlite_conn *c, uint64_t stream_id, uint64_t version,
-                                     uint64_t *ret, ex_error *err)
+static ex_status fill_stream(sqlite_conn *c, uint64_t stream_id, uint64_t from, uint64_t *out,
+                             uint32_t room, uint32_t *ret_count, ex_error *err)
 {
-    sqlite3_stmt *st;
-    ex_status status = sqlite_conn_statement(c, STATEMENT_STREAM_POSITION, &st, err);
-    if (status)
-        return status;
-    int rc = bind_u64(st, 1, stream_id);
-    if (rc == SQLITE_OK)
-        rc = bind_u64(st, 2, version);
-    return rc == SQLITE_OK ? one_number(c, st, ret, err)
-                           : sqlite_conn_raise(c, rc, "cannot bind a stream", err);
-}
-
-/* The first version of the stream whose position is not below `from`; last + 1 when there is none.
- */
-static ex_status first_version_from(sqlite_conn *c, uint64_t stream_id, uint64_t from,
-                                    uint64_t *ret, ex_error *err)
-{
-    uint64_t low = 1, last = 0;
-    ex_status status = sqlite_lists_stream_version(c, stream_id, INT64_MAX, &last, err);
-    uint64_t high = last + 1;
-    while (status == EX_OK && low < high && from > 1) {
-        uint64_t middle = low + (high - low) / 2, position = 0;
-        status = position_of_version(c, stream_id, middle, &position, err);
-        if (status == EX_OK && position < from)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *ret = low;
-    return status;
+    chain_place head;
+    ex_status st = chain_walk_head(c, stream_id, &head, err);
+    chain_place before = head;
+    if (st == EX_OK)
+        st = chain_walk_to_position(c, stream_id, from - 1, &before, err);
+    return st ? st
+              : chain_walk_collect(c, stream_id, head, before.version + 1, CHAIN_CHECK_ALL, out,
+                                   room, ret_count, err);
 }
 
 static ex_status fill(void *ctx, const postings_list *list, uint64_t from, uint64_t *out,
                       uint32_t room, uint32_t *ret_count, ex_error *err)
 {
     static const statement statements[] = {
-        [POSTINGS_STREAM] = STATEMENT_LIST_STREAM,
         [POSTINGS_TYPE] = STATEMENT_LIST_TYPE,
         [POSTINGS_TAG] = STATEMENT_LIST_TAG,
         [POSTINGS_CORRELATION] = STATEMENT_LIST_CORRELATION,
     };
     sqlite_conn *c = ctx;
-    uint64_t lowest = from;
+    if (list->kind == POSTINGS_STREAM)
+        return fill_stream(c, list->key, from, out, room, ret_count, err);
     sqlite3_stmt *st;
     ex_status status = sqlite_conn_statement(c, statements[list->kind], &st, err);
-    if (status == EX_OK && list->kind == POSTINGS_STREAM)
-        status = first_version_from(c, list->key, from, &lowest, err);
     if (status)
         return status;
 
     int rc = list->kind == POSTINGS_CORRELATION ? bind_text(st, 1, list->name)
                                                 : bind_u64(st, 1, list->key);
     if (rc == SQLITE_OK)
-        rc = bind_u64(st, 2, lowest);
+        rc = bind_u64(st, 2, from);
     if (rc == SQLITE_OK)
         rc = bind_u64(st, 3, room);
     uint32_t count = 0;

@@ -5,7 +5,8 @@
  *   log, no filter       one statement by row id, zero copies
  *   log, filter          postings.c gives positions, each row is fetched by row id;
  *                        one transaction around them saves a lock for each
- *   stream               one statement by (stream_id, version), either way
+ *   stream               the chain gives positions, a run of them at a time, each row is
+ *                        fetched by row id; one transaction, too
  *
  * A statement that stays open holds a snapshot, and with it the WAL: it cannot
  * start anew. The log never changes, so after some rows a scan lets its
@@ -17,11 +18,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "store/sqlite/chain_walk.h"
 #include "store/sqlite/lists.h"
 #include "store/sqlite/event_row.h"
 
 #define READER_CACHE_BYTES (1u << 20)
 #define ROWS_OF_A_SNAPSHOT 4096
+/* Positions of a stream that are found at a time: few at first, because few may be wanted. */
+#define RUN_FIRST_FORWARD  16u
+#define RUN_FIRST_BACKWARD 4u
+#define RUN_LONGEST        256u
 
 typedef struct reader {
     sqlite_conn conn;
@@ -29,15 +35,22 @@ typedef struct reader {
     /* the scan */
     sqlite3_stmt *st; /* NULL: no scan, or one of nothing */
     statement which;
-    uint64_t stream_id;
-    ex_slice stream; /* in arena; empty for the log */
-    uint64_t from;   /* next position or version */
+    uint64_t from; /* next position; of a stream: the next version behind the run */
     uint64_t upto;
     uint32_t rows_left; /* of this run of the statement, or of the transaction */
     bool is_running;
     postings *walk;    /* filtered */
-    bool has_snapshot; /* filtered: a transaction is open */
+    bool has_snapshot; /* filtered, or a stream: a transaction is open */
     ex_arena arena;    /* of the scan */
+    /* the scan of a stream */
+    ex_slice stream; /* in arena; empty for the log */
+    uint64_t stream_id;
+    chain_place head; /* when the scan began; it ends there */
+    ex_direction direction;
+    uint32_t run_room, run_count, run_at;
+    uint64_t run_lowest;       /* the version of run[0] */
+    uint64_t run_last;         /* position of the last event, on which the statement stands */
+    uint64_t run[RUN_LONGEST]; /* positions, rising */
 } reader;
 
 static void reader_close(void *impl)
@@ -84,6 +97,20 @@ static void drop_snapshot(reader *r)
     r->has_snapshot = false;
 }
 
+static ex_status hold_snapshot(reader *r, ex_error *err)
+{
+    if (r->has_snapshot && r->rows_left)
+        return EX_OK;
+    if (r->st)
+        (void)sqlite3_reset(r->st); /* a running one would hold the old snapshot */
+    drop_snapshot(r);
+    ex_status st = run_plain(r, STATEMENT_BEGIN_READ, err);
+    r->has_snapshot = st == EX_OK;
+    r->rows_left = ROWS_OF_A_SNAPSHOT;
+    r->is_running = false;
+    return st;
+}
+
 static void reader_stop(void *impl)
 {
     reader *r = impl;
@@ -97,17 +124,29 @@ static void reader_stop(void *impl)
     ex_arena_reset(&r->arena);
 }
 
+/* An unknown stream leaves no statement, so that the scan ends at once. */
 static ex_status start_stream(reader *r, const store_scan *scan, ex_error *err)
 {
-    ex_status st =
-        sqlite_lists_find_id(&r->conn, STATEMENT_STREAM_FIND, scan->stream, &r->stream_id, err);
+    ex_status st = hold_snapshot(r, err);
+    if (st == EX_OK)
+        st =
+            sqlite_lists_find_id(&r->conn, STATEMENT_STREAM_FIND, scan->stream, &r->stream_id, err);
+    if (st == EX_OK && r->stream_id == 0)
+        drop_snapshot(r);
     if (st || r->stream_id == 0)
         return st;
     r->stream = ex_arena_copy(&r->arena, scan->stream);
     if (!r->stream.ptr)
         return ex_raise(err, EX_ENOMEM, "no memory to read a stream");
-    r->which =
-        scan->direction == EX_BACKWARD ? STATEMENT_STREAM_BACKWARD : STATEMENT_STREAM_FORWARD;
+    st = chain_walk_head(&r->conn, r->stream_id, &r->head, err);
+    if (st)
+        return st;
+    r->direction = scan->direction;
+    if (r->direction == EX_BACKWARD && r->from > r->head.version)
+        r->from = r->head.version;
+    r->run_room = r->direction == EX_BACKWARD ? RUN_FIRST_BACKWARD : RUN_FIRST_FORWARD;
+    r->run_count = r->run_at = 0;
+    r->which = STATEMENT_EVENT_OF_STREAM;
     return sqlite_conn_statement(&r->conn, r->which, &r->st, err);
 }
 
@@ -137,19 +176,12 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
 
 /* ---- Walking ---- */
 
-static ex_status run_statement(reader *r, ex_error *err)
+static ex_status run_statement(reader *r, uint64_t from, ex_error *err)
 {
     (void)sqlite3_reset(r->st); /* repeats the last failure */
-    int rc;
-    if (r->stream.len) {
-        rc = bind_u64(r->st, 1, r->stream_id);
-        if (rc == SQLITE_OK)
-            rc = bind_u64(r->st, 2, r->from);
-    } else {
-        rc = bind_u64(r->st, 1, r->from);
-        if (rc == SQLITE_OK && !r->walk)
-            rc = bind_u64(r->st, 2, r->upto);
-    }
+    int rc = bind_u64(r->st, 1, from);
+    if (rc == SQLITE_OK && r->which == STATEMENT_LOG_SCAN)
+        rc = bind_u64(r->st, 2, r->upto);
     r->is_running = true;
     return rc == SQLITE_OK ? EX_OK : sqlite_conn_raise(&r->conn, rc, "cannot read the log", err);
 }
@@ -167,7 +199,7 @@ static ex_status step(reader *r, ex_event *ret, ex_error *err)
 static ex_status next_in_order(reader *r, ex_event *ret, ex_error *err)
 {
     if (!r->is_running || r->rows_left == 0) {
-        ex_status st = run_statement(r, err);
+        ex_status st = run_statement(r, r->from, err);
         if (st)
             return st;
         r->rows_left = ROWS_OF_A_SNAPSHOT;
@@ -176,24 +208,49 @@ static ex_status next_in_order(reader *r, ex_event *ret, ex_error *err)
     if (st)
         return st;
     r->rows_left--;
-    if (r->which == STATEMENT_LOG_SCAN)
-        r->from = ret->position + 1;
-    else if (r->which == STATEMENT_STREAM_FORWARD)
-        r->from = ret->version + 1;
-    else
-        r->from = ret->version - 1; /* 0 finds nothing: versions start at 1 */
+    r->from = ret->position + 1;
     return EX_OK;
 }
 
-static ex_status hold_snapshot(reader *r, ex_error *err)
+/* Find the next positions; none when the scan is at its end. */
+static ex_status next_run(reader *r, ex_error *err)
 {
-    if (r->has_snapshot && r->rows_left)
+    bool is_backward = r->direction == EX_BACKWARD;
+    uint64_t lowest = r->from;
+    uint32_t room = r->run_room;
+    if (is_backward) {
+        room = r->from < room ? (uint32_t)r->from : room;
+        lowest = r->from - room + 1;
+    }
+    r->run_at = r->run_count = 0;
+    if (room == 0) /* backward, version 1 is behind us */
         return EX_OK;
-    (void)sqlite3_reset(r->st); /* a running one would hold the old snapshot */
-    drop_snapshot(r);
-    ex_status st = run_plain(r, STATEMENT_BEGIN_READ, err);
-    r->has_snapshot = st == EX_OK;
-    r->rows_left = ROWS_OF_A_SNAPSHOT;
+    ex_status st = chain_walk_collect(&r->conn, r->stream_id, r->head, lowest, CHAIN_CHECK_LATER,
+                                      r->run, room, &r->run_count, err);
+    r->run_lowest = lowest;
+    r->from = is_backward ? lowest - 1 : r->from + r->run_count;
+    r->run_room = 4 * r->run_room < RUN_LONGEST ? 4 * r->run_room : RUN_LONGEST;
+    return st;
+}
+
+static ex_status next_of_stream(reader *r, ex_event *ret, ex_error *err)
+{
+    ex_status st = hold_snapshot(r, err);
+    if (st == EX_OK && r->run_at == r->run_count)
+        st = next_run(r, err);
+    if (st)
+        return st;
+    if (r->run_count == 0)
+        return EX_EEND;
+    uint32_t at = r->run_at++;
+    if (r->direction == EX_BACKWARD)
+        at = r->run_count - 1 - at;
+    r->rows_left--;
+    chain_place place = {r->run_lowest + at, r->run[at]};
+    bool follows = r->is_running && place.position == r->run_last + 1;
+    st = event_row_of_stream(&r->conn, r->st, r->stream_id, r->stream, place, follows, ret, err);
+    r->is_running = st == EX_OK;
+    r->run_last = place.position;
     return st;
 }
 
@@ -208,7 +265,7 @@ static ex_status next_match(reader *r, ex_event *ret, ex_error *err)
     if (position > r->upto)
         return EX_EEND;
     r->from = position;
-    st = run_statement(r, err);
+    st = run_statement(r, r->from, err);
     if (st == EX_OK)
         st = step(r, ret, err);
     if (st == EX_EEND)
@@ -224,6 +281,8 @@ static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
     reader *r = impl;
     if (!r->st)
         return EX_EEND;
+    if (r->stream.len)
+        return next_of_stream(r, ret, err);
     return r->walk ? next_match(r, ret, err) : next_in_order(r, ret, err);
 }
 

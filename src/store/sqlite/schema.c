@@ -3,13 +3,14 @@
  *   table              key                      what
  *   -----------------  -----------------------  -------------------------------------------
  *   events             position                 the log; columns in event_row.c
- *     events_stream    (stream_id, version)     reading a stream, its version
  *     events_id        (id, stream_id)          idempotency; id first: ids rise with time, so
  *                                               inserts stay at the end of the index
  *     events_type      (type_id)                + position: the log by type
  *     events_correlation (correlation_id)       + position; partial: an event without one is
  *                                               not in it and pays nothing
- *   streams            id; name                 a stream's version is its last event's
+ *   streams            id; name
+ *   stream_heads       stream_id                version and position of a stream's last event;
+ *                                               from there events lead backwards (chain.h)
  *   types, tags        id; name                 interned names
  *   event_tags         (tag_id, position)       the log by tag
  *   commands           seq; command_id          outcomes of commands; seq rises with time, so
@@ -17,15 +18,18 @@
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
  *   log (view)                                  the log for people with the sqlite3 shell
+ *   stream_log (view)                           the same by stream: WHERE stream = '...' reads
+ *                                               the events of that stream only
  *
  * What the log says cannot be changed: triggers refuse UPDATE and DELETE on
- * events and on everything that gives them meaning. */
+ * events and on everything that gives them meaning. The head of a stream moves
+ * with each batch; a trigger that looks which way would cost as much as the move. */
 #include "store/sqlite/schema.h"
 
 #include <stdio.h>
 
 #define REFUSE(table, verb)                                                                        \
-    "CREATE TRIGGER " table "_no_" verb " BEFORE " verb " ON " table                               \
+    "CREATE TRIGGER \"" table "_no_" verb "\" BEFORE " verb " ON " table                           \
     " BEGIN SELECT raise(ABORT, '" table " cannot be changed: the log is append-only'); END;"
 #define APPEND_ONLY(table) REFUSE(table, "UPDATE") REFUSE(table, "DELETE")
 
@@ -34,19 +38,22 @@
 #define TAG_LENGTH    "(" HEX_DIGIT("1") " * 16 + " HEX_DIGIT("2") ")"
 
 /* clang-format off */
-static const char schema_v1[] =
+static const char schema_v3[] =
     "CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE types (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
 
+    "CREATE TABLE stream_heads (stream_id INTEGER PRIMARY KEY, version INTEGER NOT NULL,"
+    "  position INTEGER NOT NULL) STRICT;"
+
     "CREATE TABLE events ("
     "  position INTEGER PRIMARY KEY, stream_id INTEGER NOT NULL, version INTEGER NOT NULL,"
-    "  type_id INTEGER NOT NULL, recorded_at INTEGER NOT NULL, id BLOB NOT NULL,"
-    "  schema_version INTEGER, content_type TEXT, correlation_id TEXT, causation_id TEXT,"
-    "  tags BLOB, metadata TEXT, data BLOB NOT NULL) STRICT;"
-    "CREATE UNIQUE INDEX events_stream ON events (stream_id, version);"
+    "  prev INTEGER, jump INTEGER, type_id INTEGER NOT NULL, recorded_at INTEGER NOT NULL,"
+    "  id BLOB NOT NULL, schema_version INTEGER, content_type TEXT, correlation_id TEXT,"
+    "  causation_id TEXT, tags BLOB, metadata TEXT, data BLOB NOT NULL) STRICT;"
     "CREATE UNIQUE INDEX events_id ON events (id, stream_id);"
     "CREATE INDEX events_type ON events (type_id);"
+    "CREATE INDEX events_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;"
 
     "CREATE TABLE event_tags (tag_id INTEGER NOT NULL, position INTEGER NOT NULL,"
     "  PRIMARY KEY (tag_id, position)) STRICT, WITHOUT ROWID;"
@@ -66,6 +73,8 @@ static const char schema_v1[] =
     APPEND_ONLY("types")
     APPEND_ONLY("tags")
     APPEND_ONLY("event_tags")
+    REFUSE("stream_heads", "DELETE")
+    REFUSE("stream_heads", "UPDATE OF stream_id")
 
     "CREATE VIEW log AS SELECT e.position, s.name AS stream,"
     "  substr(s.name, 1, instr(s.name || '-', '-') - 1) AS category, e.version, t.name AS type,"
@@ -81,14 +90,24 @@ static const char schema_v1[] =
     "  e.correlation_id, e.causation_id,"
     "  strftime('%Y-%m-%dT%H:%M:%S', e.recorded_at / 1000000, 'unixepoch')"
     "    || printf('.%06dZ', e.recorded_at % 1000000) AS recorded_at"
-    "  FROM events e JOIN streams s ON s.id = e.stream_id JOIN types t ON t.id = e.type_id;";
+    "  FROM events e JOIN streams s ON s.id = e.stream_id JOIN types t ON t.id = e.type_id;"
 
-/* The log by correlation id: see docs/decisions/0009. */
-static const char schema_v2[] =
-    "CREATE INDEX events_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;";
+    /* the list of positions is made for each stream that the query lets pass, not before */
+    "CREATE VIEW stream_log AS SELECT s.name AS stream, l.version, l.position, l.category, l.type,"
+    "  l.id, l.schema_version, l.content_type, l.data, l.metadata, l.tags, l.correlation_id,"
+    "  l.causation_id, l.recorded_at"
+    "  FROM streams s CROSS JOIN json_each((WITH RECURSIVE chain (position) AS ("
+    "      SELECT h.position FROM stream_heads h WHERE h.stream_id = s.id"
+    "      UNION ALL SELECT e.position - e.prev FROM chain c CROSS JOIN events e"
+    "        ON e.position = c.position WHERE e.prev > 0)"
+    "    SELECT json_group_array(position)"
+    "    FROM (SELECT position FROM chain ORDER BY position))) p"
+    "  CROSS JOIN log l ON l.position = p.value;";
 
-/* migrations[n] brings a file of format n to n + 1. */
-static const char *const migrations[SCHEMA_VERSION] = {schema_v1, schema_v2};
+/* The first makes a file of format SCHEMA_OLDEST, each further one brings a file to the next. */
+static const char *const migrations[] = {schema_v3};
+_Static_assert(sizeof(migrations) / sizeof(migrations[0]) == SCHEMA_VERSION - SCHEMA_OLDEST + 1,
+               "a migration to each format");
 /* clang-format on */
 
 typedef struct file_format {
@@ -117,6 +136,11 @@ static ex_status check_readable(const file_format *f, const char *path, ex_error
                         "'%s' has format %lld, written by a newer version of excore; this one "
                         "knows formats up to %d",
                         path, (long long)f->version, SCHEMA_VERSION);
+    if (f->version > 0 && f->version < SCHEMA_OLDEST)
+        return ex_raise(err, EX_EFORMAT,
+                        "'%s' has format %lld, of excore before its first release; this one reads "
+                        "formats from %d on",
+                        path, (long long)f->version, SCHEMA_OLDEST);
     return EX_OK;
 }
 
@@ -136,8 +160,9 @@ ex_status sqlite_schema_check(sqlite_conn *c, const char *path, bool may_be_olde
 static ex_status run_migrations(sqlite_conn *c, int64_t from, ex_error *err)
 {
     ex_status st = EX_OK;
-    for (int64_t v = from; st == EX_OK && v < SCHEMA_VERSION; v++)
-        st = sqlite_conn_exec(c, migrations[v], err);
+    int64_t first = from < SCHEMA_OLDEST ? 0 : from - SCHEMA_OLDEST + 1;
+    for (int64_t i = first; st == EX_OK && i <= SCHEMA_VERSION - SCHEMA_OLDEST; i++)
+        st = sqlite_conn_exec(c, migrations[i], err);
     char sql[128];
     (void)snprintf(sql, sizeof(sql), /* always fits */
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;", SCHEMA_APPLICATION_ID,

@@ -5,10 +5,11 @@
 #include "store/sqlite/sqlite_conn.h"
 
 #define SCHEMA_APPLICATION_ID 0x4558434f /* "EXCO", bytes 68 to 71 of the file */
-#define SCHEMA_VERSION        2          /* PRAGMA user_version */
+#define SCHEMA_VERSION        3          /* PRAGMA user_version */
+#define SCHEMA_OLDEST         3          /* 1 and 2 were those of builds before the first release */
 
 /** Create the tables, or bring an older file up to date, in one transaction.
- *  @return EX_OK, EX_EFORMAT (newer, or not a store), EX_ESTORAGE, EX_ECORRUPT */
+ *  @return EX_OK, EX_EFORMAT (newer, too old, or not a store), EX_ESTORAGE, EX_ECORRUPT */
 EX_NODISCARD ex_status sqlite_schema_migrate(sqlite_conn *c, const char *path, ex_error *err);
 
 /** Check the file's format without writing.

@@ -95,6 +95,7 @@ static void driver_close(void *impl)
     sqlite_writer_close(d);
     ex_map_done(&d->types.map, NULL);
     ex_map_done(&d->tags.map, NULL);
+    stream_tails_done(&d->tails);
     free(d->path);
     free(d->vfs);
     free(d);
@@ -132,7 +133,9 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
         if (st == EX_OK)
             st = check_format(d, err);
     } else {
-        st = sqlite_writer_open(d, may_create, err);
+        st = stream_tails_init(&d->tails, err);
+        if (st == EX_OK)
+            st = sqlite_writer_open(d, may_create, err);
     }
     if (st)
         st = ex_error_context(err, st, "'%s'", options->dir);

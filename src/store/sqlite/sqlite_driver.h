@@ -5,6 +5,7 @@
 #include "kernel/map.h"
 #include "store/driver.h"
 #include "store/sqlite/sqlite_conn.h"
+#include "store/sqlite/stream_tails.h"
 
 /** Ids of names that the writer met: emptied when full, so bounded. */
 typedef struct name_ids {
@@ -26,6 +27,7 @@ typedef struct sqlite_driver {
     bool has_written;   /* in this batch */
     name_ids types;
     name_ids tags;
+    stream_tails tails;
     int64_t oldest_command_us; /* INT64_MIN: not known */
     int wal_pages;             /* in the WAL file after the last commit */
     int checkpoint_at;         /* do the next one when it has that many */

@@ -7,13 +7,12 @@
 #define EXCORE_STORE_SQLITE_STATEMENTS_H
 
 /* Columns of an event, in the order of event_row.c. The stream's name follows where the statement
- * does not know it beforehand. */
+ * does not know it beforehand, the stream's id where it is to be checked. */
 #define EVENT_COLUMNS                                                                              \
     "e.position, e.version, e.type_id, e.recorded_at, e.id, e.schema_version, e.content_type, "    \
     "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data"
 #define EVENT_OF_ANY_STREAM                                                                        \
     "SELECT " EVENT_COLUMNS ", s.name FROM events e CROSS JOIN streams s ON s.id = e.stream_id "
-#define EVENT_OF_STREAM "SELECT " EVENT_COLUMNS " FROM events e "
 
 /* clang-format off */
 #define STATEMENT_MAP(X)                                                                           \
@@ -25,32 +24,30 @@
                                 "ORDER BY position DESC LIMIT 1")                                  \
     X(STREAM_FIND,       FIND,  "SELECT id FROM streams WHERE name = ?1")                          \
     X(STREAM_INSERT,     WRITE, "INSERT INTO streams (name) VALUES (?1)")                          \
-    X(STREAM_VERSION,    FIND,  "SELECT version FROM events WHERE stream_id = ?1 "                 \
-                                "AND position <= ?2 ORDER BY version DESC LIMIT 1")                \
-    X(STREAM_POSITION,   FIND,  "SELECT position FROM events "                                     \
-                                "WHERE stream_id = ?1 AND version = ?2")                           \
+    X(HEAD_FIND,         FIND,  "SELECT version, position FROM stream_heads WHERE stream_id = ?1") \
+    X(HEAD_INSERT,       WRITE, "INSERT INTO stream_heads (stream_id, version, position) "         \
+                                "VALUES (?1, ?2, ?3)")                                             \
+    X(HEAD_UPDATE,       WRITE, "UPDATE stream_heads SET version = ?2, position = ?3 "             \
+                                "WHERE stream_id = ?1 AND version = ?4")                           \
     X(TYPE_FIND,         FIND,  "SELECT id FROM types WHERE name = ?1")                            \
     X(TYPE_INSERT,       WRITE, "INSERT INTO types (name) VALUES (?1)")                            \
     X(TYPE_NAME,         FIND,  "SELECT name FROM types WHERE id = ?1")                            \
     X(TAG_FIND,          FIND,  "SELECT id FROM tags WHERE name = ?1")                             \
     X(TAG_INSERT,        WRITE, "INSERT INTO tags (name) VALUES (?1)")                             \
-    X(EVENT_INSERT,      WRITE, "INSERT INTO events (position, stream_id, version, type_id, "      \
-                                "recorded_at, id, schema_version, content_type, correlation_id, "  \
-                                "causation_id, tags, metadata, data) "                             \
-                                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)") \
+    X(EVENT_INSERT,      WRITE, "INSERT INTO events (position, stream_id, version, prev, jump, "   \
+                                "type_id, recorded_at, id, schema_version, content_type, "         \
+                                "correlation_id, causation_id, tags, metadata, data) VALUES (?1, " \
+                                "?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")   \
     X(EVENT_TAG_INSERT,  WRITE, "INSERT OR IGNORE INTO event_tags (tag_id, position) "             \
                                 "VALUES (?1, ?2)")                                                 \
     X(EVENT_BY_ID,       FIND,  EVENT_OF_ANY_STREAM "WHERE e.id = ?1 AND e.stream_id = ?2")        \
     X(EVENT_BY_POSITION, FIND,  EVENT_OF_ANY_STREAM "WHERE e.position = ?1")                       \
     X(LOG_SCAN,          FIND,  EVENT_OF_ANY_STREAM                                                \
                                 "WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position")          \
-    X(STREAM_FORWARD,    FIND,  EVENT_OF_STREAM                                                    \
-                                "WHERE e.stream_id = ?1 AND e.version >= ?2 ORDER BY e.version")   \
-    X(STREAM_BACKWARD,   FIND,  EVENT_OF_STREAM                                                    \
-                                "WHERE e.stream_id = ?1 AND e.version <= ?2 "                      \
-                                "ORDER BY e.version DESC")                                         \
-    X(LIST_STREAM,       FIND,  "SELECT position FROM events WHERE stream_id = ?1 "                \
-                                "AND version >= ?2 ORDER BY version LIMIT ?3")                     \
+    X(EVENT_OF_STREAM,   FIND,  "SELECT " EVENT_COLUMNS ", e.stream_id FROM events e "             \
+                                "WHERE e.position >= ?1 ORDER BY e.position")                      \
+    X(EVENT_LINKS,       FIND,  "SELECT stream_id, version, prev, jump FROM events "               \
+                                "WHERE position = ?1")                                             \
     X(LIST_TYPE,         FIND,  "SELECT position FROM events WHERE type_id = ?1 "                  \
                                 "AND position >= ?2 ORDER BY position LIMIT ?3")                   \
     X(LIST_TAG,          FIND,  "SELECT position FROM event_tags WHERE tag_id = ?1 "               \

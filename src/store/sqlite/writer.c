@@ -5,9 +5,9 @@
  *
  * Possible failure modes: a write or the commit fails (disk full, I/O error).
  * SQLite may or may not have rolled back by itself; rollback makes sure, and
- * forgets the names that were interned in the batch. The next begin reads the
- * head from the file again. When even that fails the connection is replaced by
- * a new one; while that fails, too, begin fails and the store refuses writes.
+ * forgets the names that were interned in the batch and the tails of the streams. The next begin
+ * reads the head from the file again. When even that fails the connection is replaced by a new one;
+ * while that fails, too, begin fails and the store refuses writes.
  *
  * A failed fsync of the WAL leaves frames behind that SQLite does not count:
  * the next commit overwrites them, so they are written and synced anew. Should
@@ -36,6 +36,7 @@
 #define WAL_LIMIT_BYTES       (64 << 20) /* a WAL that grew beyond is cut when it starts anew */
 #define TYPE_NAMES_LIMIT      4096
 #define TAG_NAMES_LIMIT       16384
+#define READ_STEP             256u /* events of a stream whose positions are found at a time */
 
 /* ---- Opening ---- */
 
@@ -134,8 +135,9 @@ static ex_status begin_once(sqlite_driver *d, store_head *ret, ex_error *err)
     return st;
 }
 
-static void forget_names(sqlite_driver *d)
+static void forget(sqlite_driver *d)
 {
+    stream_tails_clear(&d->tails);
     ex_map_done(&d->types.map, NULL);
     ex_map_done(&d->tags.map, NULL);
     ex_map_init(&d->types.map, TYPE_NAMES_LIMIT);
@@ -150,7 +152,7 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
     if (begin_once(d, ret, NULL) == EX_OK)
         return EX_OK;
     /* a connection can be beyond repair after an I/O error; a new one tells what is on the disk */
-    forget_names(d);
+    forget(d);
     sqlite_conn_close(&d->writer);
     ex_status st = sqlite_writer_open(d, false, err);
     return st ? st : begin_once(d, ret, err);
@@ -176,7 +178,7 @@ void sqlite_writer_rollback(void *impl)
     if (d->writer.db && !sqlite3_get_autocommit(d->writer.db))
         (void)run_plain(d, STATEMENT_ROLLBACK, NULL); /* begin finds out whether it worked */
     if (d->has_written)
-        forget_names(d);
+        forget(d);
     d->has_written = false;
 }
 
@@ -199,21 +201,25 @@ void sqlite_writer_maintain(void *impl)
 
 /* ---- Finding ---- */
 
+static ex_status find_stream(sqlite_driver *d, store_stream *s, ex_error *err)
+{
+    chain_place head = {0};
+    ex_status st = sqlite_lists_find_id(&d->writer, STATEMENT_STREAM_FIND, s->name, &s->id, err);
+    if (st == EX_OK && s->id)
+        st = chain_walk_head(&d->writer, s->id, &head, err);
+    if (st == EX_OK && s->id)
+        stream_tails_learn(&d->tails, s->id, head);
+    s->version = head.version;
+    return st;
+}
+
 ex_status sqlite_writer_find_streams(void *impl, store_stream *const *streams, uint32_t count,
                                      ex_error *err)
 {
-    sqlite_driver *d = impl;
-    for (uint32_t i = 0; i < count; i++) {
-        store_stream *s = streams[i];
-        s->version = 0;
-        ex_status st =
-            sqlite_lists_find_id(&d->writer, STATEMENT_STREAM_FIND, s->name, &s->id, err);
-        if (st == EX_OK && s->id)
-            st = sqlite_lists_stream_version(&d->writer, s->id, INT64_MAX, &s->version, err);
-        if (st)
-            return st;
-    }
-    return EX_OK;
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; st == EX_OK && i < count; i++)
+        st = find_stream(impl, streams[i], err);
+    return st;
 }
 
 static ex_status bind_id(sqlite_conn *c, sqlite3_stmt *st, int index, const ex_id *id,
@@ -287,31 +293,44 @@ ex_status sqlite_writer_first_match(void *impl, const ex_query *query, uint64_t 
     return st;
 }
 
+/* The events from version `from` on, READ_STEP at most. */
+static ex_status read_step(sqlite_conn *c, const store_stream *stream, chain_place head,
+                           uint64_t from, uint32_t *ret_count, ex_batch_event_fn *fn, void *ctx,
+                           ex_error *err)
+{
+    uint64_t positions[READ_STEP];
+    sqlite3_stmt *st;
+    ex_status status = chain_walk_collect(c, stream->id, head, from, CHAIN_CHECK_LATER, positions,
+                                          READ_STEP, ret_count, err);
+    if (status == EX_OK)
+        status = sqlite_conn_statement(c, STATEMENT_EVENT_OF_STREAM, &st, err);
+    if (status)
+        return status;
+    for (uint32_t i = 0; status == EX_OK && i < *ret_count; i++) {
+        ex_event event;
+        chain_place place = {from + i, positions[i]};
+        bool follows = i > 0 && positions[i] == positions[i - 1] + 1;
+        status = event_row_of_stream(c, st, stream->id, stream->name, place, follows, &event, err);
+        if (status == EX_OK)
+            status = fn(ctx, &event, err);
+    }
+    (void)sqlite3_reset(st); /* repeats a failure that is known */
+    return status;
+}
+
 ex_status sqlite_writer_read_stream(void *impl, const store_stream *stream, uint64_t from_version,
                                     ex_batch_event_fn *fn, void *ctx, ex_error *err)
 {
     sqlite_conn *c = &((sqlite_driver *)impl)->writer;
-    sqlite3_stmt *st;
-    ex_status status = sqlite_conn_statement(c, STATEMENT_STREAM_FORWARD, &st, err);
-    if (status)
-        return status;
-    int rc = bind_u64(st, 1, stream->id);
-    if (rc == SQLITE_OK)
-        rc = bind_u64(st, 2, from_version);
-    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-        rc = sqlite3_step(st);
-        ex_event event;
-        if (rc == SQLITE_ROW)
-            status = event_row_read(c, st, stream->name, &event, err);
-        if (rc == SQLITE_ROW && status == EX_OK)
-            status = fn(ctx, &event, err);
-        if (status)
-            break;
+    uint64_t from = from_version ? from_version : 1;
+    uint32_t count = 0;
+    chain_place head;
+    ex_status st = chain_walk_head(c, stream->id, &head, err);
+    while (st == EX_OK && from <= head.version) {
+        st = read_step(c, stream, head, from, &count, fn, ctx, err);
+        from += count;
     }
-    if (status == EX_OK && rc != SQLITE_DONE)
-        status = sqlite_conn_raise(c, rc, "cannot read a stream", err);
-    (void)sqlite3_reset(st); /* repeats rc */
-    return status;
+    return st;
 }
 
 static ex_status copy_command(sqlite3_stmt *st, ex_slice command_id, ex_arena *arena,
@@ -422,11 +441,15 @@ static ex_status insert_event(sqlite_driver *d, sqlite3_stmt *st, const ex_event
                               store_stream *stream, ex_error *err)
 {
     uint64_t type_id;
+    chain_back back;
     ex_status status = intern(d, &d->types, event->type, &type_id, err);
     if (status == EX_OK && stream->id == 0)
         status = insert_name(d, STATEMENT_STREAM_INSERT, stream->name, &stream->id, err);
     if (status == EX_OK)
-        status = event_row_bind(&d->writer, st, event, stream->id, type_id, err);
+        status = stream_tails_link(&d->tails, &d->writer, stream->id,
+                                   (chain_place){event->version, event->position}, &back, err);
+    if (status == EX_OK)
+        status = event_row_bind(&d->writer, st, event, stream->id, back, type_id, err);
     if (status == EX_OK)
         status = sqlite_conn_run(&d->writer, st, err);
     if (status == EX_OK && event->tags.packed.len)
@@ -499,6 +522,8 @@ ex_status sqlite_writer_write(void *impl, const store_write *w, ex_error *err)
     ex_status status = sqlite_conn_statement(&d->writer, STATEMENT_EVENT_INSERT, &st, err);
     for (uint32_t i = 0; status == EX_OK && i < w->event_count; i++)
         status = insert_event(d, st, &w->events[i], w->streams[i], err);
+    for (uint32_t i = 0; status == EX_OK && i < w->event_count; i++)
+        status = stream_tails_store(&d->tails, &d->writer, w->streams[i]->id, err);
     for (uint32_t i = 0; status == EX_OK && i < w->command_count; i++)
         status = insert_command(d, &w->commands[i], err);
     for (uint32_t i = 0; status == EX_OK && i < w->audit_count; i++)
