@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "kernel/suggest.h"
+
 const arg_option args_common_options[] = {
     {'h', "help", ARG_FLAG, NULL, "show this help and exit", NULL},
     {0, "version", ARG_FLAG, NULL, "show the version and exit", NULL},
@@ -76,16 +78,13 @@ static const arg_option *option_lettered(const cli_verb *verb, char letter)
 
 static ex_status unknown_option(const cli_verb *verb, ex_slice name, ex_error *err)
 {
-    const char *names[64];
-    size_t count = 0;
+    ex_suggest s;
     const arg_option *lists[] = {verb->options, args_common_options};
+    ex_suggest_begin(&s, name);
     for (size_t i = 0; i < 2; i++)
-        for (const arg_option *o = lists[i]; o && o->name && count < 63; o++)
-            names[count++] = o->name;
-    names[count] = NULL;
-    char word[64];
-    (void)snprintf(word, sizeof(word), "%.*s", EX_ARG(name)); /* only to compare: cut is fine */
-    const char *near = args_suggest(word, names);
+        for (const arg_option *o = lists[i]; o && o->name; o++)
+            ex_suggest_try(&s, o->name);
+    const char *near = ex_suggest_end(&s);
     if (near)
         return ex_raise(err, EX_EINVAL, "unknown option '--%.*s'; did you mean '--%s'?",
                         EX_ARG(name), near);

@@ -84,8 +84,4 @@ bool args_parse_number(const char *text, uint64_t *ret);
 /** Take the next item off a list "a,b,c"; false at its end. Empty items are passed over. */
 bool args_next_item(ex_slice *list, ex_slice *ret);
 
-/** The name nearest to `word` when it is near enough to be meant, else NULL. `names` ends with
- * NULL. */
-const char *args_suggest(const char *word, const char *const *names);
-
 #endif

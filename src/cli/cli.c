@@ -7,21 +7,13 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "kernel/suggest.h"
 #include "sql/process.h"
 
 const cli_verb *const cli_verbs[] = {
-    &cli_verb_serve,
-    &cli_verb_append,
-    &cli_verb_read,
-    &cli_verb_tail,
-    &cli_verb_bench,
-    &cli_verb_copy,
-    &cli_verb_status,
-    &cli_verb_config,
-    &cli_verb_completion,
-    &cli_verb_help,
-    &cli_verb_version,
-    NULL,
+    &cli_verb_serve,      &cli_verb_append, &cli_verb_read,    &cli_verb_tail,
+    &cli_verb_bench,      &cli_verb_copy,   &cli_verb_status,  &cli_verb_config,
+    &cli_verb_completion, &cli_verb_help,   &cli_verb_version, NULL,
 };
 
 const cli_verb *cli_find_verb(const char *name)
@@ -34,10 +26,11 @@ const cli_verb *cli_find_verb(const char *name)
 
 int cli_unknown_verb(const cli *c, const char *name)
 {
-    const char *names[32] = {NULL};
-    for (size_t i = 0; cli_verbs[i] && i < 31; i++)
-        names[i] = cli_verbs[i]->name;
-    const char *near = args_suggest(name, names);
+    ex_suggest s;
+    ex_suggest_begin(&s, ex_str(name));
+    for (size_t i = 0; cli_verbs[i]; i++)
+        ex_suggest_try(&s, cli_verbs[i]->name);
+    const char *near = ex_suggest_end(&s);
     fprintf(stderr, "%s: '%s' is not a verb", c->program, name);
     if (near)
         fprintf(stderr, "; did you mean '%s'?", near);

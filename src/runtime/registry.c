@@ -3,6 +3,8 @@
  * The lists are short, so a look-up walks them. */
 #include "runtime/registry.h"
 
+#include "kernel/suggest.h"
+
 #define NAME_MAX_LEN 63
 
 /* ---- Check ---- */
@@ -172,11 +174,52 @@ ex_status registry_check(const ex_app *app, ex_error *err)
 
 /* ---- Look-ups ---- */
 
-static ex_status unknown(ex_error *err, const char *code, const char *what, ex_slice name)
+/* R-CB-13, R-CB-15: a name that is nearly right is answered with the one that was meant. */
+static ex_status unknown(ex_error *err, const char *code, const char *what, const ex_suggest *near)
 {
-    ex_status st = ex_raise(err, EX_ENOTFOUND, "there is no %s '%.*s'", what, EX_ARG(name));
+    const char *meant = ex_suggest_end(near);
+    ex_status st =
+        meant ? ex_raise(err, EX_ENOTFOUND, "there is no %s '%.*s'; did you mean '%s'?", what,
+                         EX_ARG(near->word), meant)
+              : ex_raise(err, EX_ENOTFOUND, "there is no %s '%.*s'", what, EX_ARG(near->word));
     ex_error_set_code(err, code);
     return st;
+}
+
+static ex_status unknown_context(const ex_app *app, ex_slice name, ex_error *err)
+{
+    ex_suggest near;
+    ex_suggest_begin(&near, name);
+    for (uint32_t i = 0; app && i < app->context_count; i++)
+        ex_suggest_try(&near, app->contexts[i]->name);
+    return unknown(err, "UNKNOWN_CONTEXT", "context", &near);
+}
+
+static ex_status unknown_aggregate(const ex_context *c, ex_slice name, ex_error *err)
+{
+    ex_suggest near;
+    ex_suggest_begin(&near, name);
+    for (uint32_t i = 0; i < c->aggregate_count; i++)
+        ex_suggest_try(&near, c->aggregates[i]->name);
+    return unknown(err, "UNKNOWN_AGGREGATE", "aggregate", &near);
+}
+
+static ex_status unknown_command(const ex_aggregate *a, ex_slice name, ex_error *err)
+{
+    ex_suggest near;
+    ex_suggest_begin(&near, name);
+    for (uint32_t i = 0; i < a->command_count; i++)
+        ex_suggest_try(&near, a->commands[i].name);
+    return unknown(err, "UNKNOWN_COMMAND", "command", &near);
+}
+
+static ex_status unknown_query(const ex_context *c, ex_slice name, ex_error *err)
+{
+    ex_suggest near;
+    ex_suggest_begin(&near, name);
+    for (uint32_t i = 0; i < c->query_count; i++)
+        ex_suggest_try(&near, c->queries[i]->name);
+    return unknown(err, "UNKNOWN_QUERY", "query", &near);
 }
 
 static const ex_context *find_context(const ex_app *app, ex_slice name)
@@ -193,13 +236,13 @@ ex_status registry_find_command(const ex_app *app, ex_slice context, ex_slice ag
 {
     const ex_context *c = find_context(app, context);
     if (!c)
-        return unknown(err, "UNKNOWN_CONTEXT", "context", context);
+        return unknown_context(app, context, err);
     const ex_aggregate *a = NULL;
     for (uint32_t i = 0; i < c->aggregate_count && !a; i++)
         if (ex_slice_is(aggregate, c->aggregates[i]->name))
             a = c->aggregates[i];
     if (!a)
-        return unknown(err, "UNKNOWN_AGGREGATE", "aggregate", aggregate);
+        return unknown_aggregate(c, aggregate, err);
     for (uint32_t i = 0; i < a->command_count; i++) {
         if (ex_slice_is(command, a->commands[i].name)) {
             *ret_aggregate = a;
@@ -207,7 +250,7 @@ ex_status registry_find_command(const ex_app *app, ex_slice context, ex_slice ag
             return EX_OK;
         }
     }
-    return unknown(err, "UNKNOWN_COMMAND", "command", command);
+    return unknown_command(a, command, err);
 }
 
 ex_status registry_find_query(const ex_app *app, ex_slice context, ex_slice query,
@@ -215,14 +258,14 @@ ex_status registry_find_query(const ex_app *app, ex_slice context, ex_slice quer
 {
     const ex_context *c = find_context(app, context);
     if (!c)
-        return unknown(err, "UNKNOWN_CONTEXT", "context", context);
+        return unknown_context(app, context, err);
     for (uint32_t i = 0; i < c->query_count; i++) {
         if (ex_slice_is(query, c->queries[i]->name)) {
             *ret = c->queries[i];
             return EX_OK;
         }
     }
-    return unknown(err, "UNKNOWN_QUERY", "query", query);
+    return unknown_query(c, query, err);
 }
 
 const ex_event_def *registry_find_event(const ex_aggregate *aggregate, ex_slice type)

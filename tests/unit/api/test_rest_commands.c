@@ -498,6 +498,32 @@ static void test_commands_name_what_they_cannot_read(void **state)
     api_expect(&server, "POST", "/v1/bank/account/new/deposit", NULL, "{\"amount\":1}", 201);
 }
 
+/* R-CB-13, R-CB-15: a name that is nearly right is answered with the one that was meant. */
+static void test_commands_and_queries_suggest_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path, *want; /* NULL: nothing is near */
+    } cases[] = {
+        {"POST", "/v1/bonk/account/a/deposit", "did you mean 'bank'?"},
+        {"POST", "/v1/bank/acount/a/deposit", "did you mean 'account'?"},
+        {"POST", "/v1/bank/account/a/deposits", "did you mean 'deposit'?"},
+        {"POST", "/v1/bank/account/a/confirm", NULL},
+        {"GET", "/v1/bank/balance", "did you mean 'balances'?"},
+        {"GET", "/v1/bank/nothing", NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        api_answer a = api_call(&server, cases[i].method, cases[i].path, NULL,
+                                cases[i].method[0] == 'P' ? "{}" : NULL);
+        const char *detail = api_text(a.json, "detail");
+        assert_int_equal(a.status, 404);
+        bool is_there = strstr(detail, cases[i].want ? cases[i].want : "did you mean") != NULL;
+        if (is_there != (cases[i].want != NULL))
+            fail_msg("%s: %s", cases[i].path, detail);
+        api_answer_done(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_queries_count),
         cmocka_unit_test(test_queries_min_position_times_out),
         cmocka_unit_test(test_commands_and_queries_refuse),
+        cmocka_unit_test(test_commands_and_queries_suggest_names),
         cmocka_unit_test(test_appends_must_fit_the_application),
         cmocka_unit_test(test_commands_name_what_they_cannot_read),
     };

@@ -154,24 +154,6 @@ static void test_args_items_of_a_list(void **state)
     assert_false(args_next_item(&list, &item));
 }
 
-static void test_args_suggest_only_what_is_near(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"serve", "append", "read", "tail", "version", NULL};
-    static const struct {
-        const char *word, *want;
-    } cases[] = {
-        {"sevre", "serve"},  {"appned", "append"}, {"tai", "tail"}, {"raed", "read"},
-        {"vers", "version"}, {"", NULL},           {"x", NULL},     {"zzzz", NULL},
-        {"delete", NULL},    {"ap", "append"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const char *got = args_suggest(cases[i].word, names);
-        if ((got == NULL) != (cases[i].want == NULL) || (got && strcmp(got, cases[i].want) != 0))
-            fail_msg("'%s' gives %s", cases[i].word, got ? got : "nothing");
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,7 +163,6 @@ int main(void)
         cmocka_unit_test(test_args_number_takes_the_whole_range),
         cmocka_unit_test(test_args_help_needs_no_operands),
         cmocka_unit_test(test_args_items_of_a_list),
-        cmocka_unit_test(test_args_suggest_only_what_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
