@@ -75,5 +75,7 @@ int store_describe_tests(suite *s);
 int store_concurrency_tests(suite *s);
 int store_reopen_tests(suite *s);
 int store_sql_tests(suite *s);
+int store_postgres_tests(suite *s);
+int store_nodes_tests(suite *s);
 
 #endif

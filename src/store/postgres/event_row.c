@@ -14,6 +14,8 @@
  *   causation_id    text                                            none
  *   tags            bytea   per tag a length byte and its bytes     none
  *   metadata        bytea   a JSON object, byte for byte            {}
+ *   stream          text    streams.name once more: a join for each (never)
+ *                           event would halve the speed of reading
  *   data            bytea   the bytes as they were appended         (never) */
 #include "store/postgres/event_row.h"
 
@@ -136,5 +138,6 @@ void pg_put_events(ex_pg_args *args, const ex_event *events, const uint64_t *str
     EACH_EVENT(EX_PG_BYTEA, put_bytes_or_null(args, e->tags.packed, e->tags.packed.len == 0));
     EACH_EVENT(EX_PG_BYTEA,
                put_bytes_or_null(args, e->metadata, ex_slice_eq(e->metadata, EX_S("{}"))));
+    EACH_EVENT(EX_PG_TEXT, ex_pg_put_text(args, e->stream));
     EACH_EVENT(EX_PG_BYTEA, ex_pg_put_bytea(args, e->data));
 }

@@ -12,8 +12,9 @@
  *     events_id        (id, stream_id)          idempotency
  *     events_type      (type_id, position)      the log by type
  *     events_correlation (correlation_id, position) of events that have one
- *   streams            id; name                 a stream's version is its last event's
- *   types, tags        id; name                 interned names
+ *   streams            name                     a stream's version is its last event's
+ *   types              id; name                 interned names
+ *   tags               name                     the same; nobody looks for the id of a stream or tag
  *   event_tags         (tag_id, position)       the log by tag
  *   commands           seq; command_id          outcomes of commands; seq rises with time, so
  *                                               the oldest are found without a further index
@@ -43,15 +44,15 @@ static const char schema_1[] =
     "  position bigint NOT NULL, recorded_at bigint NOT NULL, last_id bigint NOT NULL);"
     "INSERT INTO log_head (position, recorded_at, last_id) VALUES (0, 0, 0);"
 
-    "CREATE TABLE streams (id bigint PRIMARY KEY, name text COLLATE \"C\" NOT NULL UNIQUE);"
+    "CREATE TABLE streams (name text COLLATE \"C\" PRIMARY KEY, id bigint NOT NULL);"
     "CREATE TABLE types (id bigint PRIMARY KEY, name text COLLATE \"C\" NOT NULL UNIQUE);"
-    "CREATE TABLE tags (id bigint PRIMARY KEY, name text COLLATE \"C\" NOT NULL UNIQUE);"
+    "CREATE TABLE tags (name text COLLATE \"C\" PRIMARY KEY, id bigint NOT NULL);"
 
     "CREATE TABLE events (position bigint PRIMARY KEY, stream_id bigint NOT NULL,"
     "  version bigint NOT NULL, type_id bigint NOT NULL, recorded_at bigint NOT NULL,"
     "  schema_version int, id bytea NOT NULL, content_type text COLLATE \"C\","
     "  correlation_id text COLLATE \"C\", causation_id text COLLATE \"C\", tags bytea,"
-    "  metadata bytea, data bytea NOT NULL);"
+    "  metadata bytea, stream text COLLATE \"C\" NOT NULL, data bytea NOT NULL);"
     "CREATE UNIQUE INDEX events_stream ON events (stream_id, version);"
     "CREATE UNIQUE INDEX events_id ON events (id, stream_id);"
     "CREATE INDEX events_type ON events (type_id, position);"
@@ -99,15 +100,15 @@ static const char schema_1[] =
     "  END LOOP;"
     "  RETURN names;"
     "END $$;"
-    "CREATE VIEW log AS SELECT e.position, s.name AS stream,"
-    "  split_part(s.name, '-', 1) AS category, e.version, t.name AS type,"
+    "CREATE VIEW log AS SELECT e.position, e.stream,"
+    "  split_part(e.stream, '-', 1) AS category, e.version, t.name AS type,"
     "  encode(substr(e.id, 1, 16), 'hex')::uuid AS id, coalesce(e.schema_version, 1) AS schema_version,"
     "  coalesce(e.content_type, 'application/json') AS content_type,"
     "  event_json(e.content_type, e.data) AS data, e.data AS data_bytes,"
     "  coalesce(event_json(NULL, e.metadata), '{}') AS metadata,"
-    "  event_tag_names(e.tags) AS tags, e.correlation_id, e.causation_id,"
+    "  coalesce(event_tag_names(e.tags), '{}') AS tags, e.correlation_id, e.causation_id,"
     "  timestamptz 'epoch' + e.recorded_at * interval '1 microsecond' AS recorded_at"
-    "  FROM events e JOIN streams s ON s.id = e.stream_id JOIN types t ON t.id = e.type_id;"
+    "  FROM events e JOIN types t ON t.id = e.type_id;"
     "COMMENT ON VIEW log IS 'the events with their names; data is NULL where jsonb cannot hold it';";
 /* clang-format on */
 

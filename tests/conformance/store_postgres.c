@@ -1,0 +1,338 @@
+/* store_postgres.c: the database itself: what it refuses, the view for people, audits, plans,
+ * formats. The same as store_sql.c for the other engine. R-ES-01, R-ES-07, R-ES-17. PostgreSQL
+ * only. */
+#include "conformance/store_suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sql/postgres/pg_conn.h"
+#include "store/postgres/postgres_driver.h"
+#include "support/postgres.h"
+
+#define SKIP_WITHOUT_POSTGRES(s)                                                                   \
+    if ((s)->driver != SUITE_POSTGRES)                                                             \
+    skip()
+
+static ex_pg *open_raw(suite *s)
+{
+    ex_pg *pg = NULL;
+    ex_error err = {0};
+    if (ex_pg_open(&(ex_pg_options){.url = s->dir}, &pg, &err))
+        fail_msg("%s", err.message);
+    return pg;
+}
+
+static void exec(ex_pg *pg, const char *sql)
+{
+    ex_error err = {0};
+    if (ex_pg_script(pg, sql, &err))
+        fail_msg("%s: %s", sql, err.message);
+}
+
+/* The one text that a statement gives; NULL reads as "NULL". */
+static void assert_text(ex_pg *pg, const char *sql, const char *want)
+{
+    ex_pg_result r = {0};
+    ex_error err = {0};
+    char full[2048], have[1024] = "no row";
+    (void)snprintf(full, sizeof(full), "SELECT coalesce((%s)::text, 'NULL')", sql);
+    if (ex_pg_run(pg, ex_str(full), NULL, &r, &err))
+        fail_msg("%s: %s", sql, err.message);
+    if (r.rows) {
+        ex_slice text = ex_pg_get_slice(&r, 0, 0);
+        (void)snprintf(have, sizeof(have), "%.*s", EX_ARG(text));
+    }
+    ex_pg_result_free(&r);
+    if (strcmp(have, want) != 0)
+        fail_msg("%s: have %s, want %s", sql, have, want);
+}
+
+/* R-ES-01: the database itself refuses to change what happened */
+static void test_postgres_refuses_to_change_the_log(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    static const ex_slice tag[] = {EX_S_INIT("k:v")};
+    suite_put(s, "a", &EVENT("T", "{\"n\":1}", .tags = tag, .tag_count = 1));
+    static const char *const tables[] = {"events", "streams", "types", "tags", "event_tags"};
+    static const char *const verbs[] = {"DELETE FROM", "TRUNCATE"};
+    ex_pg *pg = open_raw(s);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        for (size_t j = 0; j < 2; j++) {
+            char sql[128];
+            (void)snprintf(sql, sizeof(sql), "%s %s", verbs[j], tables[i]);
+            assert_int_not_equal(ex_pg_script(pg, sql, NULL), EX_OK);
+            assert_string_equal(ex_pg_sqlstate(pg), "23001"); /* restrict_violation: our trigger */
+        }
+    }
+    assert_int_not_equal(ex_pg_script(pg, "UPDATE events SET data = 'x'", NULL), EX_OK);
+    assert_string_equal(ex_pg_sqlstate(pg), "23001");
+    assert_text(pg, "SELECT count(*) FROM events", "1");
+    ex_pg_close(pg);
+}
+
+static void test_postgres_view_shows_events_to_people(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    static const ex_slice tags[] = {EX_S_INIT("customer:7"), EX_S_INIT("k:\xc3\xa4")};
+    ex_id id;
+    assert_int_equal(ex_id_parse(EX_S("01890a5d-ac96-774b-bcce-b302099a8057"), &id, NULL), EX_OK);
+    suite_put(s, "order-1-x",
+              &EVENT("Placed", "{\"n\":1}", .id = id, .tags = tags, .tag_count = 2,
+                     .schema_version = 2, .metadata = EX_S("{\"m\": 1}"),
+                     .correlation_id = EX_S("c")));
+    suite_put(s, "plain", &EVENT("Seen", "[]"));
+    ex_pg *pg = open_raw(s);
+    assert_text(
+        pg,
+        "SELECT concat_ws('|', position, stream, category, version, type, id, "
+        "schema_version, content_type, data, data_bytes, metadata, tags, correlation_id, "
+        "coalesce(causation_id, '-')) FROM log WHERE position = 1",
+        "1|order-1-x|order|1|Placed|01890a5d-ac96-774b-bcce-b302099a8057|2|"
+        "application/json|{\"n\": 1}|\\x7b226e223a317d|{\"m\": 1}|{customer:7,k:\xc3\xa4}|c|-");
+    assert_text(pg, "SELECT concat_ws('|', category, metadata, tags) FROM log WHERE position = 2",
+                "plain|{}|{}");
+    assert_text(pg,
+                "SELECT recorded_at > now() - interval '1 minute' AND recorded_at <= now() + "
+                "interval '1 second' FROM log WHERE position = 1",
+                "true");
+    ex_pg_close(pg);
+}
+
+/* What jsonb cannot hold is NULL in the view, and does not break it; the bytes are all there. */
+static void test_postgres_bytes_are_exact_and_the_view_survives_them(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    static const struct {
+        const char *content_type;
+        ex_slice data;
+        const char *view;
+    } rows[] = {
+        {"application/json", EX_S_INIT("{ \"b\":2,\"a\" : 1.0}"),
+         "{\"a\": 1.0, \"b\": 2}"},
+        {"application/json; charset=utf-8", EX_S_INIT("\"\xc3\xa4\""), "\"\xc3\xa4\""},
+        {"application/x+json", EX_S_INIT("1e3"), "1000"},
+        {"application/json", EX_S_INIT("\"\\u0000\""), "NULL"},
+        {"application/octet-stream", EX_S_INIT("\0\xff\x80\n\0"), "NULL"},
+        {"text/plain", EX_S_INIT("{}"), "NULL"},
+        {"text/plain", EX_S_INIT(""), "NULL"},
+    };
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    for (size_t i = 0; i < ROWS; i++)
+        suite_put(s, "a",
+                  &(ex_new_event){.type = EX_S("T"),
+                                  .data = rows[i].data,
+                                  .metadata = EX_S(" {\"z\" : 1 , \"a\":\"\\u0000\"}"),
+                                  .content_type = ex_str(rows[i].content_type)});
+    ex_cursor *c = NULL;
+    ex_event e;
+    assert_int_equal(ex_store_read_log(s->store, &(ex_read_log){0}, &c, NULL), EX_OK);
+    for (size_t i = 0; i < ROWS; i++) {
+        assert_int_equal(ex_cursor_next(c, &e, NULL), EX_OK);
+        assert_true(ex_slice_eq(e.data, rows[i].data));
+        assert_true(ex_slice_is(e.metadata, " {\"z\" : 1 , \"a\":\"\\u0000\"}"));
+    }
+    ex_cursor_close(c);
+    ex_pg *pg = open_raw(s);
+    for (size_t i = 0; i < ROWS; i++) {
+        char sql[64];
+        (void)snprintf(sql, sizeof(sql), "SELECT data FROM log WHERE position = %zu", i + 1);
+        assert_text(pg, sql, rows[i].view);
+    }
+    /* docs/postgresql.md: the index on request, and the view uses it */
+    exec(pg, "CREATE INDEX events_data ON events USING gin (event_json(content_type, data) "
+             "jsonb_path_ops); SET enable_seqscan = off");
+    assert_text(pg, "SELECT count(*) FROM log WHERE data @> '{\"a\": 1}'", "1");
+    ex_pg_result r = {0};
+    assert_int_equal(
+        ex_pg_run(pg, EX_S("EXPLAIN SELECT * FROM log WHERE data @> '{\"a\": 1}'"), NULL, &r, NULL),
+        EX_OK);
+    bool is_used = false;
+    for (int i = 0; i < r.rows; i++)
+        is_used |= strstr(ex_pg_get_slice(&r, i, 0).ptr, "events_data") != NULL;
+    ex_pg_result_free(&r);
+    assert_true(is_used);
+    ex_pg_close(pg);
+}
+
+/* R-ES-07: the audit stays although the append is refused; a repetition is counted */
+static void test_postgres_audit_of_an_id_with_other_content(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    suite_put(s, "a", &EVENT("T", "{\"n\":1}", .id = suite_id(1)));
+    ex_new_event other =
+        EVENT("T", "{\"n\":2}", .id = suite_id(1), .metadata = EX_S("{\"$actor\":\"mallory\"}"));
+    ex_error first = {0}, second = {0};
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, &first), EX_EIDEMPOTENCY);
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, &second), EX_EIDEMPOTENCY);
+    assert_int_not_equal(first.audit_id, 0);
+    assert_int_equal(first.audit_id, second.audit_id);
+    ex_pg *pg = open_raw(s);
+    assert_text(pg,
+                "SELECT concat_ws('|', stored_position, stream, type, encode(data, 'escape'), "
+                "encode(actor, 'escape'), times, stored_fingerprint <> given_fingerprint) "
+                "FROM idempotency_audit",
+                "1|a|T|{\"n\":2}|mallory|2|t");
+    ex_pg_close(pg);
+    assert_int_equal(ex_store_head(s->store), 1);
+}
+
+/* ---- Plans ---- */
+
+enum { FIND, WRITE };
+
+static const struct {
+    const char *name;
+    int kind;
+    const char *sql;
+} plans[] = {
+#define PLAN_ROW(name, kind, sql) {#name, kind, sql},
+    PG_STATEMENT_MAP(PLAN_ROW)
+#undef PLAN_ROW
+};
+
+/* The statement's plan for any parameters, as the sessions plan it. */
+static void explain(ex_pg *pg, const char *sql, ex_pg_result *ret)
+{
+    char text[4096], call[256] = "EXPLAIN EXECUTE plan";
+    int parameters = 0;
+    for (const char *p = sql; *p; p++)
+        if (*p == '$' && p[1] - '0' > parameters)
+            parameters = p[1] - '0';
+    for (int i = 0; i < parameters; i++)
+        (void)snprintf(call + strlen(call), sizeof(call) - strlen(call), "%sNULL%s",
+                       i ? ", " : " (", i + 1 == parameters ? ")" : "");
+    (void)snprintf(text, sizeof(text), "PREPARE plan AS %s", sql);
+    exec(pg, text);
+    ex_error err = {0};
+    if (ex_pg_run(pg, ex_str(call), NULL, ret, &err))
+        fail_msg("%s: %s", sql, err.message);
+    exec(pg, "DEALLOCATE plan");
+}
+
+/* R-ES-17: each read uses an index; and each index of the log has a reader. */
+static void test_postgres_every_find_uses_an_index(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    static const char *const indexes[] = {
+        "events_pkey",        "events_stream",    "events_id",     "events_type",
+        "events_correlation", "event_tags_pkey",  "tags_pkey", "types_name_key",
+        "types_pkey",         "streams_pkey", "commands_pkey", "commands_command_id_key"};
+    enum { INDEXES = sizeof(indexes) / sizeof(indexes[0]) };
+    bool is_read[INDEXES] = {false};
+    int looked_at = 0;
+    ex_pg *pg = open_raw(s);
+    exec(pg, PG_SESSION_SQL);
+    for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+        if (plans[i].kind != FIND)
+            continue;
+        ex_pg_result r = {0};
+        explain(pg, plans[i].sql, &r);
+        for (int row = 0; row < r.rows; row++) {
+            const char *step = ex_pg_get_slice(&r, row, 0).ptr;
+            if (strstr(step, "Seq Scan") || strstr(step, "Hash Join") || strstr(step, "Merge Join"))
+                fail_msg("%s: %s", plans[i].name, step);
+            for (size_t j = 0; j < INDEXES; j++)
+                is_read[j] |= strstr(step, indexes[j]) != NULL;
+        }
+        looked_at++;
+        ex_pg_result_free(&r);
+    }
+    assert_true(looked_at >= 20);
+    for (size_t j = 0; j < INDEXES; j++)
+        if (!is_read[j])
+            fail_msg("nobody reads through %s", indexes[j]);
+    assert_text(pg,
+                "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND tablename "
+                "IN ('events', 'event_tags', 'tags', 'types', 'streams', 'commands')",
+                "12");
+    assert_int_equal(INDEXES, 12);
+    ex_pg_close(pg);
+}
+
+/* ---- Formats ---- */
+
+static void assert_open_fails(suite *s, ex_status want, const char *part)
+{
+    ex_store *store = NULL;
+    ex_error err = {0};
+    ex_store_options options = {.read_only = true};
+    assert_int_equal(ex_store_open(s->dir, NULL, &store, &err), want);
+    if (!strstr(err.message, part))
+        fail_msg("'%s' is not in: %s", part, err.message);
+    assert_int_equal(ex_store_open(s->dir, &options, &store, NULL), want);
+    assert_null(store);
+}
+
+static void test_postgres_schemas_that_do_not_fit_are_refused(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    suite_fill(s, "a", 1);
+    ex_store_close(s->store);
+    s->store = NULL;
+    ex_pg *pg = open_raw(s);
+    exec(pg, "INSERT INTO store_migrations (number, name, checksum) VALUES (2, 'next', 1)");
+    assert_open_fails(s, EX_EFORMAT, "newer version of excore");
+    exec(pg, "DELETE FROM store_migrations WHERE number = 2");
+    exec(pg, "UPDATE store_migrations SET checksum = checksum + 1");
+    assert_open_fails(s, EX_EFORMAT, "other checksums");
+    exec(pg, "UPDATE store_migrations SET checksum = checksum - 1");
+    suite_reopen(s, NULL);
+    assert_int_equal(ex_store_head(s->store), 1);
+    ex_store_close(s->store);
+    s->store = NULL;
+    exec(pg, "DELETE FROM store_migrations");
+    assert_open_fails(s, EX_EFORMAT, "older than 1");
+    exec(pg, "DROP TABLE store_migrations");
+    assert_open_fails(s, EX_EFORMAT, "not an event store");
+    ex_pg_close(pg);
+    postgres_drop_schema(s->dir);
+    ex_store_options options = {.must_exist = true};
+    ex_error err = {0};
+    assert_int_equal(ex_store_open(s->dir, &options, &s->store, &err), EX_ENOTFOUND);
+    assert_non_null(strstr(err.message, "there is no store in schema"));
+}
+
+/* What cannot be opened is said in one sentence, without the password. */
+static void test_postgres_open_failures_are_clear(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    static const struct {
+        const char *url;
+        ex_status want;
+    } cases[] = {
+        {"postgres://excore:secret@127.0.0.1:1/excore?connect_timeout=3", EX_EAGAIN},
+        {"postgres://excore:secret@/excore?host=/nowhere", EX_EAGAIN},
+        {"postgres://excore:secret@/excore?schema=Bad-Name", EX_EINVAL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_store *store = NULL;
+        ex_error err = {0};
+        ex_status st = ex_store_open(cases[i].url, NULL, &store, &err);
+        if (st != cases[i].want)
+            fail_msg("%s: %s: %s", cases[i].url, err.code, err.message);
+        assert_null(strstr(err.message, "secret"));
+        assert_null(store);
+    }
+}
+
+int store_postgres_tests(suite *s)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(test_postgres_refuses_to_change_the_log),
+        STORE_TEST(test_postgres_view_shows_events_to_people),
+        STORE_TEST(test_postgres_bytes_are_exact_and_the_view_survives_them),
+        STORE_TEST(test_postgres_audit_of_an_id_with_other_content),
+        STORE_TEST(test_postgres_every_find_uses_an_index),
+        STORE_TEST(test_postgres_schemas_that_do_not_fit_are_refused),
+        STORE_TEST(test_postgres_open_failures_are_clear),
+    };
+    return cmocka_run_group_tests_name("store postgres", tests, NULL, NULL);
+}
