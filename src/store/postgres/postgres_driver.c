@@ -167,6 +167,7 @@ const store_driver_ops store_postgres_driver = {
     .find_command = pg_find_command,
     .write = pg_writer_write,
     .expire_commands = pg_writer_expire_commands,
+    .probe = pg_writer_probe,
     .commit = pg_writer_commit,
     .rollback = pg_writer_rollback,
 };

@@ -105,6 +105,7 @@ ex_status pg_as_storage(ex_status status, ex_error *err);
 /* ---- writer.c ---- */
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err);
 ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
+ex_status pg_writer_probe(void *impl, ex_error *err);
 ex_status pg_writer_commit(void *impl, ex_error *err);
 void pg_writer_rollback(void *impl);
 void pg_writer_expect(void *impl, uint64_t known, const store_lookup *lookup);
