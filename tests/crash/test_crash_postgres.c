@@ -1,0 +1,195 @@
+/* test_crash_postgres.c: the database server is killed under load and started again.
+ *
+ * A server of its own, two stores in this process as two nodes. What was
+ * acknowledged is there once, in order, and positions are contiguous; what was
+ * refused can be repeated with the same event ids. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <excore/store.h>
+
+#include "support/postgres.h"
+#include "support/temp_dir.h"
+
+enum { NODES = 2, WRITERS = 6, CRASHES = 3, EVENTS_BETWEEN = 200 };
+
+/* ---- The server ---- */
+
+/* Run the script; what it prints goes to `out` (nullable). */
+static void run_script(const char *verb, const char *dir, char *out, size_t size)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        (void)execl(postgres_script(), postgres_script(), verb, dir, (char *)NULL);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    (void)close(ends[1]);
+    size_t len = 0;
+    ssize_t n;
+    char rest[256];
+    while ((n = read(ends[0], out ? out + len : rest, out ? size - 1 - len : sizeof(rest))) > 0)
+        len += out ? (size_t)n : 0;
+    (void)close(ends[0]);
+    if (out)
+        out[strcspn(out, "\n")] = '\0';
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* ---- Writers ---- */
+
+typedef struct writer {
+    ex_store *store;
+    int number;
+    atomic_bool *is_over;
+    atomic_uint *stored_by_all;
+    uint32_t stored;
+    uint32_t refused;
+    atomic_bool is_failed;
+    ex_error err;
+} writer;
+
+static ex_id id_of(int number, uint32_t n)
+{
+    ex_id id = {.form = EX_ID_UUID};
+    memset(id.bytes, 0x22, sizeof(id.bytes));
+    id.bytes[0] = (uint8_t)number;
+    memcpy(id.bytes + 1, &n, sizeof(n));
+    return id;
+}
+
+static ex_status append_one(writer *w, const char *stream)
+{
+    ex_new_event event = {.type = EX_S("T"), .data = EX_S("{}"), .id = id_of(w->number, w->stored)};
+    ex_stream_write write = {ex_str(stream), EX_EXACT(w->stored), &event, 1};
+    ex_append append = {.writes = &write, .write_count = 1};
+    return ex_store_append(w->store, &append, NULL, &w->err);
+}
+
+static void *write_for_sure(void *arg)
+{
+    writer *w = arg;
+    char stream[16];
+    (void)snprintf(stream, sizeof(stream), "s-%d", w->number);
+    while (!atomic_load(w->is_over) && !atomic_load(&w->is_failed)) {
+        ex_status st;
+        while ((st = append_one(w, stream)) == EX_ESTORAGE) {
+            w->refused++;
+            sched_yield();
+        }
+        atomic_store(&w->is_failed, st != EX_OK);
+        w->stored++;
+        atomic_fetch_add(w->stored_by_all, 1);
+    }
+    return NULL;
+}
+
+static bool wait_for_more(writer *writers, atomic_uint *stored_by_all)
+{
+    unsigned goal = atomic_load(stored_by_all) + EVENTS_BETWEEN;
+    bool is_failed = false;
+    while (atomic_load(stored_by_all) < goal && !is_failed) {
+        for (int i = 0; i < WRITERS; i++)
+            is_failed |= atomic_load(&writers[i].is_failed);
+        sched_yield();
+    }
+    return !is_failed;
+}
+
+/* ---- The test ---- */
+
+static void assert_log(ex_store *store, const writer *writers)
+{
+    uint64_t position = 0, total = 0;
+    uint32_t seen[WRITERS] = {0};
+    ex_cursor *c = NULL;
+    ex_event e;
+    assert_int_equal(ex_store_read_log(store, &(ex_read_log){0}, &c, NULL), EX_OK);
+    while (ex_cursor_next(c, &e, NULL) == EX_OK) {
+        int number = e.stream.ptr[2] - '0';
+        ex_id want = id_of(number, seen[number]++);
+        assert_int_equal(e.position, ++position);
+        assert_int_equal(e.version, seen[number]);
+        assert_true(ex_id_eq(&e.id, &want));
+    }
+    ex_cursor_close(c);
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(seen[i], writers[i].stored);
+        total += seen[i];
+    }
+    assert_int_equal(position, total);
+}
+
+static void test_crash_postgres_loses_and_doubles_nothing(void **state)
+{
+    (void)state;
+    temp_dir dir = temp_dir_make();
+    char url[POSTGRES_URL_SIZE] = "";
+    run_script("start", dir.path, url, sizeof(url));
+    ex_store *nodes[NODES];
+    for (int i = 0; i < NODES; i++) {
+        ex_error err = {0};
+        if (ex_store_open(url, NULL, &nodes[i], &err))
+            fail_msg("%s", err.message);
+    }
+    atomic_bool is_over = false;
+    atomic_uint stored_by_all = 0;
+    writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (writer){.store = nodes[i % NODES],
+                              .number = i,
+                              .is_over = &is_over,
+                              .stored_by_all = &stored_by_all};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_for_sure, &writers[i]), 0);
+    }
+    for (int i = 0; i < CRASHES && wait_for_more(writers, &stored_by_all); i++) {
+        run_script("kill", dir.path, NULL, 0);
+        run_script("start", dir.path, NULL, 0);
+    }
+    (void)wait_for_more(writers, &stored_by_all);
+    atomic_store(&is_over, true);
+    uint32_t refused = 0;
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        if (writers[i].is_failed)
+            fail_msg("%s: %s", writers[i].err.code, writers[i].err.message);
+        refused += writers[i].refused;
+    }
+    assert_true(refused > 0);
+    for (int i = 0; i < NODES; i++) /* a node hears of what another one committed a moment later */
+        while (ex_store_head(nodes[i]) < stored_by_all)
+            sched_yield();
+    for (int i = 0; i < NODES; i++)
+        assert_log(nodes[i], writers);
+    for (int i = 0; i < NODES; i++)
+        ex_store_close(nodes[i]);
+    run_script("stop", dir.path, NULL, 0);
+    temp_dir_remove(&dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crash_postgres_loses_and_doubles_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
