@@ -48,34 +48,38 @@ static int bind_optional_text(sqlite3_stmt *st, int index, ex_slice s, bool is_d
     return is_default ? sqlite3_bind_null(st, index) : bind_text(st, index, s);
 }
 
-ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, const ex_event *e, uint64_t stream_id,
-                         chain_back back, uint64_t type_id, ex_error *err)
+ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, int number, const event_row *row,
+                         ex_error *err)
 {
+    const ex_event *e = row->event;
+    int at = number * EVENT_PARAMETERS;
     ex_slice id = ex_slice_of(e->id.bytes, sizeof(e->id.bytes));
     uint8_t ulid[17];
     int rc = 0; /* SQLITE_OK is 0: any failure shows in the union of the bits */
     if (e->id.form == EX_ID_ULID) {
         memcpy(ulid, e->id.bytes, sizeof(e->id.bytes));
         ulid[16] = EX_ID_ULID;
-        rc |= sqlite3_bind_blob(st, 8, ulid, sizeof(ulid), SQLITE_TRANSIENT);
+        rc |= sqlite3_bind_blob(st, at + 8, ulid, sizeof(ulid), SQLITE_TRANSIENT);
     } else {
-        rc |= bind_blob(st, 8, id);
+        rc |= bind_blob(st, at + 8, id);
     }
-    rc |= bind_u64(st, 1, e->position);
-    rc |= bind_u64(st, 2, stream_id);
-    rc |= bind_u64(st, 3, e->version);
-    rc |= back.prev ? bind_u64(st, 4, back.prev) : sqlite3_bind_null(st, 4);
-    rc |= back.jump ? bind_u64(st, 5, back.jump) : sqlite3_bind_null(st, 5);
-    rc |= bind_u64(st, 6, type_id);
-    rc |= sqlite3_bind_int64(st, 7, e->recorded_at_us);
-    rc |= e->schema_version == 1 ? sqlite3_bind_null(st, 9) : bind_u64(st, 9, e->schema_version);
-    rc |= bind_optional_text(st, 10, e->content_type,
+    rc |= bind_u64(st, at + 1, e->position);
+    rc |= bind_u64(st, at + 2, row->stream_id);
+    rc |= bind_u64(st, at + 3, e->version);
+    rc |= row->back.prev ? bind_u64(st, at + 4, row->back.prev) : sqlite3_bind_null(st, at + 4);
+    rc |= row->back.jump ? bind_u64(st, at + 5, row->back.jump) : sqlite3_bind_null(st, at + 5);
+    rc |= bind_u64(st, at + 6, row->type_id);
+    rc |= sqlite3_bind_int64(st, at + 7, e->recorded_at_us);
+    rc |= e->schema_version == 1 ? sqlite3_bind_null(st, at + 9)
+                                 : bind_u64(st, at + 9, e->schema_version);
+    rc |= bind_optional_text(st, at + 10, e->content_type,
                              ex_slice_eq(e->content_type, EX_S(DEFAULT_CONTENT_TYPE)));
-    rc |= bind_optional_text(st, 11, e->correlation_id, e->correlation_id.len == 0);
-    rc |= bind_optional_text(st, 12, e->causation_id, e->causation_id.len == 0);
-    rc |= e->tags.packed.len ? bind_blob(st, 13, e->tags.packed) : sqlite3_bind_null(st, 13);
-    rc |= bind_optional_text(st, 14, e->metadata, ex_slice_eq(e->metadata, EX_S("{}")));
-    rc |= bind_blob(st, 15, e->data);
+    rc |= bind_optional_text(st, at + 11, e->correlation_id, e->correlation_id.len == 0);
+    rc |= bind_optional_text(st, at + 12, e->causation_id, e->causation_id.len == 0);
+    rc |= e->tags.packed.len ? bind_blob(st, at + 13, e->tags.packed)
+                             : sqlite3_bind_null(st, at + 13);
+    rc |= bind_optional_text(st, at + 14, e->metadata, ex_slice_eq(e->metadata, EX_S("{}")));
+    rc |= bind_blob(st, at + 15, e->data);
     return rc == SQLITE_OK
                ? EX_OK
                : sqlite_conn_raise(c, sqlite3_errcode(c->db), "cannot bind an event", err);

@@ -7,10 +7,17 @@
 #include "store/sqlite/chain_walk.h"
 #include "store/sqlite/sqlite_conn.h"
 
-/** Bind an event to STATEMENT_EVENT_INSERT; the slices must live until it is reset. */
-EX_NODISCARD ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, const ex_event *event,
-                                      uint64_t stream_id, chain_back back, uint64_t type_id,
-                                      ex_error *err);
+/** A row to be written: an event and what stands for its names and its place in the stream. */
+typedef struct event_row {
+    const ex_event *event; /* borrowed until the row is written */
+    uint64_t stream_id;
+    uint64_t type_id;
+    chain_back back;
+} event_row;
+
+/** Bind the row with this number, from 0, of STATEMENT_EVENT_INSERT or STATEMENT_EVENTS_INSERT. */
+EX_NODISCARD ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, int number,
+                                      const event_row *row, ex_error *err);
 
 /** Read the current row of a statement over EVENT_COLUMNS.
  *  @param stream its stream; empty: the column behind the others has it

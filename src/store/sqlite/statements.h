@@ -14,6 +14,16 @@
 #define EVENT_OF_ANY_STREAM                                                                        \
     "SELECT " EVENT_COLUMNS ", s.name FROM events e CROSS JOIN streams s ON s.id = e.stream_id "
 
+/* Parameters are numbered row by row. Many rows at once fail without undoing those before: whatever
+ * fails ends the batch, and undoing would cost a copy of every page that the statement touches. */
+#define EVENT_INSERT_COLUMNS                                                                       \
+    "INTO events (position, stream_id, version, prev, jump, type_id, recorded_at, id, "            \
+    "schema_version, content_type, correlation_id, causation_id, tags, metadata, data) VALUES "
+#define EVENT_PARAMETERS 15
+#define EVENT_ROW        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define EVENT_ROWS_4     EVENT_ROW ", " EVENT_ROW ", " EVENT_ROW ", " EVENT_ROW
+#define EVENT_ROWS       16
+
 /* clang-format off */
 #define STATEMENT_MAP(X)                                                                           \
     X(BEGIN,             WRITE, "BEGIN IMMEDIATE")                                                 \
@@ -34,10 +44,9 @@
     X(TYPE_NAME,         FIND,  "SELECT name FROM types WHERE id = ?1")                            \
     X(TAG_FIND,          FIND,  "SELECT id FROM tags WHERE name = ?1")                             \
     X(TAG_INSERT,        WRITE, "INSERT INTO tags (name) VALUES (?1)")                             \
-    X(EVENT_INSERT,      WRITE, "INSERT INTO events (position, stream_id, version, prev, jump, "   \
-                                "type_id, recorded_at, id, schema_version, content_type, "         \
-                                "correlation_id, causation_id, tags, metadata, data) VALUES (?1, " \
-                                "?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")   \
+    X(EVENT_INSERT,      WRITE, "INSERT " EVENT_INSERT_COLUMNS EVENT_ROW)                          \
+    X(EVENTS_INSERT,     WRITE, "INSERT OR FAIL " EVENT_INSERT_COLUMNS EVENT_ROWS_4 ", "           \
+                                EVENT_ROWS_4 ", " EVENT_ROWS_4 ", " EVENT_ROWS_4)                  \
     X(EVENT_TAG_INSERT,  WRITE, "INSERT OR IGNORE INTO event_tags (tag_id, position) "             \
                                 "VALUES (?1, ?2)")                                                 \
     X(EVENT_BY_ID,       FIND,  EVENT_OF_ANY_STREAM "WHERE e.id = ?1 AND e.stream_id = ?2")        \

@@ -109,6 +109,12 @@ static ex_status find_lacking(stream_tail *s, sqlite_conn *c, ex_error *err)
     return st;
 }
 
+bool stream_tails_reads(const stream_tails *t, uint64_t stream_id, uint64_t version)
+{
+    const stream_tail *s = slot_of(t, stream_id);
+    return s->stream_id == stream_id ? chain_tail_lacks(&s->chain) : version > 1;
+}
+
 ex_status stream_tails_link(stream_tails *t, sqlite_conn *c, uint64_t stream_id, chain_place place,
                             chain_back *ret, ex_error *err)
 {

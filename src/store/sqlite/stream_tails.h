@@ -30,6 +30,8 @@ void stream_tails_clear(stream_tails *t);
 
 /** The head of a stream was read: keep it for the event that probably follows. */
 void stream_tails_learn(stream_tails *t, uint64_t stream_id, chain_place head);
+/** Whether linking the event of this version reads older events of the stream. */
+bool stream_tails_reads(const stream_tails *t, uint64_t stream_id, uint64_t version);
 /** Link the next event of a stream, at `place`, and remember that its head is to be stored. */
 EX_NODISCARD ex_status stream_tails_link(stream_tails *t, sqlite_conn *c, uint64_t stream_id,
                                          chain_place place, chain_back *ret, ex_error *err);
