@@ -90,11 +90,13 @@ static ex_status run_plain(reader *r, statement which, ex_error *err)
     return status ? status : sqlite_conn_run(&r->conn, st, err);
 }
 
-static void drop_snapshot(reader *r)
+/* On failure the snapshot stays, to be dropped before the next one. */
+static ex_status drop_snapshot(reader *r, ex_error *err)
 {
-    if (r->has_snapshot)
-        (void)run_plain(r, STATEMENT_COMMIT, NULL); /* of a read: nothing to lose */
-    r->has_snapshot = false;
+    r->rows_left = 0;
+    ex_status st = r->has_snapshot ? run_plain(r, STATEMENT_COMMIT, err) : EX_OK;
+    r->has_snapshot = !sqlite3_get_autocommit(r->conn.db);
+    return r->has_snapshot ? st : EX_OK; /* of a read: nothing to lose */
 }
 
 static ex_status hold_snapshot(reader *r, ex_error *err)
@@ -103,11 +105,13 @@ static ex_status hold_snapshot(reader *r, ex_error *err)
         return EX_OK;
     if (r->st)
         (void)sqlite3_reset(r->st); /* a running one would hold the old snapshot */
-    drop_snapshot(r);
-    ex_status st = run_plain(r, STATEMENT_BEGIN_READ, err);
-    r->has_snapshot = st == EX_OK;
-    r->rows_left = ROWS_OF_A_SNAPSHOT;
     r->is_running = false;
+    sqlite3_stmt *end; /* prepared now, so that the end does not fail for want of memory */
+    ex_status st = sqlite_conn_statement(&r->conn, STATEMENT_COMMIT, &end, err);
+    st = st ? st : drop_snapshot(r, err);
+    st = st ? st : run_plain(r, STATEMENT_BEGIN_READ, err);
+    r->has_snapshot = !sqlite3_get_autocommit(r->conn.db);
+    r->rows_left = ROWS_OF_A_SNAPSHOT;
     return st;
 }
 
@@ -116,7 +120,7 @@ static void reader_stop(void *impl)
     reader *r = impl;
     if (r->st)
         (void)sqlite3_reset(r->st); /* repeats the last failure */
-    drop_snapshot(r);
+    (void)drop_snapshot(r, NULL);   /* tried again before the next scan */
     r->st = NULL;
     r->walk = NULL;
     r->is_running = false;
@@ -132,7 +136,7 @@ static ex_status start_stream(reader *r, const store_scan *scan, ex_error *err)
         st =
             sqlite_lists_find_id(&r->conn, STATEMENT_STREAM_FIND, scan->stream, &r->stream_id, err);
     if (st == EX_OK && r->stream_id == 0)
-        drop_snapshot(r);
+        (void)drop_snapshot(r, NULL); /* tried again before the next scan */
     if (st || r->stream_id == 0)
         return st;
     r->stream = ex_arena_copy(&r->arena, scan->stream);
