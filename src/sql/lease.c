@@ -241,14 +241,14 @@ static void note_refused(ex_lease *l, uint64_t token)
     pthread_mutex_unlock(&l->node->mu);
 }
 
-ex_status ex_lease_prove(ex_lease *l, uint64_t token, ex_pg *pg, ex_error *err)
+ex_status ex_lease_prove(ex_lease *l, uint64_t token, ex_sql *db, ex_error *err)
 {
     ex_leases *n = l->node;
     if (!n->url)
         return EX_OK;
     pg_lease_node self = {.ttl_ms = n->ttl_ms};
     memcpy(self.id, n->id.bytes, sizeof(self.id));
-    ex_status st = pg_lease_prove(pg, n->schema, &self, l->name, token, err);
+    ex_status st = pg_lease_prove(db, n->schema, &self, l->name, token, err);
     if (st == EX_EPRECONDITION)
         note_refused(l, token);
     return st;

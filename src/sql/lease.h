@@ -21,7 +21,7 @@
 #include <excore/id.h>
 
 #include "observe/metrics.h"
-#include "sql/postgres/pg_conn.h"
+#include "sql/sql.h"
 
 #define EX_LEASE_NAME_MAX 255 /* bytes */
 
@@ -67,10 +67,10 @@ bool ex_lease_is_held(ex_lease *l, uint64_t *ret_token);
 /** First statement of a transaction that does the lease's work. On success nobody else takes the
  *  lease until the transaction ends; the server ends it when it stands idle for the lease time, so
  *  that a node that is stopped in the middle of one holds nobody up for longer.
- *  @param pg    in a transaction, idle
+ *  @param db    in a transaction
  *  @param token as ex_lease_is_held gave it when the work began
  *  @return EX_OK; EX_EPRECONDITION (the lease is another's or free: roll back and wait for it); as
- *          ex_pg_run. Thread: pg's. Blocking: one round trip. */
-EX_NODISCARD ex_status ex_lease_prove(ex_lease *l, uint64_t token, ex_pg *pg, ex_error *err);
+ *          ex_sql_step. Thread: db's. Blocking: one round trip. */
+EX_NODISCARD ex_status ex_lease_prove(ex_lease *l, uint64_t token, ex_sql *db, ex_error *err);
 
 #endif

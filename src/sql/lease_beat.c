@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernel/backoff.h"
 #include "kernel/deadline.h"
 #include "kernel/log.h"
 
@@ -321,7 +322,8 @@ static void wait_for_next(ex_leases *n, const beat *b)
 static void *run(void *arg)
 {
     ex_leases *n = arg;
-    uint32_t pause_ms = PAUSE_MS;
+    uint32_t failures = 0; /* in a row */
+    const ex_backoff backoff = {.initial_ms = PAUSE_MS, .max_ms = n->ttl_ms / 2 + 1};
     while (!is_stopping(n)) {
         beat b = {0};
         ex_error err = {0};
@@ -329,16 +331,15 @@ static void *run(void *arg)
         st = st ? st : beat_once(n, &b, &err);
         settle(n);
         if (st == EX_OK) {
-            pause_ms = PAUSE_MS;
+            failures = 0;
             note_success(n);
             wait_for_next(n, &b);
             continue;
         }
         note_failure(n, &err);
         disconnect(n);
-        pause_without_connection(n, pause_ms);
+        pause_without_connection(n, ex_backoff_ms(&backoff, failures++, n->clock));
         settle(n);
-        pause_ms = 2 * pause_ms < n->ttl_ms / 2 ? 2 * pause_ms : n->ttl_ms / 2 + 1;
     }
     return NULL;
 }

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include <excore/id.h>
+
 /* clang-format off */
 const char pg_lease_schema[] =
     "CREATE TABLE nodes (id uuid PRIMARY KEY, host text NOT NULL, pid bigint NOT NULL,"
@@ -306,27 +308,29 @@ ex_status pg_lease_listen(ex_pg *pg, ex_error *err)
 
 /* ---- Proof ---- */
 
-ex_status pg_lease_prove(ex_pg *pg, const char *schema, const pg_lease_node *node, const char *name,
-                         uint64_t token, ex_error *err)
+ex_status pg_lease_prove(ex_sql *db, const char *schema, const pg_lease_node *node,
+                         const char *name, uint64_t token, ex_error *err)
 {
-    char sql[256], idle_ms[16];
-    ex_pg_args args;
-    ex_pg_result r = {0};
+    char sql[256], idle_ms[16], id_text[EX_ID_TEXT_SIZE];
+    ex_id id = {.form = EX_ID_UUID};
+    ex_sql_stmt *s = NULL;
+    memcpy(id.bytes, node->id, sizeof(id.bytes));
     (void)snprintf(sql, sizeof(sql), /* fits: a schema has at most 48 bytes */
                    "SELECT set_config('idle_in_transaction_session_timeout', $4, true)"
-                   " FROM \"%s\".leases WHERE name = $1 AND token = $2 AND holder = $3"
+                   " FROM \"%s\".leases WHERE name = $1 AND token = $2 AND holder = $3::uuid"
                    " FOR KEY SHARE",
                    schema);
     (void)snprintf(idle_ms, sizeof(idle_ms), "%u", (unsigned)node->ttl_ms);
-    ex_pg_args_init(&args);
-    ex_pg_put_text(&args, ex_str(name));
-    ex_pg_put_i64(&args, (int64_t)token);
-    ex_pg_put_uuid(&args, node->id);
-    ex_pg_put_text(&args, ex_str(idle_ms));
-    ex_status st = ex_pg_run(pg, ex_str(sql), &args, &r, err);
-    if (!st && r.rows != 1)
+    ex_status st = ex_sql_prepare(db, ex_str(sql), &s, err);
+    if (st)
+        return st;
+    ex_sql_bind_text(s, 1, ex_str(name));
+    ex_sql_bind_i64(s, 2, (int64_t)token);
+    ex_sql_bind_text(s, 3, ex_id_text(&id, id_text));
+    ex_sql_bind_text(s, 4, ex_str(idle_ms));
+    st = ex_sql_step(s, err);
+    ex_sql_reset(s);
+    if (st == EX_EEND)
         st = ex_raise(err, EX_EPRECONDITION, "the lease '%s' is held by another node", name);
-    ex_pg_result_free(&r);
-    ex_pg_args_done(&args);
     return st;
 }

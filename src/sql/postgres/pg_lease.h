@@ -16,6 +16,7 @@
 
 #include "sql/lease_plan.h"
 #include "sql/postgres/pg_conn.h"
+#include "sql/sql.h"
 
 /** Makes the two tables; one migration. */
 extern const char pg_lease_schema[];
@@ -58,7 +59,7 @@ EX_NODISCARD ex_status pg_lease_leave(ex_pg *pg, const pg_lease_node *node, ex_e
 /** Hear what the others tell: that a node came, left or gave a lease back. */
 EX_NODISCARD ex_status pg_lease_listen(ex_pg *pg, ex_error *err);
 /** See ex_lease_prove. @param schema where the tables are */
-EX_NODISCARD ex_status pg_lease_prove(ex_pg *pg, const char *schema, const pg_lease_node *node,
+EX_NODISCARD ex_status pg_lease_prove(ex_sql *db, const char *schema, const pg_lease_node *node,
                                       const char *name, uint64_t token, ex_error *err);
 
 #endif

@@ -37,7 +37,9 @@ static ex_error err;
 
 typedef struct place {
     char url[POSTGRES_URL_SIZE];
-    ex_pg *pg; /* for looking, and for acting as somebody else */
+    ex_pg *pg;  /* for looking, and for acting as somebody else */
+    ex_sql *db; /* for work under a lease */
+    ex_sql_tx tx;
 } place;
 
 static int place_open(void **state)
@@ -52,6 +54,7 @@ static int place_open(void **state)
     (void)snprintf(sql, sizeof(sql), "CREATE SCHEMA %s", schema);
     assert_ok(ex_pg_script(p->pg, sql, &err));
     assert_ok(ex_pg_script(p->pg, pg_lease_schema, &err));
+    assert_ok(ex_sql_open(&(ex_sql_options){.place = p->url}, &p->db, &err));
     *state = p;
     return 0;
 }
@@ -63,6 +66,7 @@ static int place_close(void **state)
     (void)snprintf(sql, sizeof(sql), "SET client_min_messages = error; DROP SCHEMA %s CASCADE",
                    ex_pg_target_of(p->pg)->schema);
     assert_ok(ex_pg_script(p->pg, sql, &err));
+    ex_sql_close(p->db);
     ex_pg_close(p->pg);
     free(p);
     return 0;
@@ -141,6 +145,18 @@ static void nap(void)
             nap();                                                                                 \
         }                                                                                          \
     } while (0)
+
+/* Begin a transaction with a proof. */
+static ex_status begin(place *p, ex_lease *l, uint64_t token)
+{
+    assert_ok(ex_sql_begin(p->db, EX_SQL_WRITE, &p->tx, &err));
+    return ex_lease_prove(l, token, p->db, &err);
+}
+
+static void roll_back(place *p)
+{
+    assert_ok(ex_sql_rollback(&p->tx, &err));
+}
 
 /* ---- Tests ---- */
 
@@ -290,9 +306,7 @@ static void test_lease_lost_is_noticed_and_comes_again(void **state)
     join(&w, p, SHORT_MS, "a");
     wait_until(ex_lease_is_held(w.leases[0], &token));
     usurp(p, "a", "1 s");
-    do_sql(p, "BEGIN");
     wait_until(held(&w) == 0);
-    do_sql(p, "ROLLBACK");
     uint64_t again = 0;
     wait_until(ex_lease_is_held(w.leases[0], &again));
     assert_int_equal(again, token + 2);
@@ -308,16 +322,15 @@ static void test_lease_proof_with_an_old_token_is_refused(void **state)
     uint64_t token = 0;
     join(&w, p, LONG_MS, "a");
     wait_until(ex_lease_is_held(w.leases[0], &token));
-    do_sql(p, "BEGIN");
-    assert_ok(ex_lease_prove(w.leases[0], token, p->pg, &err));
-    assert_int_equal(ex_lease_prove(w.leases[0], token + 1, p->pg, &err), EX_EPRECONDITION);
-    do_sql(p, "ROLLBACK");
+    assert_ok(begin(p, w.leases[0], token));
+    assert_ok(ex_sql_commit(&p->tx, &err));
+    assert_int_equal(begin(p, w.leases[0], token + 1), EX_EPRECONDITION);
+    roll_back(p);
     assert_true(ex_lease_is_held(w.leases[0], NULL)); /* the other token was none of ours */
 
     usurp(p, "a", "1 hour");
-    do_sql(p, "BEGIN");
-    assert_int_equal(ex_lease_prove(w.leases[0], token, p->pg, &err), EX_EPRECONDITION);
-    do_sql(p, "ROLLBACK");
+    assert_int_equal(begin(p, w.leases[0], token), EX_EPRECONDITION);
+    roll_back(p);
     assert_false(ex_lease_is_held(w.leases[0], NULL));
     leave(&w);
 }
@@ -329,18 +342,17 @@ static void test_lease_proof_holds_takers_off_but_no_renewals(void **state)
     uint64_t token = 0;
     join(&w, p, SHORT_MS, "a");
     wait_until(ex_lease_is_held(w.leases[0], &token));
-    do_sql(p, "BEGIN");
-    assert_ok(ex_lease_prove(w.leases[0], token, p->pg, &err));
+    assert_ok(begin(p, w.leases[0], token));
     /* renewed four times meanwhile: a held-up renewal would have lost it */
-    assert_int_equal(ask(p, "SELECT 1 FROM (SELECT pg_sleep(1.5)) s"), 1);
+    assert_ok(ex_sql_script(p->db, "SELECT pg_sleep(1.5)", &err));
     assert_true(ex_lease_is_held(w.leases[0], NULL));
 
     /* given back with the transaction still open: nobody gets it before its end */
     join(&other, p, SHORT_MS, "a");
     leave(&w);
-    assert_int_equal(ask(p, "SELECT 1 FROM (SELECT pg_sleep(0.5)) s"), 1);
+    assert_ok(ex_sql_script(p->db, "SELECT pg_sleep(0.5)", &err));
     assert_false(ex_lease_is_held(other.leases[0], NULL));
-    do_sql(p, "COMMIT");
+    assert_ok(ex_sql_commit(&p->tx, &err));
     wait_until(held(&other) == 1);
     leave(&other);
 }
@@ -352,20 +364,16 @@ static void test_lease_proof_of_an_idle_transaction_ends(void **state)
     place *p = *state;
     worker w, other;
     uint64_t token = 0;
-    ex_pg *stalled = NULL;
     do_sql(p, "CREATE TABLE rows (n bigint)");
     join(&w, p, SHORT_MS, "a");
     wait_until(ex_lease_is_held(w.leases[0], &token));
-    assert_ok(ex_pg_open(&(ex_pg_options){.url = p->url}, &stalled, &err));
-    assert_ok(ex_pg_script(stalled, "BEGIN", &err));
-    assert_ok(ex_lease_prove(w.leases[0], token, stalled, &err));
-    assert_ok(ex_pg_script(stalled, "INSERT INTO rows VALUES (1)", &err));
+    assert_ok(begin(p, w.leases[0], token));
+    assert_ok(ex_sql_script(p->db, "INSERT INTO rows VALUES (1)", &err));
     leave(&w);
     join(&other, p, SHORT_MS, "a");
     wait_until(held(&other) == 1);
-    assert_int_equal(ex_pg_script(stalled, "COMMIT", &err), EX_EAGAIN);
+    assert_int_equal(ex_sql_commit(&p->tx, &err), EX_EAGAIN);
     assert_int_equal(ask(p, "SELECT count(*) FROM rows"), 0);
-    ex_pg_close(stalled);
     leave(&other);
 }
 
@@ -442,19 +450,17 @@ static void run_sleeper(const char *url, int tell, int listen)
     uint64_t token = 0;
     char byte = 'x';
     (void)snprintf(p.url, sizeof(p.url), "%s", url);
-    if (ex_pg_open(&(ex_pg_options){.url = url}, &p.pg, &err))
+    if (ex_sql_open(&(ex_sql_options){.place = url}, &p.db, &err))
         _exit(2);
     join(&w, &p, SHORT_MS, "a");
     while (!ex_lease_is_held(w.leases[0], &token))
         nap();
-    if (ex_pg_script(p.pg, "BEGIN", &err) || ex_lease_prove(w.leases[0], token, p.pg, &err) ||
-        ex_pg_script(p.pg, "INSERT INTO rows VALUES (1); COMMIT", &err))
+    if (begin(&p, w.leases[0], token) || ex_sql_script(p.db, "INSERT INTO rows VALUES (1)", &err) ||
+        ex_sql_commit(&p.tx, &err))
         _exit(3);
     if (write(tell, &byte, 1) != 1 || read(listen, &byte, 1) != 1)
         _exit(4);
-    if (ex_pg_script(p.pg, "BEGIN", &err))
-        _exit(5);
-    _exit(ex_lease_prove(w.leases[0], token, p.pg, &err) == EX_EPRECONDITION ? 0 : 6);
+    _exit(begin(&p, w.leases[0], token) == EX_EPRECONDITION ? 0 : 6);
 }
 
 static void test_lease_woken_sleeper_is_refused(void **state)
