@@ -13,6 +13,7 @@
 #include "app/version.h"
 #include "model/openapi.h"
 #include "observe/health.h"
+#include "sql/postgres/pg_url.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -368,9 +369,10 @@ static void ready_line(const server *s, char *out, size_t size)
 {
     const settings *t = s->settings;
     const char *is_v6 = strchr(t->http.host, ':');
+    char place[EX_PG_PLACE_SIZE];
     (void)snprintf(out, size, "serving http://%s%s%s:%u (data %s, durability %s%s%s, pid %ld)",
                    is_v6 ? "[" : "", t->http.host, is_v6 ? "]" : "",
-                   (unsigned)http_server_port(s->http), t->data,
+                   (unsigned)http_server_port(s->http), ex_pg_show_place(t->data, place),
                    t->store.durability == EX_DURABILITY_FULL ? "full" : "normal",
                    s->application.app ? ", application " : "",
                    s->application.app ? s->application.app->name : "", (long)getpid());
@@ -380,7 +382,7 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
                     ex_error *err)
 {
     server self = {.settings = s, .application = {.app = app}};
-    char line[1024];
+    char line[1024], place[EX_PG_PLACE_SIZE];
     block_signals();
     ex_status status = start_parts(&self, err);
     if (status)
@@ -388,7 +390,8 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
     raise_descriptor_limit(s);
     ready_line(&self, line, sizeof(line));
     EX_LOG(EX_LOG_INFO, "ready", ex_f_cstr("host", s->http.host),
-           ex_f_u64("port", http_server_port(self.http)), ex_f_cstr("data", s->data),
+           ex_f_u64("port", http_server_port(self.http)),
+           ex_f_cstr("data", ex_pg_show_place(s->data, place)),
            ex_f_u64("head", ex_store_head(self.store)), ex_f_cstr("version", app_version()),
            ex_f_cstr("commit", app_commit()));
     ready(ctx, line);

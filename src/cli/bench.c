@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/place.h"
+#include "sql/postgres/pg_url.h"
 
 #include <excore/json.h>
 
@@ -162,13 +163,15 @@ static void print_table(const bench *b)
 {
     printf("Appends of one event of %" PRIu32 " bytes, each to a new stream, %.0f s a row\n",
            b->event_bytes, b->seconds);
+    char place[EX_PG_PLACE_SIZE];
     if (b->url)
         printf("server %s, one HTTP/1.1 connection for each append in flight\n", b->url);
     else
-        printf("durability %s (%s), directory %s%s\nfile system %s on %s\n", durability_name(b),
+        printf("durability %s (%s), store %s%s\nfile system %s on %s\n", durability_name(b),
                b->durability == EX_DURABILITY_FULL ? "acknowledged after fsync"
                                                    : "acknowledged after the write",
-               b->data, b->temporary[0] ? " (removed)" : "", b->file_system, b->device);
+               ex_pg_show_place(b->data, place), b->temporary[0] ? " (removed)" : "",
+               b->file_system, b->device);
     printf("\n%9s %10s %10s %10s %10s %10s  %6s\n", "in flight", "appends/s", "p50", "p95", "p99",
            "max", "errors");
     for (size_t i = 0; i < b->measured; i++) {
@@ -216,10 +219,11 @@ static void print_json(const bench *b)
     ex_buf_init(&out, 0);
     ex_json_writer_init(&w, &out);
     ex_json_begin_object(&w);
+    char place[EX_PG_PLACE_SIZE];
     if (b->url) {
         put_text(&w, "url", b->url);
     } else {
-        put_text(&w, "data", b->data);
+        put_text(&w, "data", ex_pg_show_place(b->data, place));
         put_text(&w, "durability", durability_name(b));
         put_text(&w, "file_system", b->file_system);
         put_text(&w, "device", b->device);

@@ -196,3 +196,15 @@ ex_status ex_pg_target_check_tls(const ex_pg_target *t, ex_error *err)
                     "sslmode=require, verify-ca or verify-full, not %s",
                     t->sslmode);
 }
+
+const char *ex_pg_show_place(const char *place, char room[EX_PG_PLACE_SIZE])
+{
+    ex_pg_target t;
+    if (!place || !ex_pg_is_url(place))
+        return place;
+    if (ex_pg_target_init(&t, place, NULL) != EX_OK)
+        return "postgres://…";
+    (void)snprintf(room, EX_PG_PLACE_SIZE, "postgres %s, schema %s", t.label, t.schema); /* fits */
+    ex_pg_target_done(&t);
+    return room;
+}

@@ -33,6 +33,12 @@ EX_NODISCARD ex_status ex_pg_target_init(ex_pg_target *ret, const char *url, ex_
 /** A zeroed one is accepted; the password is wiped. */
 void ex_pg_target_done(ex_pg_target *t);
 
+#define EX_PG_PLACE_SIZE (EX_PG_LABEL_SIZE + EX_PG_NAME_SIZE + 32)
+
+/** What may be shown of a place, a directory or a URL: no password, the schema by name. A directory
+ * is given back as it is, else `room` is filled and given back. */
+const char *ex_pg_show_place(const char *place, char room[EX_PG_PLACE_SIZE]);
+
 /** R-01-34: in production a host that is not loopback needs sslmode=require or stronger.
  *  @return EX_OK or EX_EINVAL */
 EX_NODISCARD ex_status ex_pg_target_check_tls(const ex_pg_target *t, ex_error *err);

@@ -188,12 +188,30 @@ static void test_pg_error_minimum_version(void **state)
     assert_non_null(strstr(err.message, "version 9.6,"));
 }
 
+static void test_pg_url_shown_without_password(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *place;
+        const char *want;
+    } cases[] = {
+        {"./data", "./data"},
+        {"postgres://me:secret@db:5433/shop?schema=orders", "postgres db:5433/shop, schema orders"},
+        {"postgres://me:secret@db/shop?schema=Bad-Name", "postgres://\xe2\x80\xa6"},
+    };
+    char room[EX_PG_PLACE_SIZE];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(ex_pg_show_place(cases[i].place, room), cases[i].want);
+    assert_null(ex_pg_show_place(NULL, room));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pg_url_parts),
         cmocka_unit_test(test_pg_url_refused),
         cmocka_unit_test(test_pg_url_tls_in_production),
+        cmocka_unit_test(test_pg_url_shown_without_password),
         cmocka_unit_test(test_pg_error_status_of_sqlstate),
         cmocka_unit_test(test_pg_error_connect_texts),
         cmocka_unit_test(test_pg_error_minimum_version),
