@@ -150,8 +150,8 @@ static bool take_more(sequencer *q)
 static bool gather_more(sequencer *q)
 {
     while (!take_more(q))
-        if (!gather_nap(&q->gather, q->staged_count))
-            return false;
+        if (q->batch.news.count || !gather_nap(&q->gather, q->staged_count))
+            return false; /* others append, too: they wait while we hold the head */
     return true;
 }
 

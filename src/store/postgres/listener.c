@@ -44,6 +44,7 @@ static void on_notify(void *ctx, const char *channel, ex_slice payload)
 {
     (void)channel;
     pg_listener *l = ctx;
+    l->has_heard = true;
     uint64_t position = 0;
     for (size_t i = 0; i < payload.len && payload.ptr[i] >= '0' && payload.ptr[i] <= '9'; i++)
         position = position * 10 + (uint64_t)(payload.ptr[i] - '0');
@@ -64,8 +65,11 @@ static ex_status ask_for_head(pg_listener *l, ex_pg *pg)
 static void listen_on(pg_listener *l, const postgres_driver *d, ex_pg *pg)
 {
     ex_status st = ex_pg_listen(pg, d->channel, NULL);
+    l->has_heard = false; /* what came before LISTEN took effect was missed */
     while (st == EX_OK && !is_stopping(l)) {
-        st = ask_for_head(l, pg); /* first: what was missed before LISTEN took effect */
+        if (!l->has_heard)
+            st = ask_for_head(l, pg);
+        l->has_heard = false;
         if (st == EX_OK)
             st = ex_pg_wait_notify(pg, POLL_MS, on_notify, l, NULL);
     }

@@ -49,6 +49,7 @@ typedef struct pg_listener {
     bool is_running;
     store_follow_fn *fn;
     void *ctx;
+    bool has_heard; /* the thread's: a notification came in the last wait */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t stopping;
