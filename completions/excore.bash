@@ -13,7 +13,7 @@ _excore() {
     local verb=${COMP_WORDS[1]} words=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _excore_words 'serve append read tail bench copy status config completion help version --help --version'
+        _excore_words 'serve append read tail bench copy status migrate config completion help version --help --version'
         return
     fi
     # Bash hands over --name=value as three words.
@@ -60,6 +60,7 @@ _excore() {
     'copy --to') _excore_files -d ;;
     'status --data' | 'status -d') _excore_files -d ;;
     'status --url' | 'status -u') : ;;
+    'migrate --data' | 'migrate -d') _excore_files -d ;;
     'config --data' | 'config -d') _excore_files -d ;;
     'config --listen' | 'config -l') : ;;
     'config --app' | 'config -a') _excore_files -f ;;
@@ -69,16 +70,17 @@ _excore() {
     'config --set' | 'config -s') : ;;
     *)
         case $verb in
-        serve) words='--data --listen --app --config --durability --log-level --set --help --version' ;;
+        serve) words='--data --listen --app --config --durability --log-level --set --migrate --help --version' ;;
         append) words='--data --url --tag --expected --id --metadata --schema-version --content-type --json --help --version' ;;
         read) words='--data --url --from --limit --backward --json --raw --help --version' ;;
         tail) words='--data --url --from --limit --types --tags --streams --correlation --no-follow --json --raw --help --version' ;;
         bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
         copy) words='--from --to --follow --verify-only --json --help --version' ;;
         status) words='--data --url --json --help --version' ;;
+        migrate) words='--data --dry-run --help --version' ;;
         config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
         completion) words='bash --help --version' ;;
-        help) words='serve append read tail bench copy status config completion help version --help --version' ;;
+        help) words='serve append read tail bench copy status migrate config completion help version --help --version' ;;
         version) words='--json --help --version' ;;
         esac
         _excore_words "$words"

@@ -18,6 +18,7 @@ static int run_serve(const cli *c, const args *a)
     int code = options_load(c, a, &s);
     if (code)
         return code;
+    s.store.migrate = args_has(a, "migrate");
     ex_error err = {0};
     cli copy = *c;
     if (serve_run(&s, c->app, print_ready, &copy, &err))
@@ -28,6 +29,7 @@ static int run_serve(const cli *c, const args *a)
 
 static const arg_option options[] = {
     SETTINGS_OPTIONS,
+    {0, "migrate", ARG_FLAG, NULL, "bring an older schema in PostgreSQL up to date first", NULL},
     {0},
 };
 

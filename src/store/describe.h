@@ -13,6 +13,19 @@ typedef struct ex_store_facts {
     ex_durability durability;
 } ex_store_facts;
 
+/** Which layout of the tables a store has, and which one this program writes. */
+typedef struct ex_store_format {
+    const char *engine; /* static */
+    uint32_t found;     /* below `known`: to be migrated */
+    uint32_t known;
+} ex_store_format;
+
+/** Look at the format of a store without opening it as one: an older one is no failure, and nothing
+ *  is changed. @param place directory or URL
+ *  @return EX_OK, EX_ENOTFOUND, EX_EFORMAT (newer, or no store of ours), EX_ESTORAGE …
+ *  Thread: any. Blocking: yes. */
+EX_NODISCARD ex_status ex_store_inspect(const char *place, ex_store_format *ret, ex_error *err);
+
 /** Ask the engine. @return EX_OK, EX_ETIMEOUT (no read connection), EX_ESTORAGE
  *  Thread: any. Blocking: a few queries. */
 EX_NODISCARD ex_status ex_store_describe(ex_store *s, ex_store_facts *ret, ex_error *err);

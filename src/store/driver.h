@@ -116,6 +116,12 @@ typedef struct store_driver_options {
     const char *sqlite_vfs; /* NULL: the default one; tests put faults below the engine */
 } store_driver_options;
 
+/** Which layout is stored, and which one this program writes. */
+typedef struct store_format {
+    uint32_t found;
+    uint32_t known;
+} store_format;
+
 /** What a reader is asked for. Slices and filter are borrowed until the scan is stopped. */
 typedef struct store_scan {
     bool is_stream; /* one stream by version, else the log by position */
@@ -151,8 +157,8 @@ typedef struct store_reader_ops {
     /** Version of a stream as of the position `upto`, 0 when it did not exist. */
     ex_status (*stream_version)(void *reader, ex_slice stream, uint64_t upto, uint64_t *ret,
                                 ex_error *err);
-    /** Call fn for up to `limit` of the committed command records with a number above `after`, in the
-     *  order in which they were committed: a number that comes later is higher. */
+    /** Call fn for up to `limit` of the committed command records with a number above `after`, in
+     * the order in which they were committed: a number that comes later is higher. */
     ex_status (*read_commands)(void *reader, uint64_t after, uint32_t limit, ex_command_fn *fn,
                                void *ctx, ex_error *err);
     /** Tell format and size. Cheap, whatever the length of the log. */
@@ -193,6 +199,9 @@ typedef struct store_driver_ops {
     ex_status (*open)(const store_driver_options *options, void **ret_impl, ex_error *err);
     /** Readers are closed. NULL is accepted. */
     void (*close)(void *impl);
+    /** Optional, for drivers that keep something: look at the format without changing anything.
+     *  Thread: any. @return EX_OK, EX_ENOTFOUND (no store), EX_EFORMAT (a newer one, not ours) */
+    ex_status (*inspect)(const store_driver_options *options, store_format *ret, ex_error *err);
 
     /** Start a batch and tell what is committed, as read from the database itself. */
     ex_status (*begin)(void *impl, store_head *ret, ex_error *err);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "sql/postgres/pg_url.h"
+#include "store/describe.h"
 #include "store/import.h"
 #include "store/query_check.h"
 #include "store/sequencer.h"
@@ -89,6 +90,11 @@ static ex_status make_directory(const char *dir, ex_error *err)
 
 /* ---- Opening ---- */
 
+static const store_driver_ops *driver_of(const char *place)
+{
+    return ex_pg_is_url(place) ? &store_postgres_driver : &store_sqlite_driver;
+}
+
 static ex_status open_driver(ex_store *s, const store_internals *internals, ex_error *err)
 {
     const ex_store_options *o = &s->options;
@@ -101,9 +107,7 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .page_cache_bytes = o->page_cache_bytes,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
     };
-    s->driver.ops = o->in_memory           ? &store_memory_driver
-                    : ex_pg_is_url(s->dir) ? &store_postgres_driver
-                                           : &store_sqlite_driver;
+    s->driver.ops = o->in_memory ? &store_memory_driver : driver_of(s->dir);
     return s->driver.ops->open(&options, &s->driver.impl, err);
 }
 
@@ -180,6 +184,17 @@ ex_status ex_store_open(const char *dir, const ex_store_options *options, ex_sto
                         ex_error *err)
 {
     return store_open_with(dir, options, NULL, ret, err);
+}
+
+ex_status ex_store_inspect(const char *place, ex_store_format *ret, ex_error *err)
+{
+    const store_driver_options options = {.dir = place, .read_only = true, .must_exist = true};
+    const store_driver_ops *ops = driver_of(place);
+    store_format format = {0};
+    ex_status st = ops->inspect(&options, &format, err);
+    if (st == EX_OK)
+        *ret = (ex_store_format){ops->name, format.found, format.known};
+    return st;
 }
 
 void ex_store_close(ex_store *s)

@@ -1,6 +1,7 @@
 /* store_describe.c: what a store tells of itself. */
 #include "conformance/store_suite.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "store/describe.h"
@@ -39,8 +40,36 @@ static void test_describe_tells_engine_head_and_size(void **state)
     }
 }
 
+static void test_describe_inspects_without_changing_anything(void **state)
+{
+    suite *s = *state;
+    if (s->driver == SUITE_MEMORY)
+        skip();
+    ex_store_facts facts;
+    ex_store_format format = {0};
+    assert_int_equal(ex_store_describe(s->store, &facts, NULL), EX_OK);
+    assert_int_equal(ex_store_inspect(s->dir, &format, NULL), EX_OK); /* while it is in use */
+    assert_string_equal(format.engine, facts.engine);
+    assert_int_equal(format.found, facts.format);
+    assert_int_equal(format.known, facts.format);
+
+    char missing[2048];
+    ex_error err = {0};
+    ex_store *store = NULL;
+    const ex_store_options read_only = {.read_only = true};
+    (void)snprintf(missing, sizeof(missing), "%s_missing", s->dir);
+    for (int i = 0; i < 2; i++) { /* the first look made nothing */
+        assert_int_equal(ex_store_inspect(missing, &format, &err), EX_ENOTFOUND);
+        assert_non_null(strstr(err.message, "there is no store in"));
+    }
+    assert_int_equal(ex_store_open(missing, &read_only, &store, NULL), EX_ENOTFOUND);
+}
+
 int store_describe_tests(suite *s)
 {
-    const struct CMUnitTest tests[] = {STORE_TEST(test_describe_tells_engine_head_and_size)};
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(test_describe_tells_engine_head_and_size),
+        STORE_TEST(test_describe_inspects_without_changing_anything),
+    };
     return cmocka_run_group_tests_name("store describe", tests, NULL, NULL);
 }

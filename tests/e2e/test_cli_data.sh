@@ -33,7 +33,7 @@ has "$out" "closed@1"
 grep -rqF "closed@1 position" closed && fail "the answer was printed into the store"
 
 # Help, version, misuse.
-for verb in serve append read tail bench copy status config completion help version; do
+for verb in serve append read tail bench copy status migrate config completion help version; do
     expect 0 "$excore" $verb --help
     has "$out" "Usage: excore $verb [options]"
     has "$out" "-h, --help"

@@ -128,6 +128,20 @@ static ex_status check_readable(const postgres_driver *d, ex_error *err)
     return st;
 }
 
+static ex_status driver_inspect(const store_driver_options *options, store_format *ret,
+                                ex_error *err)
+{
+    const ex_pg_options session = {.url = options->dir};
+    ex_pg *pg = NULL;
+    ex_status st = ex_pg_open(&session, &pg, err);
+    if (st)
+        return st;
+    ret->known = PG_SCHEMA_VERSION;
+    st = pg_schema_version(pg, &ret->found, err);
+    ex_pg_close(pg);
+    return st;
+}
+
 static ex_status driver_open(const store_driver_options *options, void **ret_impl, ex_error *err)
 {
     postgres_driver *d = calloc(1, sizeof(*d));
@@ -159,6 +173,7 @@ const store_driver_ops store_postgres_driver = {
     .shared = &shared_ops,
     .open = driver_open,
     .close = driver_close,
+    .inspect = driver_inspect,
     .begin = pg_writer_begin,
     .find_streams = pg_find_streams,
     .find_events = pg_find_events,

@@ -190,7 +190,7 @@ static ex_status check(const found *f, const ex_pg_target *t, pg_schema_wish wis
     if (f->is_ours && f->version < PG_SCHEMA_VERSION && wish != PG_SCHEMA_MIGRATE)
         return ex_raise(err, EX_EFORMAT,
                         "schema '%s' of %s has version %lld, older than %d: it must be migrated "
-                        "first",
+                        "first (excore migrate)",
                         schema, t->label, (long long)f->version, PG_SCHEMA_VERSION);
     return EX_OK;
 }
@@ -264,5 +264,20 @@ ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, ex_error *err)
         st = check(&f, ex_pg_target_of(pg), wish, err);
     if (st == EX_OK && f.version < PG_SCHEMA_VERSION)
         st = migrate(pg, wish, err);
+    return st;
+}
+
+ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, ex_error *err)
+{
+    found f;
+    const ex_pg_target *t = ex_pg_target_of(pg);
+    ex_status st = look(pg, &f, err);
+    if (st == EX_OK)
+        st = check(&f, t, PG_SCHEMA_MIGRATE, err);
+    if (st == EX_OK && !f.is_ours)
+        st = ex_raise(err, EX_ENOTFOUND, "there is no store in schema '%s' of %s", t->schema,
+                      t->label);
+    if (st == EX_OK)
+        *ret = (uint32_t)f.version;
     return st;
 }

@@ -16,5 +16,8 @@ typedef enum pg_schema_wish {
  *  @return EX_OK, EX_ENOTFOUND, EX_EFORMAT (newer, older, changed, not a store), what the
  * statements fail with */
 EX_NODISCARD ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, ex_error *err);
+/** The version of the store in the connection's schema; changes nothing.
+ *  @return EX_OK, EX_ENOTFOUND, EX_EFORMAT (newer, changed, not a store) */
+EX_NODISCARD ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, ex_error *err);
 
 #endif

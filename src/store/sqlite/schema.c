@@ -144,6 +144,17 @@ static ex_status check_readable(const file_format *f, const char *path, ex_error
     return EX_OK;
 }
 
+ex_status sqlite_schema_version(sqlite_conn *c, const char *path, uint32_t *ret, ex_error *err)
+{
+    file_format f = {0};
+    ex_status st = read_format(c, &f, err);
+    if (st == EX_OK)
+        st = check_readable(&f, path, err);
+    if (st == EX_OK)
+        *ret = (uint32_t)f.version;
+    return st;
+}
+
 ex_status sqlite_schema_check(sqlite_conn *c, const char *path, bool may_be_older, ex_error *err)
 {
     file_format f = {0};

@@ -12,6 +12,10 @@
  *  @return EX_OK, EX_EFORMAT (newer, too old, or not a store), EX_ESTORAGE, EX_ECORRUPT */
 EX_NODISCARD ex_status sqlite_schema_migrate(sqlite_conn *c, const char *path, ex_error *err);
 
+/** The file's format, 0 for an empty file. @return EX_OK, EX_EFORMAT (newer, or not a store) */
+EX_NODISCARD ex_status sqlite_schema_version(sqlite_conn *c, const char *path, uint32_t *ret,
+                                             ex_error *err);
+
 /** Check the file's format without writing.
  *  @param may_be_older also accept an older format and an empty file
  *  @return EX_OK, EX_EFORMAT (newer, older, or not a store) */

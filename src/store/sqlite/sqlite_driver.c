@@ -113,6 +113,45 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
     return EX_OK;
 }
 
+static ex_status check_there(const sqlite_driver *d, const char *dir, ex_error *err)
+{
+    if (access(d->path, F_OK) == 0)
+        return EX_OK;
+    return errno == ENOENT || errno == ENOTDIR
+               ? ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", dir)
+               : ex_raise(err, EX_EFILESYSTEM, "'%s': %s", d->path, strerror(errno));
+}
+
+static ex_status read_version(const sqlite_driver *d, store_format *ret, ex_error *err)
+{
+    sqlite_conn c;
+    sqlite_conn_options options = {d->path, d->vfs, sqlite_reader_flags(d), 64 << 10};
+    ex_status st = sqlite_conn_open(&c, &options, err);
+    if (st)
+        return st;
+    ret->known = SCHEMA_VERSION;
+    st = sqlite_schema_version(&c, d->path, &ret->found, err);
+    sqlite_conn_close(&c);
+    return st;
+}
+
+static ex_status driver_inspect(const store_driver_options *options, store_format *ret,
+                                ex_error *err)
+{
+    sqlite_driver *d = calloc(1, sizeof(*d));
+    if (!d)
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
+    ex_status st = fill_in(d, options, err);
+    if (st == EX_OK)
+        st = check_there(d, options->dir, err);
+    if (st == EX_OK)
+        st = choose_immutable(d, options->dir, err);
+    if (st == EX_OK)
+        st = read_version(d, ret, err);
+    driver_close(d);
+    return st;
+}
+
 static ex_status driver_open(const store_driver_options *options, void **ret_impl, ex_error *err)
 {
     sqlite_driver *d = calloc(1, sizeof(*d));
@@ -122,12 +161,10 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
     ex_status st = fill_in(d, options, err);
     if (st)
         goto out;
-    if (!may_create && access(d->path, F_OK) != 0) {
-        st = errno == ENOENT || errno == ENOTDIR
-                 ? ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", options->dir)
-                 : ex_raise(err, EX_EFILESYSTEM, "'%s': %s", d->path, strerror(errno));
+    if (!may_create)
+        st = check_there(d, options->dir, err);
+    if (st)
         goto out;
-    }
     if (d->read_only) {
         st = choose_immutable(d, options->dir, err);
         if (st == EX_OK)
@@ -152,6 +189,7 @@ const store_driver_ops store_sqlite_driver = {
     .reader = &sqlite_reader,
     .open = driver_open,
     .close = driver_close,
+    .inspect = driver_inspect,
     .begin = sqlite_writer_begin,
     .find_streams = sqlite_writer_find_streams,
     .find_events = sqlite_writer_find_events,

@@ -1,0 +1,60 @@
+/* migrate.c: the verb `migrate`: bring a store's tables to the layout that this program writes. */
+#include "cli/cli.h"
+#include "cli/target.h"
+#include "store/describe.h"
+
+static ex_status migrate(const char *place, ex_error *err)
+{
+    const ex_store_options options = {.must_exist = true, .migrate = true};
+    ex_store *store = NULL;
+    ex_status st = ex_store_open(place, &options, &store, err);
+    ex_store_close(store);
+    return st;
+}
+
+static ex_status run(const args *a, ex_error *err)
+{
+    bool is_given = false;
+    const char *place = target_data(a, &is_given);
+    ex_store_format f = {0};
+    ex_status st = ex_store_inspect(place, &f, err);
+    if (st)
+        return st;
+    if (f.found == f.known) {
+        printf("%s, format %u: up to date\n", f.engine, f.found);
+    } else if (args_has(a, "dry-run")) {
+        printf("%s, format %u: would be brought to format %u\n", f.engine, f.found, f.known);
+    } else {
+        st = migrate(place, err);
+        if (st == EX_OK)
+            printf("%s, format %u: brought to format %u\n", f.engine, f.found, f.known);
+    }
+    return st;
+}
+
+static int run_migrate(const cli *c, const args *a)
+{
+    ex_error err = {0};
+    return run(a, &err) ? cli_fail(c, a, &err) : CLI_OK;
+}
+
+static const arg_option options[] = {
+    {'d', "data", ARG_TEXT, "PLACE",
+     "the store: a directory or a postgres:// URL [EXCORE_STORE_DATA, ./data]", NULL},
+    {0, "dry-run", ARG_FLAG, NULL, "change nothing, say what would be done", NULL},
+    {0},
+};
+
+const cli_verb cli_verb_migrate = {
+    .name = "migrate",
+    .summary = "bring a store made by an older version up to date",
+    .options = options,
+    .details =
+        "All of it is done or nothing. There is no way back to an older version of excore, so\n"
+        "make a backup first. Stop the servers: a directory in use is refused. A directory is\n"
+        "also brought up to date by the first verb that writes to it; a database only by this\n"
+        "verb, or by a server that is started with --migrate.",
+    .examples = "migrate -d ./data --dry-run\n"
+                "migrate -d postgres://localhost/orders",
+    .run = run_migrate,
+};
