@@ -34,8 +34,6 @@ typedef struct http_shared {
     atomic_uint connections;
 } http_shared;
 
-#define REQUEST_ID_POOL 256
-
 struct http_core {
     http_shared *shared;
     ex_loop *loop; /* NULL in tests without one */
@@ -54,8 +52,6 @@ struct http_core {
     bool is_draining;
     char date[30]; /* Sun, 06 Nov 1994 08:49:37 GMT */
     int64_t date_s;
-    size_t ids_left;
-    unsigned char ids[REQUEST_ID_POOL][16];
 };
 
 typedef enum conn_state {
@@ -166,8 +162,6 @@ void http_core_tick(http_core *core, uint64_t now_ms);
 void http_core_drain(http_core *core);
 /** Close all connections at once. */
 void http_core_close_all(http_core *core);
-/** 16 random bytes. */
-const unsigned char *http_core_random_id(http_core *core);
 /** Milliseconds between ticks that the time-outs need. */
 uint64_t http_core_tick_ms(const http_core *core);
 

@@ -201,14 +201,3 @@ void http_core_close_all(http_core *core)
     core->is_draining = true;
     each_conn(core, conn_lost);
 }
-
-const unsigned char *http_core_random_id(http_core *core)
-{
-    if (core->ids_left == 0) {
-        const ex_clock *clock = ex_clock_system();
-        if (clock->random(clock->ctx, core->ids, sizeof(core->ids)))
-            return NULL;
-        core->ids_left = REQUEST_ID_POOL;
-    }
-    return core->ids[--core->ids_left];
-}

@@ -11,6 +11,7 @@
 #include "api/http/uri.h"
 
 #include <excore/clock.h>
+#include <excore/id.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -109,7 +110,8 @@ static bool is_request_id(ex_slice id)
     return true;
 }
 
-/* R-01-45: the client's id when it is a plain one, else 32 hexadecimal digits. */
+/* R-01-45: the client's id when it is a plain one, else 32 hexadecimal digits. They rise with time:
+ * as correlation ids of events they stay together in the index of the log. */
 static void choose_request_id(http_exchange *x, ex_slice given)
 {
     if (is_request_id(given)) {
@@ -118,12 +120,15 @@ static void choose_request_id(http_exchange *x, ex_slice given)
         return;
     }
     static const char hex[] = "0123456789abcdef";
-    const unsigned char *bytes = http_core_random_id(x->core);
-    for (int i = 0; bytes && i < 16; i++) {
-        x->request_id[2 * i] = hex[bytes[i] >> 4];
-        x->request_id[2 * i + 1] = hex[bytes[i] & 15];
+    ex_id id;
+    x->request_id_len = 0;
+    if (ex_id_new(&id, NULL))
+        return; /* no random bytes: a request without an id is answered all the same */
+    for (int i = 0; i < 16; i++) {
+        x->request_id[2 * i] = hex[id.bytes[i] >> 4];
+        x->request_id[2 * i + 1] = hex[id.bytes[i] & 15];
     }
-    x->request_id_len = bytes ? 32 : 0;
+    x->request_id_len = 32;
 }
 
 ex_status exchange_head_done(http_exchange *x, ex_error *err)
