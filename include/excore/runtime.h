@@ -14,7 +14,9 @@ typedef struct ex_runtime ex_runtime;
 
 /** Zero-initialised fields take the default in brackets. */
 typedef struct ex_runtime_options {
-    const char *dir; /* where views.db lies; NULL: views in memory (a private database) */
+    /* The store's place: a directory, in which views.db lies, or a postgres:// URL, where the views
+     * have a schema beside the store's (NAME_views). NULL: views in memory, a private database */
+    const char *dir;
     uint64_t state_cache_bytes; /* [64 MiB] states of aggregates kept by the sequencer */
     uint32_t state_cache_count; /* [100000] */
     uint32_t state_limit_bytes; /* [4 MiB] one state; a larger one fails its command */
@@ -24,7 +26,7 @@ typedef struct ex_runtime_options {
         view_attempts; /* [3] of an event at a handler that fails for good, then it is parked */
     uint32_t view_parked_limit; /* [1000] parked events of a view; at the limit it stops instead */
     uint32_t decide_warn_ms;    /* [100] the watchdog reports a decide that runs longer */
-    uint32_t query_readers;     /* [4] read connections of views.db; further queries wait */
+    uint32_t query_readers;     /* [4] read connections to the views; further queries wait */
     /** Something an operator should know (a slow decide, a failing view). Any thread; must not
      * block. [none] */
     void (*report)(void *ctx, const char *what, const char *name, const ex_error *err);

@@ -28,9 +28,9 @@ typedef struct query_run {
     ex_error *err;
     uint32_t limit;
     uint32_t key_count;
-    int key_columns[KEYS_MAX]; /* of the row type */
-    const ex_json *after;      /* array of the cursor's keys, NULL: first page */
-    void *params;              /* struct of def->params, NULL: none */
+    uint32_t key_columns[KEYS_MAX]; /* of the row type */
+    const ex_json *after;           /* array of the cursor's keys, NULL: first page */
+    void *params;                   /* struct of def->params, NULL: none */
 } query_run;
 
 /* ---- Parameters ---- */
@@ -120,6 +120,13 @@ static ex_status bad_cursor(query_run *q)
     return st;
 }
 
+static bool fits_column(const ex_json *key, const ex_field *f)
+{
+    if (row_column_type(f) == EX_SQL_TEXT)
+        return key->kind == EX_JSON_STRING;
+    return key->kind == EX_JSON_INT || key->kind == EX_JSON_DOUBLE;
+}
+
 static ex_status read_cursor(query_run *q)
 {
     ex_slice text = q->call->cursor;
@@ -140,31 +147,25 @@ static ex_status read_cursor(query_run *q)
         !after || after->kind != EX_JSON_ARRAY || after->count != q->key_count)
         return bad_cursor(q);
     for (uint32_t i = 0; i < after->count; i++)
-        if (after->as.items[i].kind != EX_JSON_STRING && after->as.items[i].kind != EX_JSON_INT &&
-            after->as.items[i].kind != EX_JSON_DOUBLE)
+        if (!fits_column(&after->as.items[i], &q->def->row->fields[q->key_columns[i]]))
             return bad_cursor(q);
     q->after = after;
     return EX_OK;
 }
 
-static void write_key(ex_json_writer *w, sqlite3_stmt *st, int column)
+static void write_key(ex_json_writer *w, const ex_sql_stmt *st, uint32_t column)
 {
-    switch (sqlite3_column_type(st, column)) {
-    case SQLITE_INTEGER:
-        ex_json_i64(w, sqlite3_column_int64(st, column));
-        return;
-    case SQLITE_FLOAT:
-        ex_json_double(w, sqlite3_column_double(st, column));
-        return;
-    default: {
-        const void *text = sqlite3_column_text(st, column); /* before _bytes: it may convert */
-        ex_json_string(w, ex_slice_of(text, (size_t)sqlite3_column_bytes(st, column)));
-    }
-    }
+    ex_sql_value v = ex_sql_column(st, column);
+    if (v.type == EX_SQL_F64)
+        ex_json_double(w, v.as.f64);
+    else if (v.type == EX_SQL_I64 || v.type == EX_SQL_BOOL)
+        ex_json_i64(w, ex_sql_i64(st, column));
+    else
+        ex_json_string(w, ex_sql_bytes(st, column));
 }
 
 /* The cursor behind the statement's current row, in the arena. */
-static ex_slice make_cursor(query_run *q, sqlite3_stmt *st)
+static ex_slice make_cursor(query_run *q, ex_sql_stmt *st)
 {
     ex_buf json;
     ex_buf_init(&json, CURSOR_MAX_BYTES);
@@ -201,29 +202,32 @@ static ex_status find_keys(query_run *q)
             return ex_raise(q->err, EX_EINTERNAL,
                             "query '%s' orders by %s, which is no column of %s", q->def->name,
                             q->def->order_by[i], q->def->row->name);
-        q->key_columns[q->key_count++] = column;
+        q->key_columns[q->key_count++] = (uint32_t)column;
     }
     return EX_OK;
 }
 
-static void put_keys(const query_run *q, const char *suffix, ex_buf *sql)
+static void put_keys(const query_run *q, ex_sql_engine engine, const char *suffix, ex_buf *sql)
 {
-    for (uint32_t i = 0; i < q->key_count; i++)
-        ex_buf_printf(sql, "%s%s%s", i ? ", " : "", q->def->order_by[i], suffix);
+    for (uint32_t i = 0; i < q->key_count; i++) {
+        ex_buf_put_str(sql, i ? ", " : "");
+        row_sql_name(engine, q->def->order_by[i], sql);
+        ex_buf_put_str(sql, suffix);
+    }
 }
 
-static void write_sql(const query_run *q, ex_buf *sql)
+static void write_sql(const query_run *q, ex_sql_engine engine, ex_buf *sql)
 {
     if (q->def->kind == EX_QUERY_COUNT) {
         ex_buf_put_str(sql, q->def->sql);
         return;
     }
     ex_buf_put_str(sql, "SELECT ");
-    row_sql_columns(q->def->row, sql);
-    ex_buf_printf(sql, " FROM (%s)", q->def->sql);
+    row_sql_columns(engine, q->def->row, sql);
+    ex_buf_printf(sql, " FROM (%s) AS excore_rows", q->def->sql);
     if (q->after) {
         ex_buf_put_str(sql, " WHERE (");
-        put_keys(q, "", sql);
+        put_keys(q, engine, "", sql);
         ex_buf_put_str(sql, q->def->is_descending ? ") < (" : ") > (");
         for (uint32_t i = 0; i < q->key_count; i++)
             ex_buf_printf(sql, "%s:excore_after_%u", i ? ", " : "", i);
@@ -231,41 +235,51 @@ static void write_sql(const query_run *q, ex_buf *sql)
     }
     if (q->key_count) {
         ex_buf_put_str(sql, " ORDER BY ");
-        put_keys(q, q->def->is_descending ? " DESC" : "", sql);
+        put_keys(q, engine, q->def->is_descending ? " DESC" : "", sql);
     }
     ex_buf_put_str(sql, " LIMIT :excore_limit");
 }
 
-static void bind_after(const query_run *q, sqlite3_stmt *st)
+/* A key of the cursor as a value of its column's type: PostgreSQL compares no others. */
+static ex_sql_value key_value(const ex_json *key, ex_sql_type type)
 {
-    for (uint32_t i = 0; q->after && i < q->key_count; i++) {
-        char name[] = ":excore_after_0";
-        name[sizeof(name) - 2] = (char)('0' + i);
-        int at = sqlite3_bind_parameter_index(st, name);
-        const ex_json *key = &q->after->as.items[i];
-        /* cannot fail: the index exists and nothing is copied */
-        if (key->kind == EX_JSON_INT)
-            (void)sqlite3_bind_int64(st, at, key->as.i64);
-        else if (key->kind == EX_JSON_DOUBLE)
-            (void)sqlite3_bind_double(st, at, key->as.number);
-        else
-            (void)sqlite3_bind_text(st, at, key->as.text.ptr, (int)key->as.text.len, SQLITE_STATIC);
-    }
-    int at = sqlite3_bind_parameter_index(st, ":excore_limit");
-    if (at)
-        (void)sqlite3_bind_int64(st, at, (sqlite3_int64)q->limit + 1);
+    bool is_number = key->kind != EX_JSON_STRING;
+    double number = key->kind == EX_JSON_DOUBLE ? key->as.number : (double)key->as.i64;
+    if (type == EX_SQL_F64 && is_number)
+        return (ex_sql_value){.type = EX_SQL_F64, .as.f64 = number};
+    if (type == EX_SQL_BOOL && is_number)
+        return (ex_sql_value){.type = EX_SQL_BOOL, .as.boolean = key->as.i64 != 0};
+    if (key->kind == EX_JSON_DOUBLE)
+        return (ex_sql_value){.type = EX_SQL_F64, .as.f64 = number};
+    if (key->kind == EX_JSON_INT)
+        return (ex_sql_value){.type = EX_SQL_I64, .as.i64 = key->as.i64};
+    return (ex_sql_value){.type = EX_SQL_TEXT, .as.bytes = key->as.text};
 }
 
-static ex_status prepare(query_run *q, ex_db *db, sqlite3_stmt **ret)
+static void bind_after(const query_run *q, ex_sql_stmt *st)
+{
+    for (uint32_t i = 0; q->after && i < q->key_count; i++) {
+        char name[] = "excore_after_0";
+        name[sizeof(name) - 2] = (char)('0' + i);
+        const ex_field *f = &q->def->row->fields[q->key_columns[i]];
+        ex_sql_bind(st, ex_sql_param(st, ex_str(name)),
+                    key_value(&q->after->as.items[i], row_column_type(f)));
+    }
+    uint32_t at = ex_sql_param(st, EX_S("excore_limit"));
+    if (at)
+        ex_sql_bind_i64(st, at, (int64_t)q->limit + 1);
+}
+
+static ex_status prepare(query_run *q, ex_sql *db, ex_sql_stmt **ret)
 {
     ex_buf sql;
     ex_buf_init(&sql, 0);
-    write_sql(q, &sql);
+    write_sql(q, ex_sql_engine_of(db), &sql);
     ex_status st = ex_buf_status(&sql) ? ex_raise(q->err, EX_ENOMEM, "no memory for a query")
-                                       : ex_db_statement(db, ex_buf_slice(&sql), ret, q->err);
+                                       : ex_sql_prepare(db, ex_buf_slice(&sql), ret, q->err);
     ex_buf_done(&sql);
     if (!st && q->params)
-        st = row_bind(q->def->params, q->params, *ret, true, q->arena, q->err);
+        st = row_bind_names(q->def->params, q->params, *ret, q->arena, q->err);
     if (!st)
         bind_after(q, *ret);
     return st;
@@ -273,17 +287,17 @@ static ex_status prepare(query_run *q, ex_db *db, sqlite3_stmt **ret)
 
 /* ---- Answers ---- */
 
-static ex_status write_rows(query_run *q, ex_db *db, sqlite3_stmt *st)
+static ex_status write_rows(query_run *q, ex_sql_stmt *st)
 {
     ex_slice cursor = {NULL, 0};
     bool is_done = true;
     uint32_t count = 0;
     ex_status status = EX_OK;
     ex_buf_put(q->out, EX_S("{\"items\":["));
-    while ((status = ex_db_step(db, st, q->err)) == EX_OK) {
+    while ((status = ex_sql_step(st, q->err)) == EX_OK) {
         if (count == q->limit) {
             is_done = false;
-            (void)sqlite3_reset(st); /* the one row too many only tells that there is more */
+            ex_sql_reset(st); /* the one row too many only tells that there is more */
             status = EX_EEND;
             break;
         }
@@ -309,9 +323,9 @@ static ex_status write_rows(query_run *q, ex_db *db, sqlite3_stmt *st)
     return EX_OK;
 }
 
-static ex_status write_single(query_run *q, ex_db *db, sqlite3_stmt *st)
+static ex_status write_single(query_run *q, ex_sql_stmt *st)
 {
-    ex_status status = ex_db_step(db, st, q->err);
+    ex_status status = ex_sql_step(st, q->err);
     if (status && status != EX_EEND)
         return status;
     bool is_count = q->def->kind == EX_QUERY_COUNT;
@@ -319,27 +333,30 @@ static ex_status write_single(query_run *q, ex_db *db, sqlite3_stmt *st)
     if (status == EX_EEND)
         ex_buf_put(q->out, is_count ? EX_S("0") : EX_S("null"));
     else if (is_count)
-        ex_buf_put_i64(q->out, sqlite3_column_int64(st, 0));
+        ex_buf_put_i64(q->out, ex_sql_i64(st, 0));
     else
         row_write_json(q->def->row, st, q->out);
     if (status == EX_OK)
-        (void)sqlite3_reset(st); /* a read: its failure was told by step */
+        ex_sql_reset(st);
     return EX_OK;
 }
 
 /* Rows and checkpoint from one snapshot. */
-static ex_status answer(query_run *q, ex_db *db, uint64_t known_position)
+static ex_status answer(query_run *q, ex_sql *db, uint64_t known_position)
 {
-    sqlite3_stmt *st = NULL;
+    ex_sql_stmt *st = NULL;
     uint64_t position = 0;
-    ex_status status = ex_db_exec(db, "BEGIN", q->err);
-    status = status ? status : view_store_position(db, q->def->view, &position, q->err);
+    ex_sql_tx tx;
+    ex_status status = ex_sql_begin(db, EX_SQL_READ, &tx, q->err);
+    if (status)
+        return status;
+    status = view_store_position(db, q->def->view, &position, q->err);
     status = status ? status : prepare(q, db, &st);
     if (!status) {
         bool is_rows = q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST;
-        status = is_rows ? write_rows(q, db, st) : write_single(q, db, st);
+        status = is_rows ? write_rows(q, st) : write_single(q, st);
     }
-    ex_db_rollback(db); /* nothing was written */
+    status = ex_sql_end(&tx, status, q->err);
     if (status)
         return status;
     ex_buf_put(q->out, EX_S(",\"position\":"));
@@ -374,12 +391,12 @@ static ex_status run(ex_runtime *rt, query_run *q)
     if (st)
         return st;
     uint64_t known_position = view_runner_position(view);
-    ex_db *db = NULL;
-    st = views_lock_reader(rt->views, &db, q->err);
+    ex_sql *db = NULL;
+    st = ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, q->err);
     if (st)
         return st;
     st = answer(q, db, known_position);
-    views_unlock_reader(rt->views, db);
+    ex_sql_pool_give(rt->views->pool, db);
     return st;
 }
 

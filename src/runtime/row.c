@@ -20,101 +20,147 @@ ex_slice row_table_name(const ex_type *row, char out[ROW_NAME_SIZE])
     return ex_slice_of(out, n);
 }
 
-static const char *column_type(const ex_field *f)
+ex_sql_type row_column_type(const ex_field *f)
 {
     switch (f->kind) {
     case EX_KIND_BOOL:
     case EX_KIND_OPT_BOOL:
+        return EX_SQL_BOOL;
     case EX_KIND_I32:
     case EX_KIND_U32:
     case EX_KIND_I64:
     case EX_KIND_U64:
     case EX_KIND_OPT_I64:
     case EX_KIND_TIME:
-        return "INTEGER";
+        return EX_SQL_I64;
     case EX_KIND_DOUBLE:
     case EX_KIND_OPT_DOUBLE:
-        return "REAL";
+        return EX_SQL_F64;
     default:
-        return "TEXT";
+        return EX_SQL_TEXT;
     }
 }
 
-static void put_table(const ex_type *row, ex_buf *out)
+void row_sql_name(ex_sql_engine engine, const char *name, ex_buf *out)
 {
-    char name[ROW_NAME_SIZE];
-    ex_buf_put(out, row_table_name(row, name));
+    const char *quote = engine == EX_SQL_POSTGRES ? "\"" : "";
+    ex_buf_printf(out, "%s%s%s", quote, name, quote);
 }
 
-static void put_key(const ex_type *row, ex_buf *out)
+static void put_table(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+{
+    char name[ROW_NAME_SIZE];
+    row_sql_name(engine, row_table_name(row, name).ptr, out);
+}
+
+static void put_key(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     for (uint32_t i = 0; i < row->field_count; i++)
         if (row->fields[i].is_key)
-            ex_buf_put_str(out, row->fields[i].name);
+            row_sql_name(engine, row->fields[i].name, out);
 }
 
-void row_sql_columns(const ex_type *row, ex_buf *out)
+void row_sql_columns(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
-    for (uint32_t i = 0; i < row->field_count; i++)
-        ex_buf_printf(out, "%s%s", i ? ", " : "", row->fields[i].name);
+    for (uint32_t i = 0; i < row->field_count; i++) {
+        ex_buf_put_str(out, i ? ", " : "");
+        row_sql_name(engine, row->fields[i].name, out);
+    }
 }
 
-void row_sql_create(const ex_type *row, ex_buf *out)
+void row_sql_create(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     ex_buf_put_str(out, "CREATE TABLE ");
-    put_table(row, out);
+    put_table(engine, row, out);
     ex_buf_put_str(out, " (");
     for (uint32_t i = 0; i < row->field_count; i++) {
         const ex_field *f = &row->fields[i];
-        ex_buf_printf(out, "%s%s %s%s%s", i ? ", " : "", f->name, column_type(f),
+        ex_buf_put_str(out, i ? ", " : "");
+        row_sql_name(engine, f->name, out);
+        ex_buf_printf(out, " %s%s%s", ex_sql_type_name(engine, row_column_type(f)),
                       type_is_optional(f) ? "" : " NOT NULL", f->is_key ? " PRIMARY KEY" : "");
     }
-    ex_buf_put_str(out, ") STRICT, WITHOUT ROWID");
+    ex_buf_printf(out, ")%s", ex_sql_table_suffix(engine));
 }
 
-void row_sql_upsert(const ex_type *row, ex_buf *out)
+static void put_replace(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
-    ex_buf_put_str(out, "INSERT OR REPLACE INTO ");
-    put_table(row, out);
+    const char *separator = " DO UPDATE SET ";
+    ex_buf_put_str(out, " ON CONFLICT (");
+    put_key(engine, row, out);
+    ex_buf_put_str(out, row->field_count == 1 ? ") DO NOTHING" : ")");
+    for (uint32_t i = 0; i < row->field_count; i++) {
+        if (row->fields[i].is_key)
+            continue;
+        ex_buf_put_str(out, separator);
+        row_sql_name(engine, row->fields[i].name, out);
+        ex_buf_put_str(out, " = excluded.");
+        row_sql_name(engine, row->fields[i].name, out);
+        separator = ", ";
+    }
+}
+
+void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+{
+    bool is_sqlite = engine == EX_SQL_SQLITE; /* has a shorter word for it, and a faster way */
+    ex_buf_put_str(out, is_sqlite ? "INSERT OR REPLACE INTO " : "INSERT INTO ");
+    put_table(engine, row, out);
     ex_buf_put_str(out, " (");
-    row_sql_columns(row, out);
+    row_sql_columns(engine, row, out);
     ex_buf_put_str(out, ") VALUES (");
     for (uint32_t i = 0; i < row->field_count; i++)
-        ex_buf_put_str(out, i ? ", ?" : "?");
+        ex_buf_printf(out, i ? ", $%u" : "$%u", i + 1);
     ex_buf_put_str(out, ")");
+    if (!is_sqlite)
+        put_replace(engine, row, out);
 }
 
-void row_sql_select(const ex_type *row, ex_buf *out)
+void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     ex_buf_put_str(out, "SELECT ");
-    row_sql_columns(row, out);
+    row_sql_columns(engine, row, out);
     ex_buf_put_str(out, " FROM ");
-    put_table(row, out);
+    put_table(engine, row, out);
     ex_buf_put_str(out, " WHERE ");
-    put_key(row, out);
-    ex_buf_put_str(out, " = ?");
+    put_key(engine, row, out);
+    ex_buf_put_str(out, " = $1");
 }
 
-void row_sql_delete(const ex_type *row, ex_buf *out)
+void row_sql_delete(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     ex_buf_put_str(out, "DELETE FROM ");
-    put_table(row, out);
+    put_table(engine, row, out);
     ex_buf_put_str(out, " WHERE ");
-    put_key(row, out);
-    ex_buf_put_str(out, " = ?");
+    put_key(engine, row, out);
+    ex_buf_put_str(out, " = $1");
 }
 
-/* ---- Struct to parameters ---- */
+/* ---- Struct to values ---- */
 
-static int bind_text(sqlite3_stmt *st, int at, ex_slice s)
+static ex_sql_value text_value(ex_slice s)
 {
-    return sqlite3_bind_text(st, at, s.ptr ? s.ptr : "", (int)s.len, SQLITE_STATIC);
+    return (ex_sql_value){.type = EX_SQL_TEXT, .as.bytes = s};
+}
+
+static ex_sql_value i64_value(int64_t n)
+{
+    return (ex_sql_value){.type = EX_SQL_I64, .as.i64 = n};
+}
+
+static ex_sql_value bool_value(bool b)
+{
+    return (ex_sql_value){.type = EX_SQL_BOOL, .as.boolean = b};
+}
+
+static ex_sql_value f64_value(double n)
+{
+    return (ex_sql_value){.type = EX_SQL_F64, .as.f64 = n};
 }
 
 /* The member as JSON: the whole struct written with a type of this one field would carry its name.
  */
-static int bind_json(const ex_field *f, const void *member, sqlite3_stmt *st, int at,
-                     ex_arena *arena)
+static ex_status json_value(const ex_field *f, const void *member, ex_arena *arena,
+                            ex_sql_value *out)
 {
     ex_buf json;
     ex_buf_init(&json, 0);
@@ -122,80 +168,103 @@ static int bind_json(const ex_field *f, const void *member, sqlite3_stmt *st, in
     ex_slice copy =
         ex_buf_status(&json) ? (ex_slice){NULL, 0} : ex_arena_copy(arena, ex_buf_slice(&json));
     ex_buf_done(&json);
-    return copy.ptr ? bind_text(st, at, copy) : SQLITE_NOMEM;
+    *out = text_value(copy);
+    return copy.ptr ? EX_OK : EX_ENOMEM;
 }
 
-static int bind_member(const ex_field *f, const void *member, sqlite3_stmt *st, int at,
-                       ex_arena *arena)
+static ex_status member_value(const ex_field *f, const void *member, ex_arena *arena,
+                              ex_sql_value *out)
 {
-    if (type_is_absent(f, member))
-        return sqlite3_bind_null(st, at);
+    if (type_is_absent(f, member)) {
+        *out = (ex_sql_value){.type = row_column_type(f), .is_null = true};
+        return EX_OK;
+    }
     switch (f->kind) {
     case EX_KIND_BOOL:
-        return sqlite3_bind_int(st, at, *(const bool *)member);
+        *out = bool_value(*(const bool *)member);
+        return EX_OK;
     case EX_KIND_OPT_BOOL:
-        return sqlite3_bind_int(st, at, ((const ex_opt_bool *)member)->value);
+        *out = bool_value(((const ex_opt_bool *)member)->value);
+        return EX_OK;
     case EX_KIND_I32:
-        return sqlite3_bind_int64(st, at, *(const int32_t *)member);
+        *out = i64_value(*(const int32_t *)member);
+        return EX_OK;
     case EX_KIND_U32:
-        return sqlite3_bind_int64(st, at, *(const uint32_t *)member);
+        *out = i64_value(*(const uint32_t *)member);
+        return EX_OK;
     case EX_KIND_I64:
-        return sqlite3_bind_int64(st, at, *(const int64_t *)member);
+        *out = i64_value(*(const int64_t *)member);
+        return EX_OK;
     case EX_KIND_U64:
-        return *(const uint64_t *)member > INT64_MAX
-                   ? SQLITE_RANGE
-                   : sqlite3_bind_int64(st, at, (sqlite3_int64) * (const uint64_t *)member);
+        *out = i64_value((int64_t) * (const uint64_t *)member);
+        return *(const uint64_t *)member > INT64_MAX ? EX_EINVAL : EX_OK;
     case EX_KIND_OPT_I64:
-        return sqlite3_bind_int64(st, at, ((const ex_opt_i64 *)member)->value);
+        *out = i64_value(((const ex_opt_i64 *)member)->value);
+        return EX_OK;
     case EX_KIND_TIME:
-        return sqlite3_bind_int64(st, at, ((const ex_time *)member)->us);
+        *out = i64_value(((const ex_time *)member)->us);
+        return EX_OK;
     case EX_KIND_DOUBLE:
-        return sqlite3_bind_double(st, at, *(const double *)member);
+        *out = f64_value(*(const double *)member);
+        return EX_OK;
     case EX_KIND_OPT_DOUBLE:
-        return sqlite3_bind_double(st, at, ((const ex_opt_double *)member)->value);
+        *out = f64_value(((const ex_opt_double *)member)->value);
+        return EX_OK;
     case EX_KIND_TEXT:
-        return bind_text(st, at, *(const ex_slice *)member);
+        *out = text_value(*(const ex_slice *)member);
+        return EX_OK;
     case EX_KIND_OPT_TEXT:
-        return bind_text(st, at, ((const ex_opt_text *)member)->value);
+        *out = text_value(((const ex_opt_text *)member)->value);
+        return EX_OK;
     case EX_KIND_ENUM:
-        return bind_text(st, at, ex_str(ex_enum_text(f->enum_type, *(const int *)member)));
+        *out = text_value(ex_str(ex_enum_text(f->enum_type, *(const int *)member)));
+        return EX_OK;
     default:
-        return bind_json(f, member, st, at, arena);
+        return json_value(f, member, arena, out);
     }
 }
 
-ex_status row_bind(const ex_type *row, const void *value, sqlite3_stmt *st, bool by_name,
-                   ex_arena *arena, ex_error *err)
+static ex_status field_value(const ex_type *row, uint32_t i, const void *value, ex_arena *arena,
+                             ex_sql_value *out, ex_error *err)
+{
+    const ex_field *f = &row->fields[i];
+    ex_status st = member_value(f, (const char *)value + f->offset, arena, out);
+    if (!st)
+        return EX_OK;
+    return ex_raise(err, st, "%s.%s cannot be stored: %s", row->name, f->name,
+                    st == EX_EINVAL ? "the number is too large" : "out of memory");
+}
+
+ex_status row_values(const ex_type *row, const void *value, ex_arena *arena, ex_sql_value *ret,
+                     ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; !st && i < row->field_count; i++)
+        st = field_value(row, i, value, arena, &ret[i], err);
+    return st;
+}
+
+ex_status row_bind_names(const ex_type *row, const void *value, ex_sql_stmt *st, ex_arena *arena,
+                         ex_error *err)
 {
     for (uint32_t i = 0; i < row->field_count; i++) {
-        const ex_field *f = &row->fields[i];
-        int at = (int)i + 1;
-        if (by_name) {
-            char name[ROW_NAME_SIZE] = ":";
-            memcpy(name + 1, f->name, strlen(f->name) + 1); /* at most 63, see ex_type_check */
-            at = sqlite3_bind_parameter_index(st, name);
-            if (at == 0)
-                continue;
-        }
-        int rc = bind_member(f, (const char *)value + f->offset, st, at, arena);
-        if (rc)
-            return ex_raise(err, rc == SQLITE_RANGE ? EX_EINVAL : EX_ENOMEM,
-                            "%s.%s cannot be stored: %s", row->name, f->name, sqlite3_errstr(rc));
+        uint32_t at = ex_sql_param(st, ex_str(row->fields[i].name));
+        ex_sql_value v;
+        if (at == 0)
+            continue;
+        ex_status status = field_value(row, i, value, arena, &v, err);
+        if (status)
+            return status;
+        ex_sql_bind(st, at, v);
     }
     return EX_OK;
 }
 
-/* ---- Row to struct ---- */
+/* ---- Values to struct ---- */
 
-static ex_slice column_text(sqlite3_stmt *st, int column)
+static bool read_text(const ex_sql_value *v, ex_arena *arena, ex_slice *out)
 {
-    const void *ptr = sqlite3_column_text(st, column); /* before _bytes: it may convert */
-    return ex_slice_of(ptr, (size_t)sqlite3_column_bytes(st, column));
-}
-
-static bool read_text(sqlite3_stmt *st, int column, ex_arena *arena, ex_slice *out)
-{
-    *out = ex_arena_copy(arena, column_text(st, column));
+    *out = ex_arena_copy(arena, v->as.bytes);
     return out->ptr != NULL;
 }
 
@@ -210,66 +279,88 @@ static bool read_enum(const ex_field *f, ex_slice text, int *out)
     return false;
 }
 
-static bool read_json(const ex_field *f, sqlite3_stmt *st, int column, ex_arena *arena, void *out)
+static bool read_json(const ex_field *f, const ex_sql_value *v, ex_arena *arena, void *out)
 {
-    ex_slice text = ex_arena_copy(arena, column_text(st, column));
+    ex_slice text = ex_arena_copy(arena, v->as.bytes);
     ex_json json;
     return text.ptr && ex_json_parse(text, arena, NULL, &json, NULL) == EX_OK &&
            type_read_member(f, &json, arena, out) == EX_OK;
 }
 
-static bool read_column(const ex_field *f, sqlite3_stmt *st, int column, ex_arena *arena, void *out)
+/* The column's type is known, but SQLite gives a REAL and a BOOL as it likes. */
+static bool fits(const ex_field *f, ex_sql_value *v)
 {
-    bool is_null = sqlite3_column_type(st, column) == SQLITE_NULL;
-    if (is_null)
-        return type_is_optional(f);
-    switch (f->kind) {
-    case EX_KIND_BOOL:
-        *(bool *)out = sqlite3_column_int(st, column) != 0;
-        return true;
-    case EX_KIND_OPT_BOOL:
-        *(ex_opt_bool *)out = (ex_opt_bool){true, sqlite3_column_int(st, column) != 0};
-        return true;
-    case EX_KIND_I32:
-        *(int32_t *)out = sqlite3_column_int(st, column);
-        return true;
-    case EX_KIND_U32:
-        *(uint32_t *)out = (uint32_t)sqlite3_column_int64(st, column);
-        return true;
-    case EX_KIND_I64:
-    case EX_KIND_TIME:
-        *(int64_t *)out = sqlite3_column_int64(st, column);
-        return true;
-    case EX_KIND_U64:
-        *(uint64_t *)out = (uint64_t)sqlite3_column_int64(st, column);
-        return true;
-    case EX_KIND_OPT_I64:
-        *(ex_opt_i64 *)out = (ex_opt_i64){true, sqlite3_column_int64(st, column)};
-        return true;
-    case EX_KIND_DOUBLE:
-        *(double *)out = sqlite3_column_double(st, column);
-        return true;
-    case EX_KIND_OPT_DOUBLE:
-        *(ex_opt_double *)out = (ex_opt_double){true, sqlite3_column_double(st, column)};
-        return true;
-    case EX_KIND_TEXT:
-        return read_text(st, column, arena, out);
-    case EX_KIND_OPT_TEXT:
-        ((ex_opt_text *)out)->is_set = true;
-        return read_text(st, column, arena, &((ex_opt_text *)out)->value);
-    case EX_KIND_ENUM:
-        return read_enum(f, column_text(st, column), out);
+    switch (row_column_type(f)) {
+    case EX_SQL_BOOL:
+        if (v->type == EX_SQL_I64)
+            *v = bool_value(v->as.i64 != 0);
+        return v->type == EX_SQL_BOOL;
+    case EX_SQL_F64:
+        if (v->type == EX_SQL_I64)
+            *v = f64_value((double)v->as.i64);
+        return v->type == EX_SQL_F64;
+    case EX_SQL_I64:
+        return v->type == EX_SQL_I64;
     default:
-        return read_json(f, st, column, arena, out);
+        return v->type == EX_SQL_TEXT;
     }
 }
 
-ex_status row_read(const ex_type *row, sqlite3_stmt *st, ex_arena *arena, void *ret, ex_error *err)
+static bool read_value(const ex_field *f, const ex_sql_value *given, ex_arena *arena, void *out)
+{
+    ex_sql_value v = *given;
+    if (v.is_null)
+        return type_is_optional(f);
+    if (!fits(f, &v))
+        return false;
+    switch (f->kind) {
+    case EX_KIND_BOOL:
+        *(bool *)out = v.as.boolean;
+        return true;
+    case EX_KIND_OPT_BOOL:
+        *(ex_opt_bool *)out = (ex_opt_bool){true, v.as.boolean};
+        return true;
+    case EX_KIND_I32:
+        *(int32_t *)out = (int32_t)v.as.i64;
+        return true;
+    case EX_KIND_U32:
+        *(uint32_t *)out = (uint32_t)v.as.i64;
+        return true;
+    case EX_KIND_I64:
+    case EX_KIND_TIME:
+        *(int64_t *)out = v.as.i64;
+        return true;
+    case EX_KIND_U64:
+        *(uint64_t *)out = (uint64_t)v.as.i64;
+        return true;
+    case EX_KIND_OPT_I64:
+        *(ex_opt_i64 *)out = (ex_opt_i64){true, v.as.i64};
+        return true;
+    case EX_KIND_DOUBLE:
+        *(double *)out = v.as.f64;
+        return true;
+    case EX_KIND_OPT_DOUBLE:
+        *(ex_opt_double *)out = (ex_opt_double){true, v.as.f64};
+        return true;
+    case EX_KIND_TEXT:
+        return read_text(&v, arena, out);
+    case EX_KIND_OPT_TEXT:
+        ((ex_opt_text *)out)->is_set = true;
+        return read_text(&v, arena, &((ex_opt_text *)out)->value);
+    case EX_KIND_ENUM:
+        return read_enum(f, v.as.bytes, out);
+    default:
+        return read_json(f, &v, arena, out);
+    }
+}
+
+ex_status row_read(const ex_type *row, const ex_sql_value *values, ex_arena *arena, void *ret,
+                   ex_error *err)
 {
     memset(ret, 0, row->size);
     for (uint32_t i = 0; i < row->field_count; i++) {
         const ex_field *f = &row->fields[i];
-        if (!read_column(f, st, (int)i, arena, (char *)ret + f->offset))
+        if (!read_value(f, &values[i], arena, (char *)ret + f->offset))
             return ex_raise(err, ex_arena_has_failed(arena) ? EX_ENOMEM : EX_ECORRUPT,
                             "the stored %s.%s does not fit its type", row->name, f->name);
     }
@@ -278,51 +369,51 @@ ex_status row_read(const ex_type *row, sqlite3_stmt *st, ex_arena *arena, void *
 
 /* ---- Row to JSON ---- */
 
-static void write_column(const ex_field *f, sqlite3_stmt *st, int column, ex_buf *out)
+static void write_column(const ex_field *f, const ex_sql_stmt *st, uint32_t column, ex_buf *out)
 {
     char time[EX_TIME_TEXT_SIZE];
     switch (f->kind) {
     case EX_KIND_BOOL:
     case EX_KIND_OPT_BOOL:
-        ex_buf_put(out, sqlite3_column_int(st, column) ? EX_S("true") : EX_S("false"));
+        ex_buf_put(out, ex_sql_bool(st, column) ? EX_S("true") : EX_S("false"));
         return;
     case EX_KIND_I32:
     case EX_KIND_U32:
     case EX_KIND_I64:
     case EX_KIND_U64:
     case EX_KIND_OPT_I64:
-        ex_buf_put_i64(out, sqlite3_column_int64(st, column));
+        ex_buf_put_i64(out, ex_sql_i64(st, column));
         return;
     case EX_KIND_DOUBLE:
     case EX_KIND_OPT_DOUBLE:
-        ex_json_put_double(out, sqlite3_column_double(st, column));
+        ex_json_put_double(out, ex_sql_f64(st, column));
         return;
     case EX_KIND_TIME:
-        ex_json_put_string(out, ex_time_text(sqlite3_column_int64(st, column), time));
+        ex_json_put_string(out, ex_time_text(ex_sql_i64(st, column), time));
         return;
     case EX_KIND_TEXT:
     case EX_KIND_OPT_TEXT:
     case EX_KIND_ENUM:
-        ex_json_put_string(out, column_text(st, column));
+        ex_json_put_string(out, ex_sql_bytes(st, column));
         return;
     default:
-        ex_buf_put(out, column_text(st, column));
+        ex_buf_put(out, ex_sql_bytes(st, column));
         return;
     }
 }
 
-void row_write_json(const ex_type *row, sqlite3_stmt *st, ex_buf *out)
+void row_write_json(const ex_type *row, const ex_sql_stmt *st, ex_buf *out)
 {
     bool is_first = true;
     ex_buf_put_char(out, '{');
     for (uint32_t i = 0; i < row->field_count; i++) {
         const ex_field *f = &row->fields[i];
-        if (sqlite3_column_type(st, (int)i) == SQLITE_NULL)
+        if (ex_sql_is_null(st, i))
             continue;
         ex_buf_put(out, is_first ? EX_S("\"") : EX_S(",\""));
         ex_buf_put_str(out, f->name);
         ex_buf_put(out, EX_S("\":"));
-        write_column(f, st, (int)i, out);
+        write_column(f, st, i, out);
         is_first = false;
     }
     ex_buf_put_char(out, '}');

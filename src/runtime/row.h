@@ -1,12 +1,13 @@
 /* row.h: a row type as an SQL table: columns, statements, values both ways.
  *
- *     kind                         column    holds
- *     bool, int32 … uint64         INTEGER
- *     double                       REAL
- *     text                         TEXT
- *     time                         INTEGER   microseconds since 1970
- *     enum                         TEXT      the value's text
- *     struct, list, any JSON       TEXT      JSON
+ *     kind                         SQLite    PostgreSQL         holds
+ *     bool                         INTEGER   BOOLEAN
+ *     int32 … uint64               INTEGER   BIGINT
+ *     double                       REAL      DOUBLE PRECISION
+ *     text                         TEXT      TEXT COLLATE "C"
+ *     time                         INTEGER   BIGINT             microseconds since 1970
+ *     enum                         TEXT      TEXT               the value's text
+ *     struct, list, any JSON       TEXT      TEXT               JSON
  *     optional                     the same, NULL when absent
  *
  * The field marked EX_KEY is the primary key. The table is named as the type
@@ -14,7 +15,7 @@
 #ifndef EXCORE_RUNTIME_ROW_H
 #define EXCORE_RUNTIME_ROW_H
 
-#include "sql/sqlite_db.h"
+#include "sql/sql.h"
 
 #include <excore/type.h>
 
@@ -23,24 +24,32 @@
 /** Write the table's name and a NUL; returns the slice over `out`. */
 ex_slice row_table_name(const ex_type *row, char out[ROW_NAME_SIZE]);
 
-/* Append SQL. */
-void row_sql_create(const ex_type *row, ex_buf *out);
-void row_sql_upsert(const ex_type *row, ex_buf *out);
-void row_sql_select(const ex_type *row, ex_buf *out); /* by key */
-void row_sql_delete(const ex_type *row, ex_buf *out); /* by key */
-/** "a, b, c": the row's columns. */
-void row_sql_columns(const ex_type *row, ex_buf *out);
+/** The type of a field's column. */
+ex_sql_type row_column_type(const ex_field *f);
 
-/** Bind the members of `value` to parameters 1, 2, … of `st` (`by_name` false) or to :member, those
- *  that the statement has. Text is borrowed until the statement is reset; JSON forms lie in
- * `arena`. */
-EX_NODISCARD ex_status row_bind(const ex_type *row, const void *value, sqlite3_stmt *st,
-                                bool by_name, ex_arena *arena, ex_error *err);
-/** Fill the struct from the statement's current row, columns in the order of the fields; copies
- * into `arena`. */
-EX_NODISCARD ex_status row_read(const ex_type *row, sqlite3_stmt *st, ex_arena *arena, void *ret,
-                                ex_error *err);
+/* Append SQL. */
+/** The name of a column or table. It may be one of PostgreSQL's reserved words, so it is quoted
+ * there; SQLite would take a quoted name that a query does not have for a text. */
+void row_sql_name(ex_sql_engine engine, const char *name, ex_buf *out);
+void row_sql_create(ex_sql_engine engine, const ex_type *row, ex_buf *out);
+void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* $1, $2, … */
+void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* by key, $1 */
+void row_sql_delete(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* by key, $1 */
+/** "a, b, c": the row's columns. */
+void row_sql_columns(ex_sql_engine engine, const ex_type *row, ex_buf *out);
+
+/** The members of `value` as values, in the order of the fields. Text is borrowed from `value`,
+ * JSON forms lie in `arena`. @param ret field_count long
+ *  @return EX_OK, EX_EINVAL (a uint64 over 2^63-1), EX_ENOMEM */
+EX_NODISCARD ex_status row_values(const ex_type *row, const void *value, ex_arena *arena,
+                                  ex_sql_value *ret, ex_error *err);
+/** Bind those members of `value` that the statement has as :member. Borrows as row_values does. */
+EX_NODISCARD ex_status row_bind_names(const ex_type *row, const void *value, ex_sql_stmt *st,
+                                      ex_arena *arena, ex_error *err);
+/** Fill the struct from values in the order of the fields; copies into `arena`. */
+EX_NODISCARD ex_status row_read(const ex_type *row, const ex_sql_value *values, ex_arena *arena,
+                                void *ret, ex_error *err);
 /** Append the statement's current row as JSON, columns in the order of the fields. */
-void row_write_json(const ex_type *row, sqlite3_stmt *st, ex_buf *out);
+void row_write_json(const ex_type *row, const ex_sql_stmt *st, ex_buf *out);
 
 #endif

@@ -12,7 +12,8 @@
  *   the event does not fit its type       parked at once: no attempt can go better
  *   the handler failed, for good          tried again after a pause; parked when it is out of
  *                                         attempts
- *   disk, memory, a retryable status      tried again until it works, never parked
+ *   disk, memory, database, a retryable   tried again until it works, never parked
+ *   status
  *   the limit of parked events is reached as a failure for good, but never parked: the view
  *                                         stops there and shows it
  *
@@ -22,16 +23,10 @@
 
 typedef struct transaction {
     ex_view_tx tx;
+    ex_sql_tx sql;
     uint32_t applied; /* events applied or parked */
     uint32_t parked;
 } transaction;
-
-static ex_status run_kept(ex_db *db, ex_slice sql, ex_error *err)
-{
-    sqlite3_stmt *st = NULL;
-    ex_status status = ex_db_statement(db, sql, &st, err);
-    return status ? status : ex_db_run(db, st, err);
-}
 
 /* ---- One event ---- */
 
@@ -76,7 +71,7 @@ static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event, bo
 static bool is_of_the_engine(ex_status st)
 {
     return ex_status_is_retryable(st) || st == EX_ECORRUPT || st == EX_EFILESYSTEM ||
-           st == EX_EREADONLY;
+           st == EX_EREADONLY || st == EX_EDATABASE;
 }
 
 static void count_attempt(view_runner *r, const ex_event *event)
@@ -101,7 +96,7 @@ static ex_status park(view_runner *r, transaction *t, const ex_event *event, ex_
 {
     ex_error why = t->tx.error;
     t->tx.status = EX_OK;
-    ex_status st = view_parked_put(r->views, r->def, event, r->attempts, why.message, err);
+    ex_status st = view_parked_put(r, t->tx.db, event, why.message, err);
     if (st)
         return st;
     t->parked++;
@@ -120,20 +115,30 @@ static ex_status hand_on(view_runner *r, transaction *t, ex_status failure, bool
                             (unsigned long long)(r->parked + t->parked));
 }
 
+/* What was queued may fail only now. */
+static ex_status flush_event(transaction *t, const ex_event *event)
+{
+    ex_status st = ex_sql_flush(t->tx.db, &t->tx.error);
+    return st ? ex_error_context(&t->tx.error, st, "%.*s at position %llu", EX_ARG(event->type),
+                                 (unsigned long long)event->position)
+              : EX_OK;
+}
+
 /* Sets *ret_is_undone when the event failed and the transaction stands as it was before it. */
 static ex_status apply_carefully(view_runner *r, transaction *t, const ex_event *event,
                                  bool *ret_is_undone, ex_error *err)
 {
-    ex_db *db = t->tx.db;
     bool fits = true;
-    ex_status st = run_kept(db, EX_S("SAVEPOINT excore_event"), err);
+    ex_sql_tx event_tx;
+    ex_status st = ex_sql_begin(t->tx.db, EX_SQL_WRITE, &event_tx, err);
     if (st)
         return st;
     ex_status failure = apply(r, &t->tx, event, &fits);
+    failure = failure ? failure : flush_event(t, event);
     if (!failure)
-        return run_kept(db, EX_S("RELEASE excore_event"), err);
-    if (run_kept(db, EX_S("ROLLBACK TO excore_event"), NULL) ||
-        run_kept(db, EX_S("RELEASE excore_event"), NULL)) {
+        return ex_sql_commit(&event_tx, err);
+    view_rows_forget(&r->rows);
+    if (ex_sql_is_broken(t->tx.db) || ex_sql_rollback(&event_tx, NULL)) {
         *err = t->tx.error; /* the engine dropped the whole transaction: this is why */
         return failure;
     }
@@ -162,11 +167,17 @@ static ex_status apply_boldly(view_runner *r, transaction *t, const ex_event *ev
 
 /* ---- The transaction ---- */
 
+/* A write that was queued may have been refused for what an event held. */
+static bool is_the_events(ex_status st)
+{
+    return st && !is_of_the_engine(st);
+}
+
 static ex_status commit(view_runner *r, transaction *t, uint64_t position, view_progress *ret,
                         ex_error *err)
 {
-    ex_status st = view_store_checkpoint(r->views, r->def, position, err);
-    st = st ? st : run_kept(t->tx.db, EX_S("COMMIT"), err);
+    ex_status st = view_store_checkpoint(t->tx.db, r->def, r->stored_position, position, err);
+    st = st ? st : ex_sql_commit(&t->sql, err);
     if (st)
         return st;
     *ret = (view_progress){position, t->applied - t->parked, t->parked};
@@ -201,33 +212,47 @@ static ex_status poll_next(view_runner *r, const transaction *t, ex_event *event
     return EX_OK;
 }
 
-ex_status view_apply_batch(view_runner *r, ex_event *event, view_progress *ret, ex_error *err)
+static ex_status apply_events(view_runner *r, transaction *t, ex_event *event, view_progress *ret,
+                              ex_error *err)
 {
-    transaction t = {.tx = {.db = &r->views->writer,
-                            .def = r->def,
-                            .arena = &r->arena,
-                            .statements = r->statements}};
-    ex_status st = run_kept(t.tx.db, EX_S("BEGIN IMMEDIATE"), err);
-    if (st)
-        return st;
     bool is_careful = r->is_careful, is_undone = false, is_drained = false;
     uint64_t position = 0;
-    while (!st && !is_drained && t.applied < r->rt->options.view_batch_events) {
+    ex_status st = EX_OK;
+    while (!st && !is_drained && t->applied < r->rt->options.view_batch_events) {
         position = event->position;
-        st = is_careful ? apply_carefully(r, &t, event, &is_undone, err)
-                        : apply_boldly(r, &t, event, err);
+        st = is_careful ? apply_carefully(r, t, event, &is_undone, err)
+                        : apply_boldly(r, t, event, err);
         if (st)
             break;
-        t.applied++;
-        st = poll_next(r, &t, event, &position, &is_drained, err);
+        t->applied++;
+        st = poll_next(r, t, event, &position, &is_drained, err);
     }
     if (!st) {
-        st = commit(r, &t, position, ret, err);
-        r->is_careful = is_careful && !st && t.parked;
+        st = commit(r, t, position, ret, err);
+        r->is_careful = (is_careful && !st && t->parked) || (!is_careful && is_the_events(st));
     } else if (is_undone) {
-        st = end_before(r, &t, event, st, ret, err);
+        st = end_before(r, t, event, st, ret, err);
     }
-    if (st)
-        ex_db_rollback(t.tx.db);
     return st;
+}
+
+ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *event, view_progress *ret,
+                           ex_error *err)
+{
+    bool is_server = r->views->engine == EX_SQL_POSTGRES;
+    transaction t = {.tx = {.db = db,
+                            .def = r->def,
+                            .arena = &r->arena,
+                            .texts = &r->texts,
+                            .rows = is_server ? &r->rows : NULL}};
+    view_rows_forget(&r->rows);
+    ex_status st = ex_sql_begin(db, EX_SQL_WRITE, &t.sql, err);
+    if (st)
+        return st;
+    st = view_store_lock(db, r->def, r->stored_position, err);
+    if (st)
+        r->retry_at_once = st == EX_EAGAIN && !ex_sql_is_broken(db);
+    else
+        st = apply_events(r, &t, event, ret, err);
+    return st; /* what is still open is rolled back as the connection is given back */
 }

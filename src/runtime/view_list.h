@@ -7,8 +7,9 @@
 /** A view's name and checkpoint, borrowed for the call. */
 typedef void view_list_fn(void *ctx, ex_slice view, uint64_t position);
 
-/** Call fn for each view that DIR/views.db keeps, by name; none when there is no such file.
- *  @return EX_OK, EX_ECORRUPT, EX_ESTORAGE, EX_ENOMEM. Thread: any. Blocking: disk reads. */
+/** Call fn for each view that the store (a directory or a postgres:// URL) keeps, by name; none
+ * when there are none yet.
+ *  @return EX_OK, or ex_sql_open's and a query's statuses. Thread: any. Blocking: disk, network. */
 EX_NODISCARD ex_status view_list_read(const char *dir, view_list_fn *fn, void *ctx, ex_error *err);
 
 #endif

@@ -146,9 +146,12 @@ static void publish(view_runner *r, uint64_t position)
 static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
 {
     view_progress done = {0};
-    pthread_mutex_lock(&r->views->write_mu);
-    ex_status st = view_apply_batch(r, event, &done, err);
-    pthread_mutex_unlock(&r->views->write_mu);
+    ex_sql *db = NULL;
+    ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
+    if (st)
+        return st;
+    st = view_apply_batch(r, db, event, &done, err);
+    ex_sql_pool_give(r->views->pool, db);
     ex_counter_add(r->events_counter, done.applied);
     if (done.position) {
         r->parked += done.parked;
@@ -159,14 +162,24 @@ static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
     return st;
 }
 
+static ex_status write_checkpoint(view_runner *r, uint64_t position, ex_error *err)
+{
+    ex_sql *db = NULL;
+    ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
+    if (st)
+        return st;
+    st = view_store_checkpoint(db, r->def, r->stored_position, position, err);
+    r->retry_at_once = st == EX_EAGAIN && !ex_sql_is_broken(db); /* another node was faster */
+    ex_sql_pool_give(r->views->pool, db);
+    return st;
+}
+
 /* Nothing to apply: keep the position, in the file now and then. */
 static ex_status pass_over(view_runner *r, uint64_t least, ex_error *err)
 {
     uint64_t position = ex_subscription_position(r->sub);
     if (position - r->stored_position >= least && position > r->stored_position) {
-        pthread_mutex_lock(&r->views->write_mu);
-        ex_status st = view_store_checkpoint(r->views, r->def, position, err);
-        pthread_mutex_unlock(&r->views->write_mu);
+        ex_status st = write_checkpoint(r, position, err);
         if (st)
             return st;
         r->stored_position = position;
@@ -177,23 +190,34 @@ static ex_status pass_over(view_runner *r, uint64_t least, ex_error *err)
 
 /* ---- The thread ---- */
 
+/* Where the view stands. */
+static ex_status prepare(view_runner *r, bool must_rebuild, uint64_t *ret_position, ex_error *err)
+{
+    ex_sql *db = NULL;
+    ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
+    if (st)
+        return st;
+    st = view_store_prepare(db, r->def, must_rebuild, ret_position, err);
+    st = st ? st : view_parked_count(db, r->def, &r->parked, err);
+    ex_sql_pool_give(r->views->pool, db);
+    return st;
+}
+
 static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *err)
 {
     ex_subscription_close(r->sub);
     r->sub = NULL;
     uint64_t position = 0;
-    pthread_mutex_lock(&r->views->write_mu);
-    ex_status st = view_store_prepare(r->views, r->def, must_rebuild, &position, err);
-    st = st ? st : view_parked_count(r->views, r->def, &r->parked, err);
-    pthread_mutex_unlock(&r->views->write_mu);
+    ex_status st = prepare(r, must_rebuild, &position, err);
     if (st)
         return st;
     uint64_t head = ex_store_head(r->rt->store);
     if (position > head)
         return ex_raise(err, EX_ESTATE,
                         "view '%s' is at position %llu but the log ends at %llu: it "
-                        "belongs to another log; delete views.db",
-                        r->def->name, (unsigned long long)position, (unsigned long long)head);
+                        "belongs to another log; delete %s",
+                        r->def->name, (unsigned long long)position, (unsigned long long)head,
+                        r->views->engine == EX_SQL_SQLITE ? "views.db" : "the schema of the views");
     ex_slice *types =
         ex_arena_array(&r->arena, r->def->event_count ? r->def->event_count : 1, sizeof(*types));
     if (!types)
@@ -339,9 +363,12 @@ static void init_metrics(view_runner *r)
 
 ex_status view_runner_start(view_runner *r, ex_error *err)
 {
-    r->statements = calloc((size_t)r->def->table_count * ROW_STATEMENTS, sizeof(*r->statements));
-    if (!r->statements)
-        return ex_raise(err, EX_ENOMEM, "no memory for view '%s'", r->def->name);
+    ex_status st = view_texts_init(&r->texts, r->def, r->views->engine, err);
+    if (st) {
+        view_texts_done(&r->texts);
+        return st;
+    }
+    view_rows_init(&r->rows);
     init_locks(r);
     init_metrics(r);
     ex_arena_init(&r->arena, 0);
@@ -351,7 +378,8 @@ ex_status view_runner_start(view_runner *r, ex_error *err)
         pthread_cond_destroy(&r->moved);
         pthread_cond_destroy(&r->wake);
         pthread_mutex_destroy(&r->mu);
-        free(r->statements);
+        view_texts_done(&r->texts);
+        view_rows_done(&r->rows);
         return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
     }
     char name[16];
@@ -374,7 +402,8 @@ void view_runner_stop(view_runner *r)
     pthread_mutex_unlock(&r->mu);
     pthread_join(r->thread, NULL);
     ex_arena_done(&r->arena);
-    free(r->statements);
+    view_texts_done(&r->texts);
+    view_rows_done(&r->rows);
     pthread_cond_destroy(&r->moved);
     pthread_cond_destroy(&r->wake);
     pthread_mutex_destroy(&r->mu);

@@ -1,142 +1,238 @@
-/* view_store.c: what a view keeps in views.db: its tables and its checkpoint. */
+/* view_store.c: what a view keeps beside its rows: its tables and its checkpoint.
+ *
+ * Several nodes may have the same views in one PostgreSQL. The checkpoint is moved only from where
+ * the node believes it to be, so of two that apply the same events one is turned away, and a node
+ * that was away for a while cannot write on an old idea of where the view stands. */
 #include "kernel/fingerprint.h"
 #include "runtime/row.h"
 #include "runtime/views.h"
 
-/* Everything the tables are made from: another definition means another shape. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const ex_sql_migration migrations[] = {
+    {1, "checkpoints",
+     "CREATE TABLE IF NOT EXISTS excore_views (view TEXT PRIMARY KEY,"
+     " version INTEGER NOT NULL, fingerprint INTEGER NOT NULL,"
+     " position INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE IF NOT EXISTS excore_parked (view TEXT NOT NULL,"
+     " position INTEGER NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL,"
+     " reason TEXT NOT NULL, attempts INTEGER NOT NULL,"
+     " parked_at INTEGER NOT NULL, PRIMARY KEY (view, position))"
+     " STRICT, WITHOUT ROWID",
+     "CREATE TABLE excore_views (view TEXT COLLATE \"C\" PRIMARY KEY,"
+     " version BIGINT NOT NULL, fingerprint BIGINT NOT NULL, position BIGINT NOT NULL);"
+     "CREATE TABLE excore_parked (view TEXT COLLATE \"C\" NOT NULL,"
+     " position BIGINT NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL, reason TEXT NOT NULL,"
+     " attempts BIGINT NOT NULL, parked_at BIGINT NOT NULL, PRIMARY KEY (view, position))"},
+};
+
+ex_status view_store_place(const char *dir, char path[PATH_MAX], ex_sql_options *ret, ex_error *err)
+{
+    bool is_server = dir && ex_sql_is_server(dir);
+    int n = dir ? snprintf(path, PATH_MAX, is_server ? "%s" : "%s/views.db", dir) : 0;
+    if (n < 0 || n >= PATH_MAX)
+        return ex_raise(err, EX_EFILESYSTEM, "the path of the views is too long");
+    ret->place = dir ? path : NULL;
+    ret->schema_suffix = "_views";
+    return EX_OK;
+}
+
+ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err)
+{
+    const ex_sql_migrations m = {.list = migrations, .count = 1, .clock = clock};
+    return ex_sql_migrate(db, &m, err);
+}
+
+/* ---- Tables ---- */
+
+/* Everything the tables are made from: another definition means another shape. In SQLite's words on
+ * every engine, so that the number of a definition is one. */
 static uint64_t fingerprint_view(const ex_view_def *def, ex_buf *scratch)
 {
     ex_buf_reset(scratch);
     for (uint32_t i = 0; i < def->table_count; i++)
-        row_sql_create(def->tables[i], scratch);
+        row_sql_create(EX_SQL_SQLITE, def->tables[i], scratch);
     for (uint32_t i = 0; i < def->index_count; i++)
         ex_buf_put_str(scratch, def->indexes[i]);
     return ex_fingerprint(EX_FINGERPRINT_START, ex_buf_slice(scratch));
 }
 
-static ex_status exec_buf(ex_db *db, ex_buf *sql, ex_error *err)
-{
-    ex_buf_put_char(sql, '\0');
-    if (ex_buf_status(sql))
-        return ex_raise(err, ex_buf_status(sql), "no memory for a statement");
-    return ex_db_exec(db, sql->ptr, err);
-}
-
-static ex_status create_tables(ex_db *db, const ex_view_def *def, ex_buf *sql, ex_error *err)
+static void put_tables(ex_sql_engine engine, const ex_view_def *def, ex_buf *sql)
 {
     char table[ROW_NAME_SIZE];
-    ex_status st = EX_OK;
-    for (uint32_t i = 0; !st && i < def->table_count; i++) {
-        ex_buf_reset(sql);
-        ex_buf_printf(sql, "DROP TABLE IF EXISTS %s;", row_table_name(def->tables[i], table).ptr);
-        row_sql_create(def->tables[i], sql);
-        st = exec_buf(db, sql, err);
+    for (uint32_t i = 0; i < def->table_count; i++) {
+        ex_buf_put_str(sql, "DROP TABLE IF EXISTS ");
+        row_sql_name(engine, row_table_name(def->tables[i], table).ptr, sql);
+        ex_buf_put_str(sql, ";");
+        row_sql_create(engine, def->tables[i], sql);
+        ex_buf_put_str(sql, ";");
     }
-    for (uint32_t i = 0; !st && i < def->index_count; i++) {
+    for (uint32_t i = 0; i < def->index_count; i++) {
         ex_slice name = row_table_name(def->tables[0], table);
-        ex_buf_reset(sql);
-        ex_buf_printf(sql, "CREATE INDEX %.*s_%u ON %.*s (%s)", EX_ARG(name), i + 1, EX_ARG(name),
-                      def->indexes[i]);
-        st = exec_buf(db, sql, err);
+        ex_buf_printf(sql, "CREATE INDEX %.*s_%u ON ", EX_ARG(name), i + 1);
+        row_sql_name(engine, name.ptr, sql);
+        ex_buf_printf(sql, " (%s);", def->indexes[i]);
     }
-    return st;
 }
 
-static ex_status write_checkpoint(ex_db *db, const ex_view_def *def, uint64_t fingerprint,
-                                  uint64_t position, ex_error *err)
-{
-    sqlite3_stmt *st = NULL;
-    ex_status status = ex_db_statement(
-        db,
-        EX_S("INSERT OR REPLACE INTO excore_views (view, version, fingerprint, position)"
-             " VALUES (?1, ?2, ?3, ?4)"),
-        &st, err);
-    if (status)
-        return status;
-    sqlite3_bind_text(st, 1, def->name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 2, def->version);
-    sqlite3_bind_int64(st, 3, (sqlite3_int64)fingerprint);
-    sqlite3_bind_int64(st, 4, (sqlite3_int64)position);
-    return ex_db_run(db, st, err);
-}
-
-static ex_status find_checkpoint(ex_db *db, const ex_view_def *def, uint64_t fingerprint,
-                                 bool *ret_found, uint64_t *ret_position, ex_error *err)
-{
-    sqlite3_stmt *st = NULL;
-    ex_status status = ex_db_statement(
-        db, EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = ?1"), &st,
-        err);
-    if (status)
-        return status;
-    sqlite3_bind_text(st, 1, def->name, -1, SQLITE_STATIC);
-    status = ex_db_step(db, st, err);
-    *ret_found = status == EX_OK && sqlite3_column_int64(st, 0) == def->version &&
-                 (uint64_t)sqlite3_column_int64(st, 1) == fingerprint;
-    *ret_position = *ret_found ? (uint64_t)sqlite3_column_int64(st, 2) : 0;
-    if (status == EX_OK)
-        (void)sqlite3_reset(st); /* a read: its failure was told by step */
-    return status == EX_EEND ? EX_OK : status;
-}
-
-static ex_status recreate(views *v, const ex_view_def *def, uint64_t fingerprint, ex_buf *sql,
-                          ex_error *err)
-{
-    ex_db *db = &v->writer;
-    ex_status st = ex_db_exec(db, "BEGIN IMMEDIATE", err);
-    st = st ? st : create_tables(db, def, sql, err);
-    st = st ? st : view_parked_forget(v, def, err);
-    st = st ? st : write_checkpoint(db, def, fingerprint, 0, err);
-    st = st ? st : ex_db_exec(db, "COMMIT", err);
-    if (st)
-        ex_db_rollback(db);
-    return st;
-}
-
-ex_status view_store_prepare(views *v, const ex_view_def *def, bool must_rebuild,
-                             uint64_t *ret_position, ex_error *err)
+static ex_status create_tables(ex_sql *db, const ex_view_def *def, ex_error *err)
 {
     ex_buf sql;
     ex_buf_init(&sql, 0);
-    uint64_t fingerprint = fingerprint_view(def, &sql);
-    bool is_found = false;
-    uint64_t position = 0;
-    ex_status st = find_checkpoint(&v->writer, def, fingerprint, &is_found, &position, err);
-    if (!st && (must_rebuild || !is_found)) {
-        position = 0;
-        st = recreate(v, def, fingerprint, &sql, err);
-    }
+    put_tables(ex_sql_engine_of(db), def, &sql);
+    ex_buf_put_char(&sql, '\0');
+    ex_status st = ex_buf_status(&sql) ? ex_raise(err, EX_ENOMEM, "no memory for a statement")
+                                       : ex_sql_script(db, sql.ptr, err);
     ex_buf_done(&sql);
+    return st;
+}
+
+/* ---- Checkpoints ---- */
+
+typedef struct checkpoint {
+    bool is_found;
+    int64_t version;
+    uint64_t fingerprint, position;
+} checkpoint;
+
+/* `is_locked`: no other node changes it before this transaction ends. */
+static ex_status read_checkpoint(ex_sql *db, const ex_view_def *def, bool is_locked,
+                                 checkpoint *ret, ex_error *err)
+{
+    bool is_server = ex_sql_engine_of(db) == EX_SQL_POSTGRES;
+    ex_sql_stmt *st = NULL;
+    ex_status status = ex_sql_prepare(
+        db,
+        is_locked && is_server
+            ? EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = $1"
+                   " FOR UPDATE")
+            : EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = $1"),
+        &st, err);
+    if (status)
+        return status;
+    ex_sql_bind_text(st, 1, ex_str(def->name));
+    status = ex_sql_step(st, err);
+    if (status == EX_OK)
+        *ret = (checkpoint){true, ex_sql_i64(st, 0), (uint64_t)ex_sql_i64(st, 1),
+                            (uint64_t)ex_sql_i64(st, 2)};
+    else
+        *ret = (checkpoint){0};
+    ex_sql_reset(st);
+    return status == EX_EEND ? EX_OK : status;
+}
+
+static ex_status write_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t fingerprint,
+                                  ex_error *err)
+{
+    ex_sql_stmt *st = NULL;
+    ex_status status = ex_sql_prepare(
+        db,
+        EX_S(
+            "INSERT INTO excore_views (view, version, fingerprint, position) VALUES ($1, $2, $3, 0)"
+            " ON CONFLICT (view) DO UPDATE SET version = excluded.version,"
+            " fingerprint = excluded.fingerprint, position = 0"),
+        &st, err);
+    if (status)
+        return status;
+    ex_sql_bind_text(st, 1, ex_str(def->name));
+    ex_sql_bind_i64(st, 2, def->version);
+    ex_sql_bind_i64(st, 3, (int64_t)fingerprint);
+    return ex_sql_run(st, err);
+}
+
+/* No two nodes make the tables of a view at once. SQLite's write lock is enough. */
+static ex_status lock_tables(ex_sql *db, ex_error *err)
+{
+    if (ex_sql_engine_of(db) == EX_SQL_SQLITE)
+        return EX_OK;
+    return ex_sql_script(db, "LOCK TABLE excore_views IN SHARE ROW EXCLUSIVE MODE", err);
+}
+
+typedef struct preparing {
+    const ex_view_def *def;
+    bool must_rebuild;
+    uint64_t fingerprint;
+    uint64_t position;
+} preparing;
+
+static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
+{
+    preparing *p = ctx;
+    checkpoint c;
+    ex_status st = lock_tables(db, err);
+    st = st ? st : read_checkpoint(db, p->def, false, &c, err);
+    if (st)
+        return st;
+    bool is_server = ex_sql_engine_of(db) == EX_SQL_POSTGRES;
+    if (is_server && c.is_found && c.version > p->def->version)
+        return ex_raise(err, EX_ESTATE, "another node has it at version %lld, this one at %u",
+                        (long long)c.version, p->def->version);
+    bool is_same = c.is_found && c.version == p->def->version && c.fingerprint == p->fingerprint;
+    p->position = is_same && !p->must_rebuild ? c.position : 0;
+    if (is_same && !p->must_rebuild)
+        return EX_OK;
+    st = create_tables(db, p->def, err);
+    st = st ? st : view_parked_forget(db, p->def, err);
+    return st ? st : write_checkpoint(db, p->def, p->fingerprint, err);
+}
+
+ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
+                             uint64_t *ret_position, ex_error *err)
+{
+    ex_buf scratch;
+    ex_buf_init(&scratch, 0);
+    preparing p = {def, must_rebuild, fingerprint_view(def, &scratch), 0};
+    ex_buf_done(&scratch);
+    ex_status st = ex_sql_transact(db, EX_SQL_WRITE, prepare_locked, &p, err);
     if (!st)
-        *ret_position = position;
+        *ret_position = p.position;
     return st ? ex_error_context(err, st, "view '%s'", def->name) : EX_OK;
 }
 
-ex_status view_store_checkpoint(views *v, const ex_view_def *def, uint64_t position, ex_error *err)
+static ex_status raise_moved(const ex_view_def *def, ex_error *err)
 {
-    sqlite3_stmt *st = NULL;
-    ex_status status = ex_db_statement(
-        &v->writer, EX_S("UPDATE excore_views SET position = ?1 WHERE view = ?2"), &st, err);
-    if (status)
-        return status;
-    sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
-    sqlite3_bind_text(st, 2, def->name, -1, SQLITE_STATIC);
-    return ex_db_run(&v->writer, st, err);
+    return ex_raise(err, EX_EAGAIN, "view '%s' was moved by another node", def->name);
 }
 
-ex_status view_store_position(ex_db *db, const ex_view_def *def, uint64_t *ret, ex_error *err)
+ex_status view_store_lock(ex_sql *db, const ex_view_def *def, uint64_t position, ex_error *err)
 {
-    sqlite3_stmt *st = NULL;
-    ex_status status =
-        ex_db_statement(db, EX_S("SELECT position FROM excore_views WHERE view = ?1"), &st, err);
+    checkpoint c;
+    if (ex_sql_engine_of(db) == EX_SQL_SQLITE)
+        return EX_OK; /* one process: nobody else moves it */
+    ex_status st = read_checkpoint(db, def, true, &c, err);
+    if (st)
+        return st;
+    return c.position == position && c.version == def->version ? EX_OK : raise_moved(def, err);
+}
+
+ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t from, uint64_t to,
+                                ex_error *err)
+{
+    ex_sql_stmt *st = NULL;
+    ex_status status = ex_sql_prepare(
+        db,
+        EX_S("UPDATE excore_views SET position = $1 WHERE view = $2 AND position = $3"
+             " AND version = $4"),
+        &st, err);
     if (status)
         return status;
-    sqlite3_bind_text(st, 1, def->name, -1, SQLITE_STATIC);
-    status = ex_db_step(db, st, err);
-    if (status && status != EX_EEND)
+    ex_sql_bind_i64(st, 1, (int64_t)to);
+    ex_sql_bind_text(st, 2, ex_str(def->name));
+    ex_sql_bind_i64(st, 3, (int64_t)from);
+    ex_sql_bind_i64(st, 4, def->version);
+    status = ex_sql_run(st, err);
+    if (status)
         return status;
-    *ret = status == EX_OK ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
-    if (status == EX_OK)
-        (void)sqlite3_reset(st); /* a read: its failure was told by step */
-    return EX_OK;
+    return ex_sql_affected(st) == 1 ? EX_OK : raise_moved(def, err);
+}
+
+ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret, ex_error *err)
+{
+    checkpoint c;
+    ex_status st = read_checkpoint(db, def, false, &c, err);
+    if (!st)
+        *ret = c.position;
+    return st;
 }

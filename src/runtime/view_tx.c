@@ -1,9 +1,15 @@
-/* view_tx.c: the calls that a view's handlers make: load, store and delete rows. */
+/* view_tx.c: the calls that a view's handlers make: load, store and delete rows.
+ *
+ * On a server a row costs a round trip to load, so a transaction keeps the rows that it has loaded
+ * or stored; writes are queued and travel with the next load or the commit. A file needs neither.
+ */
 #include "runtime/row.h"
 #include "runtime/views.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#define KEPT_BYTES (16u << 20) /* of rows; then they are forgotten and kept anew */
 
 static ex_status keep(ex_view_tx *tx, ex_status st)
 {
@@ -12,26 +18,72 @@ static ex_status keep(ex_view_tx *tx, ex_status st)
     return st;
 }
 
-static ex_status prepare(ex_view_tx *tx, const ex_type *row, int which, sqlite3_stmt **ret)
+/* ---- Rows that the transaction knows ---- */
+
+static const ex_sql_value absent; /* stands for a row that is not there */
+
+void view_rows_init(view_rows *rows)
 {
-    static void (*const write_sql[ROW_STATEMENTS])(const ex_type *,
-                                                   ex_buf *) = {[ROW_SELECT] = row_sql_select,
-                                                                [ROW_UPSERT] = row_sql_upsert,
-                                                                [ROW_DELETE] = row_sql_delete};
-    ex_buf sql;
-    ex_buf_init(&sql, 0);
-    write_sql[which](row, &sql);
-    ex_status st =
-        ex_buf_status(&sql)
-            ? ex_raise(&tx->error, EX_ENOMEM, "no memory for a statement of %s", row->name)
-            : ex_db_statement(tx->db, ex_buf_slice(&sql), ret, &tx->error);
-    ex_buf_done(&sql);
-    return st;
+    ex_map_init(&rows->map, 0);
+    ex_arena_init(&rows->arena, KEPT_BYTES);
 }
 
-/* The connection keeps its statements, so the view may keep pointers to them: the text of a
- * statement takes longer to write than the statement to run. */
-static ex_status statement(ex_view_tx *tx, const ex_type *row, int which, sqlite3_stmt **ret)
+void view_rows_done(view_rows *rows)
+{
+    ex_map_done(&rows->map, NULL);
+    ex_arena_done(&rows->arena);
+}
+
+void view_rows_forget(view_rows *rows)
+{
+    if (rows->map.count > 0) {
+        ex_map_done(&rows->map, NULL);
+        ex_map_init(&rows->map, 0);
+    }
+    ex_arena_reset(&rows->arena);
+}
+
+/* The table's number, then the key. */
+static ex_slice name_of(ex_view_tx *tx, uint32_t table, ex_slice key)
+{
+    return ex_arena_printf(tx->arena, "%u %.*s", table, EX_ARG(key));
+}
+
+static const ex_sql_value *known(ex_view_tx *tx, uint32_t table, ex_slice key)
+{
+    if (!tx->rows)
+        return NULL;
+    ex_slice name = name_of(tx, table, key);
+    return name.ptr ? ex_map_get(&tx->rows->map, name) : NULL;
+}
+
+static const ex_sql_value *copy_row(ex_arena *arena, const ex_sql_value *values, uint32_t count)
+{
+    ex_sql_value *copy = ex_arena_array(arena, count, sizeof(*copy));
+    for (uint32_t i = 0; copy && i < count; i++) {
+        copy[i] = values[i];
+        if (values[i].type == EX_SQL_TEXT && !values[i].is_null)
+            copy[i].as.bytes = ex_arena_copy(arena, values[i].as.bytes);
+    }
+    return ex_arena_has_failed(arena) ? NULL : copy;
+}
+
+/* NULL: it is not there. What cannot be remembered is read again. */
+static void remember(ex_view_tx *tx, uint32_t table, ex_slice key, const ex_sql_value *values)
+{
+    if (!tx->rows)
+        return;
+    const ex_sql_value *row = &absent;
+    ex_slice name = name_of(tx, table, key);
+    if (values)
+        row = copy_row(&tx->rows->arena, values, tx->def->tables[table]->field_count);
+    if (!row || !name.ptr || ex_map_put(&tx->rows->map, name, (void *)(uintptr_t)row, NULL))
+        view_rows_forget(tx->rows);
+}
+
+/* ---- Statements ---- */
+
+static ex_status find_table(ex_view_tx *tx, const ex_type *row, uint32_t *ret)
 {
     uint32_t table = 0;
     while (table < tx->def->table_count && tx->def->tables[table] != row)
@@ -39,63 +91,157 @@ static ex_status statement(ex_view_tx *tx, const ex_type *row, int which, sqlite
     if (table == tx->def->table_count)
         return ex_raise(&tx->error, EX_EINVAL, "view '%s' has no table %s", tx->def->name,
                         row->name);
-    ex_status status = EX_OK;
-    sqlite3_stmt **kept = &tx->statements[table * ROW_STATEMENTS + (uint32_t)which];
-    if (!*kept)
-        status = prepare(tx, row, which, kept);
-    if (status)
-        return status;
-    (void)sqlite3_reset(*kept);          /* tells the last step's failure again */
-    (void)sqlite3_clear_bindings(*kept); /* cannot fail */
-    *ret = *kept;
+    *ret = table;
     return EX_OK;
 }
 
-static void bind_key(sqlite3_stmt *st, ex_slice key)
+ex_status view_texts_init(view_texts *t, const ex_view_def *def, ex_sql_engine engine,
+                          ex_error *err)
 {
-    (void)sqlite3_bind_text(st, 1, key.ptr ? key.ptr : "", (int)key.len,
-                            SQLITE_STATIC); /* cannot fail: static */
+    static void (*const write_sql[ROW_STATEMENTS])(ex_sql_engine, const ex_type *,
+                                                   ex_buf *) = {[ROW_SELECT] = row_sql_select,
+                                                                [ROW_UPSERT] = row_sql_upsert,
+                                                                [ROW_DELETE] = row_sql_delete};
+    uint32_t count = def->table_count * ROW_STATEMENTS;
+    ex_buf sql;
+    ex_arena_init(&t->arena, 0);
+    ex_buf_init(&sql, 0);
+    t->texts = ex_arena_array(&t->arena, count, sizeof(*t->texts));
+    for (uint32_t i = 0; t->texts && i < count; i++) {
+        ex_buf_reset(&sql);
+        write_sql[i % ROW_STATEMENTS](engine, def->tables[i / ROW_STATEMENTS], &sql);
+        t->texts[i] = ex_arena_copy(&t->arena, ex_buf_slice(&sql));
+    }
+    bool has_failed = ex_buf_status(&sql) || ex_arena_has_failed(&t->arena);
+    ex_buf_done(&sql);
+    return has_failed ? ex_raise(err, EX_ENOMEM, "no memory for view '%s'", def->name) : EX_OK;
+}
+
+void view_texts_done(view_texts *t)
+{
+    ex_arena_done(&t->arena);
+    t->texts = NULL;
+}
+
+static ex_status prepare(ex_view_tx *tx, uint32_t table, uint32_t which, ex_sql_stmt **ret)
+{
+    return ex_sql_prepare(tx->db, tx->texts->texts[table * ROW_STATEMENTS + which], ret,
+                          &tx->error);
+}
+
+/* ---- Handlers' calls ---- */
+
+static ex_status raise_absent(ex_view_tx *tx, const ex_type *row, ex_slice key)
+{
+    return ex_raise(&tx->error, EX_ENOTFOUND, "%s has no row '%.*s'", row->name, EX_ARG(key));
+}
+
+static ex_status read_values(ex_view_tx *tx, const ex_type *row, const ex_sql_value *values,
+                             void **ret)
+{
+    void *value = ex_arena_alloc(tx->arena, row->size);
+    ex_status st = value ? row_read(row, values, tx->arena, value, &tx->error)
+                         : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
+    if (!st)
+        *ret = value;
+    return st;
+}
+
+/* The current row's values, borrowed until the statement is reset. */
+static ex_sql_value *take_values(ex_view_tx *tx, const ex_type *row, const ex_sql_stmt *st)
+{
+    ex_sql_value *values = ex_arena_array(tx->arena, row->field_count, sizeof(*values));
+    for (uint32_t i = 0; values && i < row->field_count; i++)
+        values[i] = ex_sql_column(st, i);
+    return values;
+}
+
+static ex_status load(ex_view_tx *tx, const ex_type *row, uint32_t table, ex_slice key, void **ret)
+{
+    ex_sql_stmt *st = NULL;
+    ex_status status = prepare(tx, table, ROW_SELECT, &st);
+    if (status)
+        return status;
+    ex_sql_bind_text(st, 1, key);
+    status = ex_sql_step(st, &tx->error);
+    if (status == EX_EEND) {
+        remember(tx, table, key, NULL);
+        return raise_absent(tx, row, key);
+    }
+    if (status)
+        return status;
+    const ex_sql_value *values = take_values(tx, row, st);
+    status = values ? read_values(tx, row, values, ret)
+                    : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
+    if (!status)
+        remember(tx, table, key, values);
+    ex_sql_reset(st);
+    return status;
 }
 
 ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **ret)
 {
-    sqlite3_stmt *st = NULL;
-    ex_status status = statement(tx, row, ROW_SELECT, &st);
+    uint32_t table = 0;
+    ex_status st = find_table(tx, row, &table);
+    if (st)
+        return keep(tx, st);
+    const ex_sql_value *values = known(tx, table, key);
+    if (values == &absent)
+        st = raise_absent(tx, row, key);
+    else if (values)
+        st = read_values(tx, row, values, ret);
+    else
+        st = load(tx, row, table, key, ret);
+    return st == EX_ENOTFOUND ? st : keep(tx, st);
+}
+
+static ex_slice key_of(const ex_type *row, const ex_sql_value *values)
+{
+    uint32_t i = 0;
+    while (!row->fields[i].is_key)
+        i++;
+    return values[i].as.bytes;
+}
+
+static ex_status store(ex_view_tx *tx, const ex_type *row, const void *value)
+{
+    uint32_t table = 0;
+    ex_sql_stmt *st = NULL;
+    ex_status status = find_table(tx, row, &table);
     if (status)
-        return keep(tx, status);
-    bind_key(st, key);
-    status = ex_db_step(tx->db, st, &tx->error);
-    if (status == EX_EEND)
-        return ex_raise(&tx->error, EX_ENOTFOUND, "%s has no row '%.*s'", row->name, EX_ARG(key));
+        return status;
+    ex_sql_value *values = ex_arena_array(tx->arena, row->field_count, sizeof(*values));
+    status = values ? row_values(row, value, tx->arena, values, &tx->error)
+                    : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
+    status = status ? status : prepare(tx, table, ROW_UPSERT, &st);
     if (status)
-        return keep(tx, status);
-    void *value = ex_arena_alloc(tx->arena, row->size);
-    status = value ? row_read(row, st, tx->arena, value, &tx->error)
-                   : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
-    (void)sqlite3_reset(st); /* a read: its failure was told by step */
+        return status;
+    for (uint32_t i = 0; i < row->field_count; i++)
+        ex_sql_bind(st, i + 1, values[i]);
+    status = ex_sql_queue(st, &tx->error);
     if (!status)
-        *ret = value;
-    return keep(tx, status);
+        remember(tx, table, key_of(row, values), values);
+    return status;
 }
 
 ex_status ex_view_store(ex_view_tx *tx, const ex_type *row, const void *value)
 {
     ex_status status = ex_type_validate(row, value, &tx->error);
-    sqlite3_stmt *st = NULL;
-    status = status ? status : statement(tx, row, ROW_UPSERT, &st);
-    status = status ? status : row_bind(row, value, st, false, tx->arena, &tx->error);
-    status = status ? status : ex_db_run(tx->db, st, &tx->error);
-    return keep(tx, status);
+    return keep(tx, status ? status : store(tx, row, value));
 }
 
 ex_status ex_view_delete(ex_view_tx *tx, const ex_type *row, ex_slice key)
 {
-    sqlite3_stmt *st = NULL;
-    ex_status status = statement(tx, row, ROW_DELETE, &st);
+    uint32_t table = 0;
+    ex_sql_stmt *st = NULL;
+    ex_status status = find_table(tx, row, &table);
+    status = status ? status : prepare(tx, table, ROW_DELETE, &st);
     if (!status) {
-        bind_key(st, key);
-        status = ex_db_run(tx->db, st, &tx->error);
+        ex_sql_bind_text(st, 1, key);
+        status = ex_sql_queue(st, &tx->error);
     }
+    if (!status)
+        remember(tx, table, key, NULL);
     return keep(tx, status);
 }
 

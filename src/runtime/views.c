@@ -1,62 +1,52 @@
-/* views.c: start and stop of the read models, and the pool of read connections. */
+/* views.c: start and stop of the read models. */
 #include "runtime/views.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernel/deadline.h"
+#define WAIT_MS     10000 /* for a free connection */
+#define CACHE_BYTES (8u << 20)
 
-#define READ_WAIT_MS 10000
-
-static char *join_path(const char *dir, const char *name)
+/* A statement that an operator should look at. */
+static void report_slow(void *ctx, ex_slice sql, uint32_t elapsed_ms)
 {
-    size_t a = strlen(dir), b = strlen(name);
-    char *path = malloc(a + b + 2);
-    if (path)
-        (void)snprintf(path, a + b + 2, "%s/%s", dir, name); /* fits: just measured */
-    return path;
+    char text[512];
+    ex_error err;
+    (void)snprintf(text, sizeof(text), "%.*s", EX_ARG(sql)); /* cut is fine: for people */
+    (void)ex_raise(&err, EX_ETIMEOUT, "it took %u ms", elapsed_ms);
+    runtime_report(ctx, "slow statement", text, &err);
 }
 
-static ex_status open_writer(views *v, ex_error *err)
+static ex_status migrate(views *v, ex_error *err)
 {
+    ex_sql *db = NULL;
+    ex_status st = ex_sql_pool_take(v->pool, EX_SQL_WRITE, &db, err);
+    if (st)
+        return st;
+    v->engine = ex_sql_engine_of(db);
+    st = view_store_migrate(db, v->rt->clock, err);
+    ex_sql_pool_give(v->pool, db);
+    return st;
+}
+
+static ex_status open_database(views *v, uint32_t view_count, ex_error *err)
+{
+    char path[PATH_MAX];
     const char *dir = v->rt->options.dir;
-    if (dir) {
-        v->path = join_path(dir, "views.db");
-        if (!v->path)
-            return ex_raise(err, EX_ENOMEM, "no memory for a path");
-    }
-    ex_db_options options = {.path = v->path, .cache_bytes = 8u << 20};
-    ex_status st = ex_db_open(&v->writer, &options, err);
-    st = st ? st
-            : ex_db_exec(&v->writer,
-                         "CREATE TABLE IF NOT EXISTS excore_views (view TEXT PRIMARY KEY,"
-                         " version INTEGER NOT NULL, fingerprint INTEGER NOT NULL,"
-                         " position INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-                         "CREATE TABLE IF NOT EXISTS excore_parked (view TEXT NOT NULL,"
-                         " position INTEGER NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL,"
-                         " reason TEXT NOT NULL, attempts INTEGER NOT NULL,"
-                         " parked_at INTEGER NOT NULL, PRIMARY KEY (view, position))"
-                         " STRICT, WITHOUT ROWID",
-                         err);
-    return st ? ex_error_context(err, st, "views.db") : EX_OK;
-}
-
-static ex_status open_readers(views *v, ex_error *err)
-{
-    if (!v->path)
-        return EX_OK;
-    uint32_t count = v->rt->options.query_readers;
-    v->readers = calloc(count, sizeof(*v->readers));
-    v->is_taken = calloc(count, sizeof(*v->is_taken));
-    if (!v->readers || !v->is_taken)
-        return ex_raise(err, EX_ENOMEM, "no memory for read connections");
-    ex_db_options options = {.path = v->path, .read_only = true};
-    for (; v->reader_count < count; v->reader_count++) {
-        ex_status st = ex_db_open(&v->readers[v->reader_count], &options, err);
-        if (st)
-            return ex_error_context(err, st, "views.db");
-    }
-    return EX_OK;
+    bool is_server = dir && ex_sql_is_server(dir);
+    uint32_t readers = v->rt->options.query_readers;
+    ex_sql_pool_options options = {
+        .conn = {.cache_bytes = CACHE_BYTES, .on_slow = report_slow, .slow_ctx = v->rt},
+        .min_conns = 1,
+        /* on a server each view writes on a connection of its own */
+        .max_conns = readers + (is_server ? view_count : 0),
+        .wait_ms = WAIT_MS,
+        .clock = v->rt->clock};
+    ex_status st = view_store_place(dir, path, &options.conn, err);
+    st = st ? st : ex_sql_pool_open(&options, &v->pool, err);
+    st = st ? st : migrate(v, err);
+    return st ? ex_error_context(err, st, is_server ? "the schema of the views" : "views.db")
+              : EX_OK;
 }
 
 static uint32_t count_views(const ex_app *app)
@@ -67,10 +57,9 @@ static uint32_t count_views(const ex_app *app)
     return count;
 }
 
-static ex_status start_runners(views *v, ex_error *err)
+static ex_status start_runners(views *v, uint32_t count, ex_error *err)
 {
     const ex_app *app = v->rt->app;
-    uint32_t count = count_views(app);
     v->runners = calloc(count ? count : 1, sizeof(*v->runners));
     if (!v->runners)
         return ex_raise(err, EX_ENOMEM, "no memory for views");
@@ -104,12 +93,9 @@ ex_status views_start(ex_runtime *rt, views **ret, ex_error *err)
     if (!v)
         return ex_raise(err, EX_ENOMEM, "no memory for views");
     v->rt = rt;
-    pthread_mutex_init(&v->write_mu, NULL);
-    pthread_mutex_init(&v->pool_mu, NULL);
-    ex_cond_init(&v->pool_free);
-    ex_status st = open_writer(v, err);
-    st = st ? st : open_readers(v, err);
-    st = st ? st : start_runners(v, err);
+    uint32_t count = count_views(rt->app);
+    ex_status st = open_database(v, count, err);
+    st = st ? st : start_runners(v, count, err);
     if (!st && rt->options.metrics)
         st = ex_metrics_on_collect(rt->options.metrics, collect, v)
                  ? ex_raise(err, EX_ENOMEM, "no memory for metrics")
@@ -127,16 +113,8 @@ void views_stop(views *v)
         return;
     for (uint32_t i = 0; i < v->runner_count; i++)
         view_runner_stop(&v->runners[i]);
-    for (uint32_t i = 0; i < v->reader_count; i++)
-        ex_db_close(&v->readers[i]);
-    ex_db_close(&v->writer);
-    pthread_cond_destroy(&v->pool_free);
-    pthread_mutex_destroy(&v->pool_mu);
-    pthread_mutex_destroy(&v->write_mu);
+    ex_sql_pool_free(v->pool);
     free(v->runners);
-    free(v->readers);
-    free(v->is_taken);
-    free(v->path);
     free(v);
 }
 
@@ -157,51 +135,4 @@ ex_status views_find_name(views *v, const char *view, view_runner **ret, ex_erro
         }
     }
     return ex_raise(err, EX_ENOTFOUND, "there is no view '%s'", view);
-}
-
-/* ---- Read connections ---- */
-
-static ex_db *take_free(views *v)
-{
-    for (uint32_t i = 0; i < v->reader_count; i++) {
-        if (!v->is_taken[i]) {
-            v->is_taken[i] = true;
-            return &v->readers[i];
-        }
-    }
-    return NULL;
-}
-
-ex_status views_lock_reader(views *v, ex_db **ret, ex_error *err)
-{
-    if (!v->path) {
-        pthread_mutex_lock(&v->write_mu);
-        *ret = &v->writer;
-        return EX_OK;
-    }
-    struct timespec until = ex_deadline(READ_WAIT_MS);
-    int rc = 0;
-    pthread_mutex_lock(&v->pool_mu);
-    ex_db *db = take_free(v);
-    while (!db && rc == 0) {
-        rc = pthread_cond_timedwait(&v->pool_free, &v->pool_mu, &until);
-        db = take_free(v);
-    }
-    pthread_mutex_unlock(&v->pool_mu);
-    if (!db)
-        return ex_raise(err, EX_ETIMEOUT, "no read connection became free in %d ms", READ_WAIT_MS);
-    *ret = db;
-    return EX_OK;
-}
-
-void views_unlock_reader(views *v, ex_db *db)
-{
-    if (db == &v->writer) {
-        pthread_mutex_unlock(&v->write_mu);
-        return;
-    }
-    pthread_mutex_lock(&v->pool_mu);
-    v->is_taken[db - v->readers] = false;
-    pthread_cond_signal(&v->pool_free);
-    pthread_mutex_unlock(&v->pool_mu);
 }

@@ -1,19 +1,37 @@
-/* views.h: the read models of an application: views.db, a runner for each view, read connections.
+/* views.h: the read models of an application: their database, a runner for each view, connections.
  *
- * DIR/views.db
+ * DIR/views.db, or the schema NAME_views beside the store's schema NAME in PostgreSQL
  *     excore_views (view TEXT PRIMARY KEY, version INTEGER, fingerprint INTEGER, position INTEGER)
  *     excore_parked (view, position, stream, type, reason, attempts, parked_at): what views left
  * out one table for each row type
  *
- * A view's rows and its checkpoint change in one transaction. The file can be
- * deleted: every view is then rebuilt from the log. One connection writes,
- * guarded by a mutex, a batch of one view at a time. */
+ * A view's rows and its checkpoint change in one transaction. All of it can be
+ * deleted: every view is then rebuilt from the log. In a file one connection
+ * writes, a batch of one view at a time. */
 #ifndef EXCORE_RUNTIME_VIEWS_H
 #define EXCORE_RUNTIME_VIEWS_H
 
+#include "kernel/map.h"
 #include "runtime/runtime_internal.h"
-#include "sql/sqlite_db.h"
+#include "sql/sql_migrate.h"
+#include "sql/sql_pool.h"
 #include "store/tail.h"
+
+#include <limits.h>
+
+enum { ROW_SELECT, ROW_UPSERT, ROW_DELETE, ROW_STATEMENTS };
+
+/** The SQL of a view's handlers: ROW_STATEMENTS for each table. */
+typedef struct view_texts {
+    ex_arena arena;
+    ex_slice *texts;
+} view_texts;
+
+/** Rows that a transaction has loaded or stored, by table and key: its own view of them. */
+typedef struct view_rows {
+    ex_map map; /* -> values in the arena */
+    ex_arena arena;
+} view_rows;
 
 typedef struct view_runner {
     /* immutable after start */
@@ -31,12 +49,13 @@ typedef struct view_runner {
     uint64_t stored_position; /* the checkpoint in views.db */
     bool may_rest;            /* something was applied since the last rest */
     ex_arena arena;
-    sqlite3_stmt **statements; /* ROW_STATEMENTS for each table, NULL until used; the writer's */
-    bool is_careful;           /* a savepoint around each event: the last transaction failed */
-    bool retry_at_once;        /* the failure is understood: no pause */
-    uint64_t faulty_position;  /* of the event that failed last */
-    uint32_t attempts;         /* that it had */
-    uint64_t parked;           /* events in excore_parked; the status has a copy */
+    view_texts texts;
+    view_rows rows;
+    bool is_careful;          /* a savepoint around each event: the last transaction failed */
+    bool retry_at_once;       /* the failure is understood: no pause */
+    uint64_t faulty_position; /* of the event that failed last */
+    uint32_t attempts;        /* that it had */
+    uint64_t parked;          /* events in excore_parked; the status has a copy */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t wake;  /* for the runner: a commit, or a request */
@@ -53,18 +72,10 @@ typedef struct view_runner {
 
 typedef struct views {
     ex_runtime *rt;
-    char *path; /* NULL: in memory, then readers share the writer */
+    ex_sql_pool *pool;
+    ex_sql_engine engine;
     view_runner *runners;
     uint32_t runner_count;
-    /* guarded by write_mu */
-    pthread_mutex_t write_mu;
-    ex_db writer;
-    /* guarded by pool_mu */
-    pthread_mutex_t pool_mu;
-    pthread_cond_t pool_free;
-    ex_db *readers;
-    bool *is_taken;
-    uint32_t reader_count;
 } views;
 
 EX_NODISCARD ex_status views_start(ex_runtime *rt, views **ret, ex_error *err);
@@ -75,10 +86,6 @@ view_runner *views_find(views *v, const ex_view_def *def);
 EX_NODISCARD ex_status views_find_name(views *v, const char *view, view_runner **ret,
                                        ex_error *err);
 
-/** Borrow a read connection; waits for one. Give it back with views_unlock_reader. */
-EX_NODISCARD ex_status views_lock_reader(views *v, ex_db **ret, ex_error *err);
-void views_unlock_reader(views *v, ex_db *db);
-
 /* view_runner.c */
 EX_NODISCARD ex_status view_runner_start(view_runner *r, ex_error *err);
 void view_runner_stop(view_runner *r);
@@ -88,20 +95,30 @@ EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint3
 /** The position up to which everything was applied or passed over. Thread: any. */
 uint64_t view_runner_position(view_runner *r);
 
-/* view_store.c: checkpoints and tables; write_mu is held */
-/** Create what is missing; drop and recreate the tables of a changed definition (position 0). */
-EX_NODISCARD ex_status view_store_prepare(views *v, const ex_view_def *def, bool must_rebuild,
+/* view_store.c */
+/** Where the views of a store lie: its directory or URL, NULL for memory. @param path holds it */
+EX_NODISCARD ex_status view_store_place(const char *dir, char path[PATH_MAX], ex_sql_options *ret,
+                                        ex_error *err);
+EX_NODISCARD ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err);
+/** Create what is missing; drop and recreate the tables of a changed definition (position 0).
+ *  @return EX_ESTATE when another node has a newer version of the view */
+EX_NODISCARD ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
                                           uint64_t *ret_position, ex_error *err);
-EX_NODISCARD ex_status view_store_checkpoint(views *v, const ex_view_def *def, uint64_t position,
-                                             ex_error *err);
-EX_NODISCARD ex_status view_store_position(ex_db *db, const ex_view_def *def, uint64_t *ret,
+/** Within a transaction: keep other nodes off the view. @return EX_EAGAIN when it is not at
+ * `position` any more: another node has moved it */
+EX_NODISCARD ex_status view_store_lock(ex_sql *db, const ex_view_def *def, uint64_t position,
+                                       ex_error *err);
+/** Move the checkpoint. @return EX_EAGAIN as view_store_lock */
+EX_NODISCARD ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t from,
+                                             uint64_t to, ex_error *err);
+EX_NODISCARD ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                            ex_error *err);
 
-/* view_parked.c; write_mu is held */
-EX_NODISCARD ex_status view_parked_put(views *v, const ex_view_def *def, const ex_event *event,
-                                       uint32_t attempts, const char *reason, ex_error *err);
-EX_NODISCARD ex_status view_parked_forget(views *v, const ex_view_def *def, ex_error *err);
-EX_NODISCARD ex_status view_parked_count(views *v, const ex_view_def *def, uint64_t *ret,
+/* view_parked.c */
+EX_NODISCARD ex_status view_parked_put(view_runner *r, ex_sql *db, const ex_event *event,
+                                       const char *reason, ex_error *err);
+EX_NODISCARD ex_status view_parked_forget(ex_sql *db, const ex_view_def *def, ex_error *err);
+EX_NODISCARD ex_status view_parked_count(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                          ex_error *err);
 
 /* view_apply.c */
@@ -112,20 +129,27 @@ typedef struct view_progress {
     uint32_t applied, parked;
 } view_progress;
 
-/** Apply `event` and what follows it in memory, in one transaction. write_mu is held. *ret is set
+/** Apply `event` and what follows it in memory, in one transaction. *ret is set
  *  whenever something was committed, also before a failure. The runner's thread. */
-EX_NODISCARD ex_status view_apply_batch(view_runner *r, ex_event *event, view_progress *ret,
-                                        ex_error *err);
+EX_NODISCARD ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *event,
+                                        view_progress *ret, ex_error *err);
 
 /* view_tx.c */
-enum { ROW_SELECT, ROW_UPSERT, ROW_DELETE, ROW_STATEMENTS };
+EX_NODISCARD ex_status view_texts_init(view_texts *t, const ex_view_def *def, ex_sql_engine engine,
+                                       ex_error *err);
+void view_texts_done(view_texts *t);
+void view_rows_init(view_rows *rows);
+void view_rows_done(view_rows *rows);
+/** At the begin of a transaction, and when a part of it is undone. */
+void view_rows_forget(view_rows *rows);
 
 struct ex_view_tx {
-    ex_db *db;
+    ex_sql *db;
     const ex_view_def *def;
     ex_arena *arena;
-    sqlite3_stmt **statements; /* the runner's */
-    ex_status status;          /* of the first failure, sticky */
+    const view_texts *texts;
+    view_rows *rows;  /* NULL: not worth keeping */
+    ex_status status; /* of the first failure, sticky */
     ex_error error;
 };
 

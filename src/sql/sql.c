@@ -193,17 +193,12 @@ void ex_sql_bind_blob(ex_sql_stmt *st, uint32_t at, ex_slice value)
     ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_BLOB, .as.bytes = value});
 }
 
-/* The same on both engines: PostgreSQL's text has no NUL, SQLite's REAL has no NaN. */
+/* The same on both engines: SQLite's REAL has no NaN, and would make it a null. */
 static ex_status check_values(const ex_sql_stmt *st, ex_error *err)
 {
     for (uint32_t i = 0; i < st->text.count; i++) {
         const ex_sql_value *v = &st->values[i];
-        if (v->is_null)
-            continue;
-        if (v->type == EX_SQL_TEXT && v->as.bytes.len &&
-            memchr(v->as.bytes.ptr, 0, v->as.bytes.len))
-            return ex_raise(err, EX_EINVAL, "a text with a NUL byte in it cannot be stored");
-        if (v->type == EX_SQL_F64 && v->as.f64 != v->as.f64)
+        if (v->type == EX_SQL_F64 && !v->is_null && v->as.f64 != v->as.f64)
             return ex_raise(err, EX_EINVAL, "a number that is none (NaN) cannot be stored");
     }
     return EX_OK;
@@ -242,11 +237,12 @@ static ex_status start(ex_sql_stmt *st, ex_error *err)
 
 ex_status ex_sql_step(ex_sql_stmt *st, ex_error *err)
 {
-    uint64_t begun = now_ns();
+    bool is_timed = st->db->on_slow != NULL;
+    uint64_t begun = is_timed ? now_ns() : 0;
     ex_status status = st->is_active ? EX_OK : start(st, err);
     if (!status)
         status = st->db->ops->step(st, err);
-    st->spent_ns += now_ns() - begun;
+    st->spent_ns += is_timed ? now_ns() - begun : 0;
     if (status)
         end(st);
     return sql_note_failure(st->db, status);
@@ -369,4 +365,22 @@ const char *ex_sql_type_name(ex_sql_engine engine, ex_sql_type type)
 const char *ex_sql_table_suffix(ex_sql_engine engine)
 {
     return engine == EX_SQL_SQLITE ? " STRICT, WITHOUT ROWID" : "";
+}
+
+ex_status ex_sql_has_table(ex_sql *db, const char *name, bool *ret, ex_error *err)
+{
+    ex_sql_stmt *s = NULL;
+    ex_slice text = db->ops->engine == EX_SQL_SQLITE
+                        ? EX_S("SELECT count(*) FROM sqlite_schema WHERE name = $1")
+                        : EX_S("SELECT count(to_regclass(quote_ident(current_schema()) || '.' || "
+                               "quote_ident($1)))");
+    ex_status st = ex_sql_prepare(db, text, &s, err);
+    if (st)
+        return st;
+    ex_sql_bind_text(s, 1, ex_str(name));
+    st = ex_sql_step(s, err);
+    if (st == EX_OK)
+        *ret = ex_sql_i64(s, 0) != 0;
+    ex_sql_reset(s);
+    return st;
 }

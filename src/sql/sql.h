@@ -35,7 +35,8 @@ typedef enum ex_sql_type {
     EX_SQL_I64,  /* INTEGER    BIGINT */
     EX_SQL_F64,  /* REAL       DOUBLE PRECISION; no NaN (SQLite cannot store it) */
     EX_SQL_BOOL, /* INTEGER    BOOLEAN */
-    EX_SQL_TEXT, /* TEXT       TEXT COLLATE "C": UTF-8 in the order of its bytes, no NUL byte */
+    EX_SQL_TEXT, /* TEXT       TEXT COLLATE "C": UTF-8 in the order of its bytes;
+                     PostgreSQL refuses a NUL byte */
     EX_SQL_BLOB  /* BLOB       BYTEA */
 } ex_sql_type;
 
@@ -51,10 +52,12 @@ typedef struct ex_sql_value {
 } ex_sql_value;
 
 typedef struct ex_sql_options {
-    const char *place;           /* a path or postgres://…; NULL: a private SQLite in memory */
-    bool is_read_only;           /* SQLite: opens nothing that is not there */
-    bool is_production;          /* PostgreSQL: R-01-34, a remote host needs TLS */
-    const char *schema;          /* PostgreSQL: [the URL's] */
+    const char *place;  /* a path or postgres://…; NULL: a private SQLite in memory */
+    bool is_read_only;  /* SQLite: opens nothing that is not there */
+    bool is_production; /* PostgreSQL: R-01-34, a remote host needs TLS */
+    const char *schema; /* PostgreSQL: [the URL's] */
+    const char
+        *schema_suffix; /* PostgreSQL: behind the schema's name, "_views" say; static [none] */
     uint32_t connect_timeout_ms; /* [30 s] */
     uint32_t query_timeout_ms;   /* [30 s] of one statement, also its wait for locks */
     uint32_t cache_bytes;        /* SQLite: [2 MiB] */
@@ -167,6 +170,9 @@ EX_NODISCARD ex_status ex_sql_transact(ex_sql *db, ex_sql_mode mode, ex_sql_work
                                        void *ctx, ex_error *err);
 
 /* ---- Dialect ---- */
+
+/** Is there a table (or view) of that name in the database, on PostgreSQL in the schema? */
+EX_NODISCARD ex_status ex_sql_has_table(ex_sql *db, const char *name, bool *ret, ex_error *err);
 
 /** For CREATE TABLE. Static. */
 const char *ex_sql_type_name(ex_sql_engine engine, ex_sql_type type);

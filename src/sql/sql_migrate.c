@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define CHECKSUM_SIZE 17
+#define TABLE         "excore_migrations"
 
 static const char *text_of(const ex_sql *db, const ex_sql_migration *m)
 {
@@ -30,16 +31,6 @@ static ex_status ask(ex_sql *db, const char *sql, bool *ret, ex_error *err)
     *ret = st == EX_OK && ex_sql_i64(s, 0) != 0;
     ex_sql_reset(s);
     return EX_OK;
-}
-
-static ex_status has_table(ex_sql *db, bool *ret, ex_error *err)
-{
-    return ask(
-        db,
-        ex_sql_engine_of(db) == EX_SQL_SQLITE
-            ? "SELECT count(*) FROM sqlite_schema WHERE name = 'excore_migrations'"
-            : "SELECT count(to_regclass(quote_ident(current_schema()) || '.excore_migrations'))",
-        ret, err);
 }
 
 static ex_status lock(ex_sql *db, ex_error *err)
@@ -167,7 +158,7 @@ static ex_status apply_next(ex_sql *db, void *ctx, ex_error *err)
     bool is_there = false;
     uint32_t done = 0;
     ex_status st = lock(db, err);
-    st = st ? st : has_table(db, &is_there, err);
+    st = st ? st : ex_sql_has_table(db, TABLE, &is_there, err);
     if (!st)
         st = is_there ? read_applied(db, c->m, &done, err) : create_table(db, err);
     if (st || done == c->m->count)
@@ -200,7 +191,7 @@ ex_status ex_sql_migrations_missing(ex_sql *db, const ex_sql_migrations *m, uint
     bool is_there = false;
     uint32_t done = 0;
     ex_status st = check_list(m, err);
-    st = st ? st : has_table(db, &is_there, err);
+    st = st ? st : ex_sql_has_table(db, TABLE, &is_there, err);
     if (!st && is_there)
         st = read_applied(db, m, &done, err);
     if (!st)

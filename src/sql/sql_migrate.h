@@ -31,7 +31,8 @@ typedef struct ex_sql_migrations {
  *  @return EX_OK; EX_EFORMAT (the database is newer, an applied one has changed, a gap: the message
  *          names it); a failure of the statement, with the migration's name before it; nothing of
  *          the failed one stays. EX_EAGAIN or EX_ETIMEOUT: another process
- *          held the lock past the time-out. The time-out is the connection's: give it a long one. */
+ *          held the lock past the time-out. The time-out is the connection's: give it a long one.
+ */
 EX_NODISCARD ex_status ex_sql_migrate(ex_sql *db, const ex_sql_migrations *m, ex_error *err);
 /** How many are missing, without changing anything; checks the applied ones as ex_sql_migrate does.
  */

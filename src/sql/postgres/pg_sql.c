@@ -4,6 +4,7 @@
 #include "sql/postgres/pg_numeric.h"
 #include "sql/sql_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define QUEUED_MAX 256 /* then the results are taken: neither side keeps more */
@@ -36,23 +37,37 @@ static void close_db(void *conn)
     free(db);
 }
 
+static ex_status name_schema(const ex_sql_options *o, char ret[EX_PG_NAME_SIZE], ex_error *err)
+{
+    ex_pg_target target = {0};
+    ex_status st = ex_pg_target_init(&target, o->place, err);
+    if (st)
+        return st;
+    int n = snprintf(ret, EX_PG_NAME_SIZE, "%s%s", o->schema ? o->schema : target.schema,
+                     o->schema_suffix ? o->schema_suffix : "");
+    ex_pg_target_done(&target);
+    return n < EX_PG_NAME_SIZE ? EX_OK : ex_raise(err, EX_EINVAL, "the schema's name is too long");
+}
+
 static ex_status open_db(const ex_sql_options *o, void **ret_conn, ex_error *err)
 {
     pg_db *db = calloc(1, sizeof(*db));
     if (!db)
         return ex_raise(err, EX_ENOMEM, "no memory for a connection");
     ex_pg_args_init(&db->args);
+    char schema[EX_PG_NAME_SIZE];
+    ex_status st = name_schema(o, schema, err);
     ex_pg_options options = {.url = o->place,
                              .is_production = o->is_production,
                              .connect_timeout_ms = o->connect_timeout_ms,
                              .statement_timeout_ms = o->query_timeout_ms,
-                             .schema = o->schema,
+                             .schema = schema,
                              .setup_sql =
                                  o->is_read_only ? "SET default_transaction_read_only = on" : NULL,
                              .on_slow = o->on_slow,
                              .slow_ctx = o->slow_ctx,
                              .slow_ms = o->slow_ms};
-    ex_status st = ex_pg_open(&options, &db->pg, err);
+    st = st ? st : ex_pg_open(&options, &db->pg, err);
     if (st)
         close_db(db);
     else

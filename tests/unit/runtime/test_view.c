@@ -1,22 +1,20 @@
-/* test_view.c: views and queries on a real store and a real views.db. */
+/* test_view.c: views and queries on a real store, in files and in PostgreSQL. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include <excore/runtime.h>
 
 #include "support/accounts.h"
-#include "support/temp_dir.h"
+#include "support/store_place.h"
 
 typedef struct fixture {
-    temp_dir dir;
+    store_place place;
     ex_store *store;
     ex_runtime *rt;
     ex_arena arena;
@@ -28,9 +26,11 @@ static ex_app app; /* accounts_app, or a changed copy */
 
 static void start(fixture *f)
 {
-    ex_runtime_options options = {
-        .dir = f->dir.path, .view_retry_ms = 1, .view_attempts = 1000000, .view_batch_events = 10};
-    if (ex_store_open(f->dir.path, NULL, &f->store, &f->err) ||
+    ex_runtime_options options = {.dir = f->place.text,
+                                  .view_retry_ms = 1,
+                                  .view_attempts = 1000000,
+                                  .view_batch_events = 10};
+    if (ex_store_open(f->place.text, NULL, &f->store, &f->err) ||
         ex_runtime_start(f->store, &app, &options, &f->rt, &f->err))
         fail_msg("%s", f->err.message);
 }
@@ -44,7 +44,7 @@ static void stop(fixture *f)
 static void set_up(fixture *f)
 {
     memset(f, 0, sizeof(*f));
-    f->dir = temp_dir_make();
+    f->place = store_place_make();
     ex_arena_init(&f->arena, 0);
     ex_buf_init(&f->out, 0);
     app = accounts_app;
@@ -57,7 +57,7 @@ static void tear_down(fixture *f)
     stop(f);
     ex_buf_done(&f->out);
     ex_arena_done(&f->arena);
-    temp_dir_remove(&f->dir);
+    store_place_remove(&f->place);
 }
 
 static uint64_t run(fixture *f, const char *id, const char *command, const char *payload)
@@ -345,17 +345,7 @@ static void rebuild_with(fixture *f, uint32_t version)
 
 static int64_t raw_number(fixture *f, const char *sql)
 {
-    char path[300];
-    sqlite3 *db = NULL;
-    sqlite3_stmt *st = NULL;
-    (void)snprintf(path, sizeof(path), "%s/views.db", f->dir.path);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(st, 0);
-    sqlite3_finalize(st);
-    sqlite3_close(db);
-    return n;
+    return store_place_views_number(&f->place, sql);
 }
 
 static void wait_for_position(fixture *f, uint64_t position)
@@ -374,12 +364,7 @@ static void test_view_is_rebuilt_when_its_version_rises_or_its_file_is_gone(void
     uint64_t position = fill(&f, 30);
     assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
     stop(&f);
-    char path[300];
-    static const char *const names[] = {"views.db", "views.db-wal", "views.db-shm"};
-    for (int i = 0; i < 3; i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", f.dir.path, names[i]);
-        (void)unlink(path);
-    }
+    store_place_drop_views(&f.place);
     start(&f);
     assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
     assert_int_equal(answer(&f, "count")->as.i64, 30);
@@ -484,8 +469,61 @@ static void test_view_sees_what_came_while_it_rested(void **ctx)
     tear_down(&f);
 }
 
-int main(void)
+/* Two nodes apply the same view in one schema: every event counts once, whoever applies it; a node
+ * with an older version of the view stands still instead of taking its tables back. */
+static void test_view_is_shared_by_nodes(void **ctx)
 {
+    (void)ctx;
+    if (!store_place_is_server())
+        return;
+    enum { DEPOSITS = 300 };
+    fixture f, other = {0};
+    set_up(&f);
+    other.place = f.place;
+    start(&other);
+    run(&f, "a", "open", "{\"owner\":\"ann\"}");
+    uint64_t position = 0;
+    for (int i = 0; i < DEPOSITS; i++)
+        position = run(&f, "a", "deposit", "{\"cents\":1}");
+    wait_for_position(&f, position);
+    wait_for_position(&other, position);
+    assert_int_equal(raw_number(&f, "SELECT moves FROM balance"), DEPOSITS);
+    assert_int_equal(raw_number(&f, "SELECT position FROM excore_views"), position);
+
+    rebuild_with(&f, 2);
+    wait_for_position(&f, position);
+    position = run(&f, "a", "deposit", "{\"cents\":1}");
+    wait_for_position(&f, position);
+    wait_for_state(&other, EX_VIEW_ERROR);
+    assert_non_null(strstr(view_status(&other).error, "another node has it at version 2"));
+    assert_int_equal(raw_number(&f, "SELECT moves FROM balance"), DEPOSITS + 1);
+    assert_int_equal(raw_number(&f, "SELECT version FROM excore_views"), 2);
+    stop(&other);
+    tear_down(&f);
+}
+
+/* What the log holds is what the view holds, quotes, comments and all. R-02-13 */
+static void test_view_keeps_any_text(void **ctx)
+{
+    (void)ctx;
+    static const char *const owners[] = {"it's", "\\\"; DROP TABLE balance; --",
+                                         "/* :owner $1 ?1 */", "\\u00e9"};
+    fixture f;
+    set_up(&f);
+    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
+        char id[16], payload[128];
+        (void)snprintf(id, sizeof(id), "t%zu", i);
+        (void)snprintf(payload, sizeof(payload), "{\"owner\":\"%s\"}", owners[i]);
+        uint64_t position = run(&f, id, "open", payload);
+        assert_int_equal(query(&f, (ask){"balances", payload, .min_position = position}), EX_OK);
+        assert_int_equal(answer(&f, "items")->count, 1);
+    }
+    tear_down(&f);
+}
+
+int main(int argc, char **argv)
+{
+    store_place_use(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view_answers_what_a_command_did),
         cmocka_unit_test(test_query_pages_cover_everything_once),
@@ -498,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_view_pause_resume_rebuild),
         cmocka_unit_test(test_view_passes_over_other_events),
         cmocka_unit_test(test_view_sees_what_came_while_it_rested),
+        cmocka_unit_test(test_view_is_shared_by_nodes),
+        cmocka_unit_test(test_view_keeps_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include <excore/runtime.h>
 
 #include "support/accounts.h"
-#include "support/temp_dir.h"
+#include "support/store_place.h"
 
 #define FITS     "{\"account_id\":\"a\",\"cents\":1,\"new_cents\":%d}"
 #define LISTED   64
@@ -27,7 +27,7 @@ typedef struct parked {
 } parked;
 
 typedef struct fixture {
-    temp_dir dir;
+    store_place place;
     ex_runtime_options options;
     ex_store *store;
     ex_runtime *rt;
@@ -39,10 +39,10 @@ typedef struct fixture {
 
 static void start(fixture *f)
 {
-    f->options.dir = f->dir.path;
+    f->options.dir = f->place.text;
     f->options.view_retry_ms = 1;
     f->options.view_batch_events = 10;
-    if (ex_store_open(f->dir.path, NULL, &f->store, &f->err) ||
+    if (ex_store_open(f->place.text, NULL, &f->store, &f->err) ||
         ex_runtime_start(f->store, &accounts_app, &f->options, &f->rt, &f->err))
         fail_msg("%s", f->err.message);
 }
@@ -56,7 +56,7 @@ static void stop(fixture *f)
 static void set_up(fixture *f, ex_runtime_options options)
 {
     memset(f, 0, sizeof(*f));
-    f->dir = temp_dir_make();
+    f->place = store_place_make();
     f->options = options;
     ex_arena_init(&f->arena, 0);
     atomic_store(&accounts_view_fails, false);
@@ -68,7 +68,7 @@ static void tear_down(fixture *f)
 {
     stop(f);
     ex_arena_done(&f->arena);
-    temp_dir_remove(&f->dir);
+    store_place_remove(&f->place);
 }
 
 /* Appended behind the runtime's back, as an older application or a hand would. */
@@ -281,7 +281,7 @@ static void test_view_parked_keeps_what_came_before(void **ctx)
     fixture f;
     set_up(&f, (ex_runtime_options){.view_attempts = NO_LIMIT});
     stop(&f);
-    assert_int_equal(ex_store_open(f.dir.path, NULL, &f.store, &f.err), EX_OK);
+    assert_int_equal(ex_store_open(f.place.text, NULL, &f.store, &f.err), EX_OK);
     put_opened(&f);
     put(&f, MOVED, "{}");
     put(&f, "AccountOpened", "{\"account_id\":\"b\",\"owner\":\"bob\"}");
@@ -334,8 +334,9 @@ static void test_view_parked_many_in_a_row(void **ctx)
     tear_down(&f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    store_place_use(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view_parked_event_that_does_not_fit_its_type),
         cmocka_unit_test(test_view_parked_events_survive_a_restart_and_a_rebuild_tries_them),
