@@ -145,7 +145,7 @@ static ex_status read_streams_request(append_job *j, ex_error *err)
 /* The path of a fault in the body: that of the event's data, then what lies below it. */
 static void name_fault(const append_job *j, uint32_t write, uint32_t index, ex_error *err)
 {
-    char path[EX_ERROR_FIELD_SIZE], below[EX_ERROR_FIELD_SIZE];
+    char path[2 * EX_ERROR_FIELD_SIZE], below[EX_ERROR_FIELD_SIZE];
     int at = 0;
     memcpy(below, err->field, sizeof(below));
     if (j->is_multi)
@@ -156,10 +156,9 @@ static void name_fault(const append_job *j, uint32_t write, uint32_t index, ex_e
         at = snprintf(path, sizeof(path), "[%u].data", index);
     else
         at = snprintf(path, sizeof(path), "data");
-    /* cut is fine: for people */
-    (void)snprintf(path + at, sizeof(path) - (size_t)at, "%s%s",
+    (void)snprintf(path + at, sizeof(path) - (size_t)at, "%s%s", /* fits */
                    below[0] && below[0] != '[' ? "." : "", below);
-    ex_error_set_field(err, ex_str(path));
+    ex_error_set_field(err, ex_str(path)); /* cut is fine: for people */
 }
 
 /* What the application knows it must be able to read. */
