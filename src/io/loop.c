@@ -3,9 +3,7 @@
  * Happy path: posters push onto an intrusive stack with one compare-and-swap;
  * whoever finds it empty wakes the loop. The loop takes the whole stack with
  * one exchange, turns it round and runs it, so jobs run in posting order and
- * any number of them costs one wake-up. Sockets get their turn after every few
- * jobs: a whole batch of answers is posted at once, and who was answered first
- * asks again while the last still waits.
+ * any number of them costs one wake-up.
  * Ending: ex_loop_stop un-references the wake-up handle, so uv_run returns as
  * soon as the last other handle is closed; jobs posted until then still run. */
 #include "io/loop.h"
@@ -17,8 +15,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define JOBS_PER_TURN 8
-
 struct ex_loop {
     /* immutable after start */
     uv_loop_t uv;
@@ -29,58 +25,32 @@ struct ex_loop {
     _Atomic(ex_post *) posts;  /* newest first */
     atomic_uint posting_count; /* threads inside ex_loop_post: the loop must outlive them */
     /* loop thread */
-    ex_post *taken, **taken_end; /* oldest first */
-    uv_idle_t more;              /* active while something is taken: the poll does not wait then */
     ex_post stop;
     bool is_stopping;
 };
 
 static _Thread_local const ex_loop *current;
 
-/* Behind what was taken before. */
-static void take_posts(ex_loop *l)
+static void run_posts(ex_loop *l)
 {
     ex_post *newest = atomic_exchange_explicit(&l->posts, NULL, memory_order_acquire);
-    ex_post *oldest = NULL, **end = newest ? &newest->next : l->taken_end;
+    ex_post *oldest = NULL;
     while (newest) {
         ex_post *next = newest->next;
         newest->next = oldest;
         oldest = newest;
         newest = next;
     }
-    *l->taken_end = oldest;
-    l->taken_end = end;
-}
-
-static void run_taken(ex_loop *l, uint32_t limit)
-{
-    for (uint32_t i = 0; l->taken && i < limit; i++) {
-        ex_post *post = l->taken;
-        l->taken = post->next;
-        if (!l->taken)
-            l->taken_end = &l->taken;
-        post->fn(post->arg); /* it may free the post, or post it again */
+    while (oldest) {
+        ex_post *next = oldest->next; /* fn may free or post it again */
+        oldest->fn(oldest->arg);
+        oldest = next;
     }
-}
-
-static void on_more(uv_idle_t *more)
-{
-    ex_loop *l = more->data;
-    run_taken(l, JOBS_PER_TURN);
-    if (!l->taken)
-        (void)uv_idle_stop(more); /* cannot fail */
 }
 
 static void on_wake(uv_async_t *wake)
 {
-    ex_loop *l = wake->data;
-    bool is_running = l->taken != NULL;
-    take_posts(l);
-    if (is_running)
-        return; /* on_more goes on with them */
-    run_taken(l, JOBS_PER_TURN);
-    if (l->taken)
-        (void)uv_idle_start(&l->more, on_more); /* fails without a callback only */
+    run_posts(wake->data);
 }
 
 static void on_stop(void *arg)
@@ -99,12 +69,10 @@ static void *loop_main(void *arg)
 #endif
     do {
         (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* whether handles are left is asked below */
-        take_posts(l);
-        run_taken(l, UINT32_MAX);
+        run_posts(l);
     } while (!l->is_stopping || uv_loop_alive(&l->uv) || atomic_load(&l->posts));
     uv_close((uv_handle_t *)&l->wake, NULL);
-    uv_close((uv_handle_t *)&l->more, NULL);
-    (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* runs the closing of both */
+    (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* runs the close of the wake-up handle */
     return NULL;
 }
 
@@ -140,9 +108,6 @@ ex_status ex_loop_start(const char *name, ex_loop **ret, ex_error *err)
     if (rc)
         goto out_loop;
     l->wake.data = l;
-    (void)uv_idle_init(&l->uv, &l->more); /* cannot fail */
-    l->more.data = l;
-    l->taken_end = &l->taken;
     rc = create_thread(l);
     if (rc == 0) {
         *ret = l;
@@ -150,8 +115,7 @@ ex_status ex_loop_start(const char *name, ex_loop **ret, ex_error *err)
     }
     rc = uv_translate_sys_error(rc);
     uv_close((uv_handle_t *)&l->wake, NULL);
-    uv_close((uv_handle_t *)&l->more, NULL);
-    (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* runs the closing of both */
+    (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* runs the close of the wake-up handle */
 out_loop:
     (void)uv_loop_close(&l->uv); /* nothing is left in it */
 out_free:

@@ -2,7 +2,6 @@
 #include "io/loop.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -169,62 +168,6 @@ static void test_loop_thread_survives_sigpipe(void **state)
     (void)close(fds[1]);
 }
 
-#define CROWD 100
-
-typedef struct crowd {
-    ex_loop *loop;
-    ex_post first, posts[CROWD];
-    sem_t is_posted;
-    uv_timer_t timer;
-    int ran, ran_before_timer;
-} crowd;
-
-static void on_crowd_timer(uv_timer_t *t)
-{
-    crowd *c = t->data;
-    c->ran_before_timer = c->ran;
-    uv_close((uv_handle_t *)t, NULL);
-}
-
-/* Holds the loop until all others are posted. */
-static void lead_crowd(void *arg)
-{
-    crowd *c = arg;
-    while (sem_wait(&c->is_posted)) {
-    } /* interrupted by a signal: wait on */
-}
-
-/* The first starts a timer that is due at once. */
-static void join_crowd(void *arg)
-{
-    crowd *c = arg;
-    if (c->ran++)
-        return;
-    assert_int_equal(uv_timer_init(ex_loop_uv(c->loop), &c->timer), 0);
-    c->timer.data = c;
-    assert_int_equal(uv_timer_start(&c->timer, on_crowd_timer, 0, 0), 0);
-}
-
-/* However many jobs wait, sockets and timers get their turn among them. */
-static void test_loop_runs_other_callbacks_among_many_posts(void **state)
-{
-    (void)state;
-    crowd c = {.ran_before_timer = -1};
-    assert_int_equal(sem_init(&c.is_posted, 0, 0), 0);
-    assert_int_equal(ex_loop_start("test", &c.loop, NULL), EX_OK);
-    c.first = (ex_post){.fn = lead_crowd, .arg = &c};
-    ex_loop_post(c.loop, &c.first);
-    for (int i = 0; i < CROWD; i++) {
-        c.posts[i] = (ex_post){.fn = join_crowd, .arg = &c};
-        ex_loop_post(c.loop, &c.posts[i]);
-    }
-    assert_int_equal(sem_post(&c.is_posted), 0);
-    ex_loop_stop(c.loop);
-    assert_int_equal(c.ran, CROWD);
-    assert_in_range(c.ran_before_timer, 0, CROWD - 1);
-    assert_int_equal(sem_destroy(&c.is_posted), 0);
-}
-
 static void test_loop_stop_accepts_null(void **state)
 {
     (void)state;
@@ -238,7 +181,6 @@ int main(void)
         cmocka_unit_test(test_loop_post_from_a_job_runs_later),
         cmocka_unit_test(test_loop_stop_waits_for_open_handles),
         cmocka_unit_test(test_loop_thread_survives_sigpipe),
-        cmocka_unit_test(test_loop_runs_other_callbacks_among_many_posts),
         cmocka_unit_test(test_loop_stop_accepts_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
