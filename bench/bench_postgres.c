@@ -167,20 +167,17 @@ static void measure_hot_stream(double seconds, int rounds)
 
 static void measure_scan(uint64_t events, int rounds)
 {
-    samples ours = {0}, bare = {0}, joined = {0};
+    samples ours = {0}, bare = {0};
     ex_error err;
     char url[URL_SIZE];
     append_load_fill(fresh_store("log", url), events);
     for (int i = 0; i < rounds; i++) {
         double rate = 0;
         samples_add(&ours, log_scan_run(url));
-        bench_require(pg_yardstick_scan(url, false, &rate, &err), &err);
+        bench_require(pg_yardstick_scan(url, &rate, &err), &err);
         samples_add(&bare, rate);
-        bench_require(pg_yardstick_scan(url, true, &rate, &err), &err);
-        samples_add(&joined, rate);
     }
     report_ratio("PostgreSQL: reading the log forward", &ours, "bare SELECT", &bare, 0.6);
-    report_ratio("the same with the stream's name", &ours, "SELECT with join", &joined, 0);
 }
 
 static const char *text_option(int argc, char **argv, const char *name)

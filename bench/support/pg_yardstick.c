@@ -4,6 +4,8 @@
 #include <excore/clock.h>
 #include <excore/id.h>
 
+#include <stdlib.h>
+
 #include "sql/postgres/pg_conn.h"
 #include "support/report.h"
 #include "support/yardstick.h"
@@ -18,11 +20,17 @@ static ex_status open_log(const char *url, ex_pg **ret, ex_error *err)
 
 #define NAME_SIZE (6 + EX_ID_TEXT_SIZE)
 
+typedef struct stream_name {
+    char text[NAME_SIZE];
+    size_t len;
+} stream_name;
+
 typedef struct inserter {
     ex_pg *pg;
     ex_pg_args args;
     int64_t position, last_id, type_id;
     uint32_t rows;
+    stream_name *names; /* of the transaction */
 } inserter;
 
 static ex_status prepare(inserter *in, ex_error *err)
@@ -56,19 +64,32 @@ static void put_numbers(inserter *in, int64_t first)
     ex_pg_array_end(&in->args);
 }
 
-static ex_status send_streams(inserter *in, ex_error *err)
+static ex_status name_streams(inserter *in, ex_error *err)
 {
-    put_numbers(in, in->last_id + 1);
-    ex_pg_array_begin(&in->args, EX_PG_TEXT);
     for (uint32_t i = 0; i < in->rows; i++) {
-        char name[NAME_SIZE] = "order-";
+        stream_name *n = &in->names[i];
         ex_id id;
         ex_status st = ex_id_new(&id, err);
         if (st)
             return st;
-        ex_pg_put_text(&in->args, ex_slice_of(name, 6 + ex_id_text(&id, name + 6).len));
+        memcpy(n->text, "order-", 6);
+        n->len = 6 + ex_id_text(&id, n->text + 6).len;
     }
+    return EX_OK;
+}
+
+static void put_names(inserter *in)
+{
+    ex_pg_array_begin(&in->args, EX_PG_TEXT);
+    for (uint32_t i = 0; i < in->rows; i++)
+        ex_pg_put_text(&in->args, ex_slice_of(in->names[i].text, in->names[i].len));
     ex_pg_array_end(&in->args);
+}
+
+static ex_status send_streams(inserter *in, ex_error *err)
+{
+    put_numbers(in, in->last_id + 1);
+    put_names(in);
     return send(in, "INSERT INTO streams (id, name) SELECT * FROM unnest($1::bigint[], $2::text[])",
                 err);
 }
@@ -92,10 +113,13 @@ static ex_status send_events(inserter *in, ex_error *err)
     for (uint32_t i = 0; i < in->rows; i++)
         ex_pg_put_bytea(&in->args, ex_slice_of(bench_data, BENCH_DATA_SIZE));
     ex_pg_array_end(&in->args);
+    put_names(in);
     return send(in,
-                "INSERT INTO events (position, stream_id, version, type_id, recorded_at, id, data) "
-                "SELECT p, s, 1, $3, $4, i, d FROM "
-                "unnest($1::bigint[], $2::bigint[], $5::bytea[], $6::bytea[]) u (p, s, i, d)",
+                "INSERT INTO events (position, stream_id, version, type_id, recorded_at, id, "
+                "data, stream) "
+                "SELECT p, s, 1, $3, $4, i, d, n FROM "
+                "unnest($1::bigint[], $2::bigint[], $5::bytea[], $6::bytea[], $7::text[]) "
+                "u (p, s, i, d, n)",
                 err);
 }
 
@@ -111,7 +135,9 @@ static ex_status send_head(inserter *in, ex_error *err)
 
 static ex_status insert_rows(inserter *in, ex_error *err)
 {
-    ex_status st = send(in, "BEGIN", err);
+    ex_status st = name_streams(in, err);
+    if (st == EX_OK)
+        st = send(in, "BEGIN", err);
     if (st == EX_OK)
         st = send_streams(in, err);
     if (st == EX_OK)
@@ -138,6 +164,9 @@ ex_status pg_yardstick_insert(const char *url, uint32_t rows, double seconds, do
     if (st)
         return st;
     ex_pg_args_init(&in.args);
+    in.names = calloc(rows, sizeof(*in.names));
+    if (!in.names)
+        abort();
     st = prepare(&in, err);
     if (st == EX_OK)
         st = insert_rows(&in, err); /* prepares the statements */
@@ -145,6 +174,7 @@ ex_status pg_yardstick_insert(const char *url, uint32_t rows, double seconds, do
     for (; st == EX_OK && took < seconds; count += rows, took = bench_seconds() - start)
         st = insert_rows(&in, err);
     ex_pg_args_done(&in.args);
+    free(in.names);
     ex_pg_close(in.pg);
     if (st)
         return st;
@@ -156,7 +186,7 @@ ex_status pg_yardstick_insert(const char *url, uint32_t rows, double seconds, do
 
 #define COLUMNS                                                                                    \
     "e.position, e.version, e.type_id, e.recorded_at, e.id, e.schema_version, e.content_type, "    \
-    "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data"
+    "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data, e.stream"
 
 static uint64_t touch(const ex_pg_result *r)
 {
@@ -185,7 +215,7 @@ static ex_status fetch_all(ex_pg *pg, uint64_t *ret_count, ex_error *err)
     return EX_OK;
 }
 
-ex_status pg_yardstick_scan(const char *url, bool with_stream, double *ret_rate, ex_error *err)
+ex_status pg_yardstick_scan(const char *url, double *ret_rate, ex_error *err)
 {
     ex_pg *pg = NULL;
     uint64_t count = 0;
@@ -196,11 +226,8 @@ ex_status pg_yardstick_scan(const char *url, bool with_stream, double *ret_rate,
     st = ex_pg_run(pg, EX_S("BEGIN"), NULL, NULL, err);
     if (st == EX_OK)
         st = ex_pg_run(pg,
-                       with_stream ? EX_S("DECLARE scan NO SCROLL CURSOR FOR SELECT " COLUMNS
-                                          ", s.name FROM events e JOIN streams s ON "
-                                          "s.id = e.stream_id ORDER BY e.position")
-                                   : EX_S("DECLARE scan NO SCROLL CURSOR FOR SELECT " COLUMNS
-                                          " FROM events e ORDER BY e.position"),
+                       EX_S("DECLARE scan NO SCROLL CURSOR FOR SELECT " COLUMNS
+                            " FROM events e ORDER BY e.position"),
                        NULL, NULL, err);
     if (st == EX_OK)
         st = fetch_all(pg, &count, err);

@@ -14,9 +14,7 @@ EX_NODISCARD ex_status pg_yardstick_insert(const char *url, uint32_t rows, doubl
                                            double *ret_rate, ex_error *err);
 
 /** Read all rows of the log in order through a cursor of the server, 1,000 at a time, touching
- *  every column.
- *  @param with_stream join the stream's name, as a reader of the log needs it */
-EX_NODISCARD ex_status pg_yardstick_scan(const char *url, bool with_stream, double *ret_rate,
-                                         ex_error *err);
+ *  every column. */
+EX_NODISCARD ex_status pg_yardstick_scan(const char *url, double *ret_rate, ex_error *err);
 
 #endif
