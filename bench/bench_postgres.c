@@ -194,9 +194,14 @@ int main(int argc, char **argv)
     int rounds = (int)bench_option(argc, argv, "--rounds", 5);
     uint64_t events = (uint64_t)bench_option(argc, argv, "--events", 200000);
     const char *peers = text_option(argc, argv, "--peers");
-    measure_appends(64, seconds, rounds, peers);
-    measure_appends(256, seconds, rounds, peers);
-    measure_hot_stream(seconds, rounds);
-    measure_scan(events, rounds < 3 ? rounds : 3);
+    const char *only = text_option(argc, argv, "--only"); /* append, hot, log */
+    if (!only || strcmp(only, "append") == 0) {
+        measure_appends(64, seconds, rounds, peers);
+        measure_appends(256, seconds, rounds, peers);
+    }
+    if (!only || strcmp(only, "hot") == 0)
+        measure_hot_stream(seconds, rounds);
+    if (!only || strcmp(only, "log") == 0)
+        measure_scan(events, rounds < 3 ? rounds : 3);
     return 0;
 }
