@@ -89,7 +89,7 @@ ex_config_source ex_config_source_of(const ex_config *c, const char *key);
  * configuration file with the same values (secrets, which are comments, excepted). JSON: one
  * object,
  *  {"server.port":{"value":8080,"source":"file","origin":"excore.yaml:3"}, …}; durations are text.
- *  Secrets are ***: safe to paste. Check ex_buf_status(out). */
+ *  Secrets are ***, and so are passwords in URLs: safe to paste. Check ex_buf_status(out). */
 void ex_config_print(const ex_config *c, bool as_json, ex_buf *out);
 
 #endif

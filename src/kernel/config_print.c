@@ -33,6 +33,50 @@ static void put_origin(ex_buf *out, const config_value *v)
         ex_buf_printf(out, ":%zu", v->where.line);
 }
 
+/* ---- Passwords in URLs ---- */
+
+/* The next password at or after `from`: SCHEME://USER:HERE@… or …?password=HERE&…; false: none.
+ * Up to the last @, for whoever forgot to write one in the password as %40. */
+static bool find_password(const char *url, size_t from, size_t *ret_at, size_t *ret_len)
+{
+    static const char key[] = "password=";
+    const char *names = strstr(url, "://"), *query = strchr(url, '?');
+    if (!names)
+        return false;
+    names += 3;
+    size_t len = query ? (size_t)(query - names) : strlen(names);
+    const char *colon = memchr(names, ':', len), *at = memrchr(names, '@', len);
+    if (colon && at && colon < at && (size_t)(colon - url) >= from) {
+        *ret_at = (size_t)(colon + 1 - url);
+        *ret_len = (size_t)(at - colon - 1);
+        return true;
+    }
+    const char *value =
+        query && strlen(url) > from ? strstr(url + from > query ? url + from : query, key) : NULL;
+    if (!value)
+        return false;
+    *ret_at = (size_t)(value + sizeof(key) - 1 - url);
+    *ret_len = strcspn(url + *ret_at, "&");
+    return true;
+}
+
+static bool has_password(const ex_config_key *key, const config_value *v)
+{
+    size_t at, len;
+    return key->type == EX_CONFIG_STRING && find_password(v->text, 0, &at, &len);
+}
+
+static void put_masked(ex_buf *out, const char *url)
+{
+    size_t done = 0, at, len;
+    while (find_password(url, done, &at, &len)) {
+        ex_buf_put(out, ex_slice_of(url + done, at - done));
+        ex_buf_put_str(out, "***");
+        done = at + len;
+    }
+    ex_buf_put_str(out, url + done);
+}
+
 /* ---- YAML ---- */
 
 static void indent(ex_buf *out, size_t depth)
@@ -89,6 +133,21 @@ static void put_yaml_text(ex_buf *out, const char *text)
     ex_buf_done(&json);
 }
 
+/* Only in a comment: quoted, so that no line break ends it. */
+static void put_masked_yaml(ex_buf *out, const char *url)
+{
+    ex_buf masked, json;
+    ex_buf_init(&masked, 0);
+    ex_buf_init(&json, 0);
+    put_masked(&masked, url);
+    ex_json_put_string(&json, ex_buf_slice(&masked));
+    join_status(&json, &masked);
+    join_status(out, &json);
+    put_yaml_string(out, ex_buf_slice(&json));
+    ex_buf_done(&masked);
+    ex_buf_done(&json);
+}
+
 static void put_help(ex_buf *out, const ex_config_key *key, size_t depth)
 {
     for (const char *at = key->help ? key->help : ""; *at;) {
@@ -132,9 +191,12 @@ static void put_yaml_key(ex_buf *out, const ex_config *c, size_t at, const char 
     put_facts(out, key, v, depth);
     indent(out, depth);
     /* a secret is a comment, or the output would set it to *** when it is loaded */
-    ex_buf_printf(out, "%s%s: ", key->is_secret ? "# " : "", name);
+    bool is_partly_secret = has_password(key, v);
+    ex_buf_printf(out, "%s%s: ", key->is_secret || is_partly_secret ? "# " : "", name);
     if (key->is_secret)
         ex_buf_put_str(out, *v->text ? "***" : "\"\"");
+    else if (is_partly_secret)
+        put_masked_yaml(out, v->text);
     else
         put_yaml_value(out, key, v);
     ex_buf_put_char(out, '\n');
@@ -176,6 +238,14 @@ static void put_json_value(ex_json_writer *w, const ex_config_key *key, const co
 {
     if (key->is_secret) {
         ex_json_string(w, *v->text ? EX_S("***") : EX_S(""));
+        return;
+    }
+    if (has_password(key, v)) {
+        ex_buf masked;
+        ex_buf_init(&masked, 0);
+        put_masked(&masked, v->text);
+        ex_json_string(w, ex_buf_status(&masked) ? EX_S("***") : ex_buf_slice(&masked));
+        ex_buf_done(&masked);
         return;
     }
     switch (key->type) {

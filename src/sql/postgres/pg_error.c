@@ -161,7 +161,8 @@ static ex_status raise_refused(const char *state, ex_slice text, const char *rol
     ex_status st = pg_status_of(state);
     if (strcmp(state, "28P01") == 0)
         return ex_raise(err, st,
-                        "cannot connect to PostgreSQL at %s: the password for role \"%s\" is wrong",
+                        "cannot connect to PostgreSQL at %s: the password for role \"%s\" is "
+                        "wrong, or there is no such role",
                         label, role);
     if (strcmp(state, "3D000") == 0)
         return ex_raise(err, st,

@@ -105,6 +105,28 @@ static ex_status check_server(const postgres_driver *d, ex_pg *pg, ex_error *err
     return st;
 }
 
+/* Known before the first append: the role may write every table. */
+static ex_status check_grants(const postgres_driver *d, ex_pg *pg, ex_error *err)
+{
+    static const char sql[] =
+        "SELECT current_user::text, p, t FROM (VALUES ('UPDATE', 'log_head'), ('INSERT', 'events'),"
+        " ('INSERT', 'streams'), ('INSERT', 'types'), ('INSERT', 'tags'), ('INSERT', 'event_tags'),"
+        " ('INSERT', 'commands'), ('DELETE', 'commands'), ('INSERT', 'idempotency_audit'),"
+        " ('UPDATE', 'idempotency_audit')) AS needed (p, t)"
+        " WHERE NOT has_table_privilege(to_regclass(t), p) LIMIT 1";
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(pg, EX_S(sql), NULL, &r, err);
+    if (st == EX_OK && r.rows) {
+        ex_slice role = ex_pg_get_slice(&r, 0, 0), privilege = ex_pg_get_slice(&r, 0, 1),
+                 table = ex_pg_get_slice(&r, 0, 2);
+        st = ex_raise(err, EX_EDATABASE,
+                      "role \"%.*s\" lacks the grant of %.*s on table %.*s of PostgreSQL at %s",
+                      EX_ARG(role), EX_ARG(privilege), EX_ARG(table), d->label);
+    }
+    ex_pg_result_free(&r);
+    return st;
+}
+
 static ex_status open_writer(postgres_driver *d, const store_driver_options *options, ex_error *err)
 {
     bool is_full = options->durability == EX_DURABILITY_FULL;
@@ -115,7 +137,9 @@ static ex_status open_writer(postgres_driver *d, const store_driver_options *opt
         pg_open_session(d, is_full ? WRITER_SQL FULL_SQL : WRITER_SQL NORMAL_SQL, &d->writer, err);
     if (st == EX_OK)
         st = check_server(d, d->writer, err);
-    return st ? st : pg_schema_open(d->writer, wish, err);
+    if (st == EX_OK)
+        st = pg_schema_open(d->writer, wish, err);
+    return st ? st : check_grants(d, d->writer, err);
 }
 
 static ex_status check_readable(const postgres_driver *d, ex_error *err)

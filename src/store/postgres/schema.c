@@ -14,7 +14,7 @@
  *     events_correlation (correlation_id, position) of events that have one
  *   streams            name                     a stream's version is its last event's
  *   types              id; name                 interned names
- *   tags               name                     the same; nobody looks for the id of a stream or tag
+ *   tags               name                     the same; nobody asks for a stream's or tag's id
  *   event_tags         (tag_id, position)       the log by tag
  *   commands           seq; command_id          outcomes of commands; seq rises with time, so
  *                                               the oldest are found without a further index
@@ -112,6 +112,11 @@ static const char schema_1[] =
     "COMMENT ON VIEW log IS 'the events with their names; data is NULL where jsonb cannot hold it';";
 /* clang-format on */
 
+static const char migrations_table[] =
+    "CREATE TABLE IF NOT EXISTS store_migrations (number int PRIMARY KEY,"
+    " name text NOT NULL, checksum bigint NOT NULL,"
+    " applied_at timestamptz NOT NULL DEFAULT now())";
+
 typedef struct migration {
     const char *name;
     const char *sql;
@@ -124,6 +129,8 @@ static const migration migrations[PG_SCHEMA_VERSION] = {{"the log", schema_1},
 /* What of us is in the schema. */
 typedef struct found {
     int64_t version; /* 0: none */
+    bool has_schema;
+    bool is_hidden;  /* the role may not use the schema: nothing in it can be seen */
     bool is_ours;    /* store_migrations is there */
     bool has_events; /* a table `events` is there */
     bool has_gap;
@@ -153,20 +160,42 @@ static ex_status read_migrations(ex_pg *pg, found *f, ex_error *err)
     return st;
 }
 
-static ex_status look(ex_pg *pg, found *f, ex_error *err)
+static ex_status look_for_tables(ex_pg *pg, found *f, ex_error *err)
 {
+    ex_pg_args args;
     ex_pg_result r = {0};
     *f = (found){0};
-    ex_status st = ex_pg_run(pg,
-                             EX_S("SELECT to_regclass('store_migrations') IS NOT NULL, "
-                                  "to_regclass('events') IS NOT NULL"),
-                             NULL, &r, err);
+    ex_pg_args_init(&args);
+    ex_pg_put_text(&args, ex_str(ex_pg_target_of(pg)->schema));
+    ex_status st =
+        ex_pg_run(pg,
+                  EX_S("SELECT n.oid IS NOT NULL, "
+                       "n.oid IS NOT NULL AND NOT has_schema_privilege(n.oid, 'USAGE'), "
+                       "to_regclass('store_migrations') IS NOT NULL, "
+                       "to_regclass('events') IS NOT NULL "
+                       "FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1"),
+                  &args, &r, err);
+    ex_pg_args_done(&args);
     if (st)
         return st;
-    f->is_ours = ex_pg_get_bool(&r, 0, 0);
-    f->has_events = ex_pg_get_bool(&r, 0, 1);
+    f->has_schema = ex_pg_get_bool(&r, 0, 0);
+    f->is_hidden = ex_pg_get_bool(&r, 0, 1);
+    f->is_ours = ex_pg_get_bool(&r, 0, 2);
+    f->has_events = ex_pg_get_bool(&r, 0, 3);
     ex_pg_result_free(&r);
-    return f->is_ours ? read_migrations(pg, f, err) : EX_OK;
+    return EX_OK;
+}
+
+static ex_status look(ex_pg *pg, found *f, ex_error *err)
+{
+    char sql[128];
+    ex_status st = look_for_tables(pg, f, err);
+    if (st == EX_OK && f->is_hidden) { /* the server refuses it, and says what is missing */
+        (void)snprintf(sql, sizeof(sql), "SELECT 1 FROM \"%s\".store_migrations", /* fits */
+                       ex_pg_target_of(pg)->schema);
+        st = ex_pg_script(pg, sql, err);
+    }
+    return st == EX_OK && f->is_ours ? read_migrations(pg, f, err) : st;
 }
 
 static ex_status check(const found *f, const ex_pg_target *t, pg_schema_wish wish, ex_error *err)
@@ -218,20 +247,17 @@ static ex_status run_migration(ex_pg *pg, int number, ex_error *err)
 static ex_status migrate_locked(ex_pg *pg, pg_schema_wish wish, ex_error *err)
 {
     found f;
-    char sql[512];
+    char sql[128];
     const ex_pg_target *t = ex_pg_target_of(pg);
-    /* the name was checked: [a-z_][a-z0-9_]* */
-    (void)snprintf(sql, sizeof(sql), /* always fits */
-                   "CREATE SCHEMA IF NOT EXISTS \"%s\";"
-                   "CREATE TABLE IF NOT EXISTS store_migrations (number int PRIMARY KEY,"
-                   " name text NOT NULL, checksum bigint NOT NULL,"
-                   " applied_at timestamptz NOT NULL DEFAULT now());",
-                   t->schema);
+    /* fits; the name was checked: [a-z_][a-z0-9_]* */
+    (void)snprintf(sql, sizeof(sql), "CREATE SCHEMA \"%s\"", t->schema);
     ex_status st = look(pg, &f, err);
     if (st == EX_OK)
         st = check(&f, t, wish, err);
-    if (st == EX_OK && !f.is_ours)
+    if (st == EX_OK && !f.has_schema) /* one that somebody made needs no grant on the database */
         st = ex_pg_script(pg, sql, err);
+    if (st == EX_OK && !f.is_ours)
+        st = ex_pg_script(pg, migrations_table, err);
     for (int number = (int)f.version + 1; st == EX_OK && number <= PG_SCHEMA_VERSION; number++)
         st = run_migration(pg, number, err);
     return st;

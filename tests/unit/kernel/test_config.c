@@ -493,6 +493,43 @@ static void test_config_secrets_stay_secret(void **state)
     free_faults();
 }
 
+static char *print(const ex_config *c, bool as_json);
+
+/* R-01-35: a URL is shown, its password is not; and what is shown is not read back as if it were
+ * the value. */
+static void test_config_hides_passwords_in_urls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *shown;
+    } cases[] = {
+        {"postgres://bob:hunter2@h:5/d", "postgres://bob:***@h:5/d"},
+        {"postgres://bob:hunter2@x@h/d?schema=s", "postgres://bob:***@h/d?schema=s"},
+        {"postgres://bob:a:hunter2/@h/d", "postgres://bob:***@h/d"},
+        {"postgres://h/d?user=bob&password=hunter2&schema=s",
+         "postgres://h/d?user=bob&password=***&schema=s"},
+        {"postgres://bob:hunter2@h/d?sslpassword=hunter2",
+         "postgres://bob:***@h/d?sslpassword=***"},
+        {"postgres://bob@h:5432/d?x=a:b@c", NULL}, /* none */
+        {"./data:a@b", NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_config_flag flag = {"server.tls.cert", cases[i].url};
+        ex_config *c;
+        assert_int_equal(load_all(NULL, NULL, &flag, 1, &c, NULL), EX_OK);
+        for (int as_json = 0; as_json < 2; as_json++) {
+            char *text = print(c, as_json);
+            if (strstr(text, "hunter2") ||
+                !strstr(text, cases[i].shown ? cases[i].shown : cases[i].url))
+                fail_msg("%s: %s", cases[i].url, text);
+            if (!as_json)
+                assert_int_equal(strstr(text, "# cert: ") != NULL, cases[i].shown != NULL);
+            free(text);
+        }
+        ex_config_free(c);
+    }
+}
+
 static char *print(const ex_config *c, bool as_json)
 {
     ex_buf out;
@@ -702,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_config_files_that_cannot_be_read),
         cmocka_unit_test(test_config_expands_variables),
         cmocka_unit_test(test_config_secrets_stay_secret),
+        cmocka_unit_test(test_config_hides_passwords_in_urls),
         cmocka_unit_test(test_config_prints_yaml_with_help_and_source),
         cmocka_unit_test(test_config_printed_yaml_loads_again),
         cmocka_unit_test(test_config_prints_json),

@@ -142,8 +142,9 @@ static void test_pg_error_connect_texts(void **state)
          EX_EAGAIN},
         {"connection to server on socket \"/x/.s.PGSQL.5432\" failed: FATAL:  28P01: password "
          "authentication failed for user \"bob\"\nLOCATION:  auth_failed, auth.c:335\n",
-         "cannot connect to PostgreSQL at H: the password for role \"bob\" is wrong", "28P01",
-         EX_EDATABASE},
+         "cannot connect to PostgreSQL at H: the password for role \"bob\" is wrong, or there is "
+         "no such role",
+         "28P01", EX_EDATABASE},
         {"connection to server at \"x\", port 1 failed: FATAL:  3D000: database \"d\" does not "
          "exist\n",
          "cannot connect to PostgreSQL at H: database \"d\" does not exist", "3D000", EX_EDATABASE},
