@@ -32,6 +32,9 @@ typedef struct ex_runtime_options {
     void (*report)(void *ctx, const char *what, const char *name, const ex_error *err);
     void *report_ctx;
     struct ex_metrics *metrics; /* [none] */
+    /** Nodes that share a PostgreSQL share the views out among them. */
+    uint32_t lease_ms;        /* [10000] a view of a node that died goes on elsewhere after it */
+    struct ex_leases *leases; /* [its own] */
 } ex_runtime_options;
 
 /** Check the application (names, duplicates, type tables, event names), open views.db, start the
@@ -136,7 +139,8 @@ typedef enum ex_view_state {
     EX_VIEW_REBUILDING,
     EX_VIEW_ACTIVE,
     EX_VIEW_PAUSED,
-    EX_VIEW_ERROR
+    EX_VIEW_ERROR,
+    EX_VIEW_STANDBY /* another node applies its events; queries are answered here as well */
 } ex_view_state;
 
 typedef struct ex_view_status {

@@ -50,6 +50,8 @@ static ex_slice state_name(ex_view_state state)
         return EX_S("paused");
     case EX_VIEW_ERROR:
         return EX_S("error");
+    case EX_VIEW_STANDBY:
+        return EX_S("standby");
     }
     return EX_S("unknown");
 }

@@ -5,6 +5,7 @@
 #include "runtime/registry.h"
 #include "runtime/runtime_internal.h"
 #include "runtime/views.h"
+#include "sql/postgres/pg_url.h"
 #include "store/store_internal.h"
 
 static void fill_defaults(ex_runtime_options *o)
@@ -116,6 +117,20 @@ static void report_slow_decide(void *ctx, const char *name, uint64_t running_ms)
 
 /* ---- Start and stop ---- */
 
+/* Without a database that others may share every view is ours. */
+static ex_status join_nodes(ex_runtime *rt, ex_error *err)
+{
+    const char *dir = rt->options.dir;
+    ex_leases_options options = {.url = dir && ex_pg_is_url(dir) ? dir : NULL,
+                                 .ttl_ms = rt->options.lease_ms,
+                                 .metrics = rt->options.metrics};
+    ex_status st = EX_OK;
+    if (!rt->options.leases)
+        st = ex_leases_start(&options, &rt->own_leases, err);
+    rt->leases = rt->options.leases ? rt->options.leases : rt->own_leases;
+    return st;
+}
+
 static ex_status start_parts(ex_runtime *rt, ex_error *err)
 {
     ex_status st = register_metrics(rt->options.metrics, &rt->metrics, err);
@@ -136,6 +151,7 @@ static ex_status start_parts(ex_runtime *rt, ex_error *err)
     if (!st && rt->options.report)
         st = watchdog_start(rt->options.decide_warn_ms, rt->clock, report_slow_decide, rt,
                             &rt->watchdog, err);
+    st = st ? st : join_nodes(rt, err);
     return st ? st : views_start(rt, &rt->views, err);
 }
 
@@ -178,6 +194,7 @@ void ex_runtime_stop(ex_runtime *rt)
         pthread_cond_wait(&rt->idle, &rt->mu);
     pthread_mutex_unlock(&rt->mu);
     views_stop(rt->views);
+    ex_leases_stop(rt->own_leases);
     watchdog_stop(rt->watchdog);
     state_cache_free(rt->cache);
     event_check_free(rt->event_check);

@@ -12,6 +12,7 @@
 #include "runtime/decision.h"
 #include "runtime/state_cache.h"
 #include "runtime/watchdog.h"
+#include "sql/lease.h"
 
 #include <excore/runtime.h>
 
@@ -48,6 +49,8 @@ struct ex_runtime {
     runtime_metrics metrics;
     watchdog *watchdog; /* NULL when nobody is told */
     struct views *views;
+    ex_leases *leases;     /* whose views are ours */
+    ex_leases *own_leases; /* the same, when nobody lent them */
     struct event_check *event_check;
     /* sequencer's thread */
     state_cache *cache;

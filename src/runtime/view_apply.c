@@ -236,6 +236,15 @@ static ex_status apply_events(view_runner *r, transaction *t, ex_event *event, v
     return st;
 }
 
+ex_status view_begin(view_runner *r, ex_sql *db, ex_sql_tx *ret, ex_error *err)
+{
+    ex_status st = ex_sql_begin(db, EX_SQL_WRITE, ret, err);
+    if (st)
+        return st;
+    st = ex_lease_prove(r->lease, r->token, db, err);
+    return st ? ex_sql_end(ret, st, err) : EX_OK;
+}
+
 ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *event, view_progress *ret,
                            ex_error *err)
 {
@@ -246,7 +255,7 @@ ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *event, view_pro
                             .texts = &r->texts,
                             .rows = is_server ? &r->rows : NULL}};
     view_rows_forget(&r->rows);
-    ex_status st = ex_sql_begin(db, EX_SQL_WRITE, &t.sql, err);
+    ex_status st = view_begin(r, db, &t.sql, err);
     if (st)
         return st;
     st = view_store_lock(db, r->def, r->stored_position, err);

@@ -6,6 +6,9 @@
  * next batch, so that one which is fed all the time takes what several commits
  * left in one transaction; who waits for a position ends the rest at once.
  *
+ * On a node that does not hold the view's lease the runner stands by
+ * (view_standby.c) until the lease comes; a lease that goes is no failure.
+ *
  * Failures: the transaction is rolled back, the state becomes ERROR, and after
  * a pause that doubles up to 30 s the view starts again at its checkpoint, so
  * no event is lost and none counts twice. Killed between commit and the next
@@ -18,6 +21,7 @@
 #include "runtime/views.h"
 
 #include "kernel/deadline.h"
+#include "store/import.h"
 
 #define RETRY_LIMIT_MS 30000u
 #define REST_MS        5u /* also how much older the rows of a query may be than the log */
@@ -25,15 +29,16 @@
     10000u /* passed over before the checkpoint is written for it alone */
 
 #define TO(state) (1u << (EX_VIEW_##state))
-/* R-PC-06 */
+/* R-PC-06, and standby: another node has the lease */
 static const struct {
     const char *name;
     uint32_t next;
 } moves[] = {
-    [EX_VIEW_REBUILDING] = {"rebuilding", TO(ACTIVE) | TO(ERROR)},
-    [EX_VIEW_ACTIVE] = {"active", TO(REBUILDING) | TO(PAUSED) | TO(ERROR)},
+    [EX_VIEW_REBUILDING] = {"rebuilding", TO(ACTIVE) | TO(ERROR) | TO(STANDBY)},
+    [EX_VIEW_ACTIVE] = {"active", TO(REBUILDING) | TO(PAUSED) | TO(ERROR) | TO(STANDBY)},
     [EX_VIEW_PAUSED] = {"paused", TO(ACTIVE) | TO(REBUILDING) | TO(ERROR)},
-    [EX_VIEW_ERROR] = {"error", TO(ACTIVE) | TO(REBUILDING)},
+    [EX_VIEW_ERROR] = {"error", TO(ACTIVE) | TO(REBUILDING) | TO(STANDBY)},
+    [EX_VIEW_STANDBY] = {"standby", TO(ACTIVE) | TO(REBUILDING) | TO(ERROR)},
 };
 
 /* mu is held */
@@ -49,7 +54,7 @@ static void move(view_runner *r, ex_view_state to)
         return;
     assert(may_move(r, to));
     r->state = to;
-    if (to == EX_VIEW_ACTIVE)
+    if (to == EX_VIEW_ACTIVE || to == EX_VIEW_STANDBY)
         r->error[0] = '\0';
 }
 
@@ -64,6 +69,20 @@ static void wake_on_commit(ex_watcher *w, uint64_t head)
     if (!r->is_resting) /* else it looks by itself soon: a wake-up for each commit is dear */
         pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->mu);
+}
+
+static void wake_on_lease(void *ctx)
+{
+    view_runner *r = ctx;
+    pthread_mutex_lock(&r->mu);
+    r->is_lease_moved = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mu);
+}
+
+bool view_runner_is_called(const view_runner *r)
+{
+    return r->is_stopping || r->wants_pause || r->wants_rebuild || r->is_lease_moved;
 }
 
 /* mu is held */
@@ -91,8 +110,7 @@ static void rest(view_runner *r)
     int rc = 0;
     pthread_mutex_lock(&r->mu);
     r->is_resting = true;
-    while (rc == 0 && r->wanted <= r->position && !r->is_stopping && !r->wants_pause &&
-           !r->wants_rebuild)
+    while (rc == 0 && r->wanted <= r->position && !view_runner_is_called(r))
         rc = pthread_cond_timedwait(&r->wake, &r->mu, &until);
     r->is_resting = false;
     pthread_mutex_unlock(&r->mu);
@@ -125,7 +143,7 @@ ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_m
                     r->def->name, (unsigned long long)reached, (unsigned long long)position);
 }
 
-static void publish(view_runner *r, uint64_t position)
+void view_runner_publish(view_runner *r, uint64_t position)
 {
     pthread_mutex_lock(&r->mu);
     r->position = position;
@@ -133,7 +151,7 @@ static void publish(view_runner *r, uint64_t position)
     if (r->state == EX_VIEW_REBUILDING && position >= r->rebuild_to)
         move(r, EX_VIEW_ACTIVE);
     if (r->state == EX_VIEW_ERROR)
-        move(r, EX_VIEW_ACTIVE);
+        move(r, r->is_standby ? EX_VIEW_STANDBY : EX_VIEW_ACTIVE);
     r->failures = 0;
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
@@ -157,7 +175,7 @@ static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
         r->parked += done.parked;
         r->stored_position = done.position;
         r->may_rest = true;
-        publish(r, done.position);
+        view_runner_publish(r, done.position);
     }
     return st;
 }
@@ -165,10 +183,15 @@ static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
 static ex_status write_checkpoint(view_runner *r, uint64_t position, ex_error *err)
 {
     ex_sql *db = NULL;
+    ex_sql_tx tx;
     ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
     if (st)
         return st;
-    st = view_store_checkpoint(db, r->def, r->stored_position, position, err);
+    st = view_begin(r, db, &tx, err);
+    if (!st) {
+        st = view_store_checkpoint(db, r->def, r->stored_position, position, err);
+        st = ex_sql_end(&tx, st, err);
+    }
     r->retry_at_once = st == EX_EAGAIN && !ex_sql_is_broken(db); /* another node was faster */
     ex_sql_pool_give(r->views->pool, db);
     return st;
@@ -184,7 +207,7 @@ static ex_status pass_over(view_runner *r, uint64_t least, ex_error *err)
             return st;
         r->stored_position = position;
     }
-    publish(r, position);
+    view_runner_publish(r, position);
     return EX_OK;
 }
 
@@ -197,27 +220,21 @@ static ex_status prepare(view_runner *r, bool must_rebuild, uint64_t *ret_positi
     ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
     if (st)
         return st;
-    st = view_store_prepare(db, r->def, must_rebuild, ret_position, err);
-    st = st ? st : view_parked_count(db, r->def, &r->parked, err);
+    ex_sql_tx tx;
+    st = view_begin(r, db, &tx, err);
+    if (!st) {
+        st = view_store_prepare(db, r->def, must_rebuild, ret_position, err);
+        st = st ? st : view_parked_count(db, r->def, &r->parked, err);
+        st = ex_sql_end(&tx, st, err);
+    }
     ex_sql_pool_give(r->views->pool, db);
     return st;
 }
 
-static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *err)
+ex_status view_runner_subscribe(view_runner *r, uint64_t position, ex_error *err)
 {
     ex_subscription_close(r->sub);
     r->sub = NULL;
-    uint64_t position = 0;
-    ex_status st = prepare(r, must_rebuild, &position, err);
-    if (st)
-        return st;
-    uint64_t head = ex_store_head(r->rt->store);
-    if (position > head)
-        return ex_raise(err, EX_ESTATE,
-                        "view '%s' is at position %llu but the log ends at %llu: it "
-                        "belongs to another log; delete %s",
-                        r->def->name, (unsigned long long)position, (unsigned long long)head,
-                        r->views->engine == EX_SQL_SQLITE ? "views.db" : "the schema of the views");
     ex_slice *types =
         ex_arena_array(&r->arena, r->def->event_count ? r->def->event_count : 1, sizeof(*types));
     if (!types)
@@ -227,8 +244,32 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
     ex_query_item item = {.types = types, .type_count = r->def->event_count};
     ex_filter filter = {.query = {&item, 1}};
     ex_subscribe subscribe = {.after = position, .filter = &filter};
-    st = ex_store_subscribe(r->rt->store, &subscribe, &r->sub, err);
+    ex_status st = ex_store_subscribe(r->rt->store, &subscribe, &r->sub, err);
     ex_arena_reset(&r->arena);
+    return st;
+}
+
+/* Another node may have appended and applied what this one has not heard of yet. */
+static ex_status check_position(view_runner *r, uint64_t position, uint64_t *ret_head,
+                                ex_error *err)
+{
+    *ret_head = ex_store_head(r->rt->store);
+    ex_status st = position > *ret_head ? ex_store_read_head(r->rt->store, ret_head, err) : EX_OK;
+    if (st || position <= *ret_head)
+        return st;
+    return ex_raise(err, EX_ESTATE,
+                    "view '%s' is at position %llu but the log ends at %llu: it "
+                    "belongs to another log; delete %s",
+                    r->def->name, (unsigned long long)position, (unsigned long long)*ret_head,
+                    r->views->engine == EX_SQL_SQLITE ? "views.db" : "the schema of the views");
+}
+
+static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *err)
+{
+    uint64_t position = 0, head = 0;
+    ex_status st = prepare(r, must_rebuild, &position, err);
+    st = st ? st : check_position(r, position, &head, err);
+    st = st ? st : view_runner_subscribe(r, position, err);
     if (st)
         return st;
     r->stored_position = position;
@@ -238,6 +279,8 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
     r->rebuild_to = head;
     if (position == 0 && head > 0)
         move(r, EX_VIEW_REBUILDING);
+    else if (r->state == EX_VIEW_STANDBY)
+        move(r, EX_VIEW_ACTIVE);
     pthread_mutex_unlock(&r->mu);
     return EX_OK;
 }
@@ -262,7 +305,7 @@ static ex_status follow(view_runner *r, ex_error *err)
             return EX_OK;
         }
         pthread_mutex_lock(&r->mu);
-        while (!r->has_news && !r->is_stopping && !r->wants_pause && !r->wants_rebuild)
+        while (!r->has_news && !view_runner_is_called(r))
             pthread_cond_wait(&r->wake, &r->mu);
         r->has_news = false;
         pthread_mutex_unlock(&r->mu);
@@ -288,7 +331,7 @@ static void fail(view_runner *r, const ex_error *err)
     ex_counter_add(r->failures_counter, 1);
     runtime_report(r->rt, "view failed, it will be tried again", r->def->name, err);
     pthread_mutex_lock(&r->mu);
-    while (!r->is_stopping && !r->wants_rebuild &&
+    while (!r->is_stopping && !r->wants_rebuild && !r->is_lease_moved &&
            pthread_cond_timedwait(&r->wake, &r->mu, &until) == 0) {
     } /* commits wake it too: wait on */
     pthread_mutex_unlock(&r->mu);
@@ -316,27 +359,61 @@ static bool obey(view_runner *r, bool *ret_must_open, bool *ret_must_rebuild)
     return is_stopping;
 }
 
+/* Whose turn is it? True: another one's than before. */
+static bool look_at_lease(view_runner *r)
+{
+    pthread_mutex_lock(&r->mu);
+    r->is_lease_moved = false; /* before asking: what moves from now on is seen next time */
+    pthread_mutex_unlock(&r->mu);
+    uint64_t token = r->token;
+    bool is_standby = !ex_lease_is_held(r->lease, &token);
+    pthread_mutex_lock(&r->mu);
+    bool is_other = is_standby != r->is_standby || token != r->token;
+    r->token = token;
+    r->is_standby = is_standby;
+    if (is_standby && (is_other || r->state != EX_VIEW_ERROR))
+        move(r, EX_VIEW_STANDBY);
+    pthread_mutex_unlock(&r->mu);
+    return is_other;
+}
+
+/* Since its turn began; no failure of the view. */
+static bool has_lost_lease(view_runner *r)
+{
+    uint64_t token = 0;
+    return !r->is_standby && (!ex_lease_is_held(r->lease, &token) || token != r->token);
+}
+
+static ex_status work(view_runner *r, bool *must_open, bool *must_rebuild, ex_error *err)
+{
+    ex_status st = EX_OK;
+    bool is_standby = r->is_standby; /* written by this thread only */
+    if (*must_open)
+        st = is_standby ? view_standby_open(r, err) : open_subscription(r, *must_rebuild, err);
+    if (st)
+        return st;
+    *must_open = *must_rebuild = false;
+    return is_standby ? view_standby_follow(r, err) : follow(r, err);
+}
+
 static void *run(void *arg)
 {
     view_runner *r = arg;
     bool must_open = true, must_rebuild = false;
     ex_error err;
     while (!obey(r, &must_open, &must_rebuild)) {
-        ex_status st = must_open ? open_subscription(r, must_rebuild, &err) : EX_OK;
-        if (!st) {
-            must_open = must_rebuild = false;
-            st = follow(r, &err);
-        }
+        must_open |= look_at_lease(r);
+        ex_status st = work(r, &must_open, &must_rebuild, &err);
         if (st == EX_ECLOSED)
             break;
         if (st) {
-            if (!r->retry_at_once)
+            if (!r->retry_at_once && !has_lost_lease(r))
                 fail(r, &err);
             r->retry_at_once = false;
             must_open = true; /* the subscription has run ahead of the checkpoint */
         }
     }
-    if (r->sub && !must_open)
+    if (r->sub && !must_open && !r->is_standby)
         (void)pass_over(r, 1, NULL); /* a nicety: without it the next start reads a little more */
     ex_subscription_close(r->sub);
     r->sub = NULL;
@@ -350,6 +427,13 @@ static void init_locks(view_runner *r)
     ex_cond_init(&r->moved);
 }
 
+static void done_locks(view_runner *r)
+{
+    pthread_cond_destroy(&r->moved);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->mu);
+}
+
 static void init_metrics(view_runner *r)
 {
     const runtime_metrics *m = &r->rt->metrics;
@@ -359,6 +443,21 @@ static void init_metrics(view_runner *r)
     r->parked_gauge = m->view_parked ? ex_gauge_with(m->view_parked, &label) : NULL;
     r->events_counter = m->view_events ? ex_counter_with(m->view_events, &label) : NULL;
     r->failures_counter = m->view_failures ? ex_counter_with(m->view_failures, &label) : NULL;
+}
+
+/* The lease first: the thread asks it. */
+static ex_status start_thread(view_runner *r, ex_error *err)
+{
+    char lease[EX_LEASE_NAME_MAX + 1];
+    int len = snprintf(lease, sizeof(lease), "view:%s", r->def->name);
+    if (len < 0 || (size_t)len >= sizeof(lease))
+        return ex_raise(err, EX_EINVAL, "the name of view '%.64s' is too long", r->def->name);
+    ex_status st = ex_lease_want(r->rt->leases, lease, wake_on_lease, r, &r->lease, err);
+    if (!st && pthread_create(&r->thread, NULL, run, r)) {
+        ex_lease_drop(r->lease);
+        st = ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
+    }
+    return st;
 }
 
 ex_status view_runner_start(view_runner *r, ex_error *err)
@@ -374,13 +473,12 @@ ex_status view_runner_start(view_runner *r, ex_error *err)
     ex_arena_init(&r->arena, 0);
     r->state = EX_VIEW_ACTIVE;
     r->watcher.wake = wake_on_commit;
-    if (pthread_create(&r->thread, NULL, run, r)) {
-        pthread_cond_destroy(&r->moved);
-        pthread_cond_destroy(&r->wake);
-        pthread_mutex_destroy(&r->mu);
+    st = start_thread(r, err);
+    if (st) {
+        done_locks(r);
         view_texts_done(&r->texts);
         view_rows_done(&r->rows);
-        return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
+        return st;
     }
     char name[16];
     (void)snprintf(name, sizeof(name), "view-%s", r->def->name); /* cut is fine: for people */
@@ -401,12 +499,11 @@ void view_runner_stop(view_runner *r)
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
     pthread_join(r->thread, NULL);
+    ex_lease_drop(r->lease);
     ex_arena_done(&r->arena);
     view_texts_done(&r->texts);
     view_rows_done(&r->rows);
-    pthread_cond_destroy(&r->moved);
-    pthread_cond_destroy(&r->wake);
-    pthread_mutex_destroy(&r->mu);
+    done_locks(r);
     r->is_started = false;
 }
 
@@ -429,6 +526,8 @@ static bool take_request(view_runner *r, request what)
         r->wants_pause = false;
         return true;
     case REQUEST_REBUILD:
+        if (r->is_standby)
+            return false;
         r->wants_rebuild = true;
         return true;
     }

@@ -7,12 +7,17 @@
  *
  * A view's rows and its checkpoint change in one transaction. All of it can be
  * deleted: every view is then rebuilt from the log. In a file one connection
- * writes, a batch of one view at a time. */
+ * writes, a batch of one view at a time.
+ *
+ * Where several nodes share the database each view has a lease, "view:NAME"
+ * (sql/lease.h). The runner on the node that holds it applies events; on the
+ * others it stands by (view_standby.c). Without other nodes it is always held. */
 #ifndef EXCORE_RUNTIME_VIEWS_H
 #define EXCORE_RUNTIME_VIEWS_H
 
 #include "kernel/map.h"
 #include "runtime/runtime_internal.h"
+#include "sql/lease.h"
 #include "sql/sql_migrate.h"
 #include "sql/sql_pool.h"
 #include "store/tail.h"
@@ -44,7 +49,10 @@ typedef struct view_runner {
     ex_watcher watcher;
     ex_gauge *lag_gauge, *position_gauge, *parked_gauge;
     ex_counter *events_counter, *failures_counter;
+    ex_lease *lease;
     /* the runner's thread */
+    uint64_t token;         /* of the lease, for its proof */
+    uint64_t next_relevant; /* standby: the event found last */
     ex_subscription *sub;
     uint64_t stored_position; /* the checkpoint in views.db */
     bool may_rest;            /* something was applied since the last rest */
@@ -65,7 +73,9 @@ typedef struct view_runner {
     uint64_t rebuild_to; /* REBUILDING ends there */
     uint64_t wanted;     /* the highest position that anybody has waited for */
     bool has_news, is_resting, is_stopping, wants_pause, wants_rebuild;
-    uint32_t failures; /* in a row */
+    bool is_standby;     /* another node has the lease */
+    bool is_lease_moved; /* it came or went since the runner looked */
+    uint32_t failures;   /* in a row */
     uint64_t shown_parked;
     char error[256];
 } view_runner;
@@ -94,6 +104,22 @@ EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint3
                                         ex_error *err);
 /** The position up to which everything was applied or passed over. Thread: any. */
 uint64_t view_runner_position(view_runner *r);
+
+/* view_runner.c, for view_standby.c: the runner's thread */
+/** Follow the log behind `position`. */
+EX_NODISCARD ex_status view_runner_subscribe(view_runner *r, uint64_t position, ex_error *err);
+void view_runner_publish(view_runner *r, uint64_t position);
+/** Is something asked of it, other than to follow the log? mu is held. */
+bool view_runner_is_called(const view_runner *r);
+
+/* view_standby.c: the runner's thread, instead of applying */
+EX_NODISCARD ex_status view_standby_open(view_runner *r, ex_error *err);
+EX_NODISCARD ex_status view_standby_follow(view_runner *r, ex_error *err);
+
+/* view_apply.c */
+/** Begin a transaction that writes for the view, with the proof that this node may: every such
+ *  transaction begins here. On failure nothing is open. The runner's thread. */
+EX_NODISCARD ex_status view_begin(view_runner *r, ex_sql *db, ex_sql_tx *ret, ex_error *err);
 
 /* view_store.c */
 /** Where the views of a store lie: its directory or URL, NULL for memory. @param path holds it */
