@@ -1,7 +1,10 @@
 /* status_json.c: see status_json.h. */
 #include "api/status_json.h"
 
+#include <excore/clock.h>
 #include <excore/runtime.h>
+
+#include "sql/lease_list.h"
 
 void status_json_begin(ex_json_writer *w, ex_buf *out)
 {
@@ -83,4 +86,54 @@ void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint6
     ex_json_u64_member(w, EX_S("position"), position);
     ex_json_u64_member(w, EX_S("lag"), position < head ? head - position : 0);
     ex_json_end_object(w);
+}
+
+/* ---- Nodes ---- */
+
+static void put_node(void *ctx, const ex_node_info *info)
+{
+    ex_json_writer *w = ctx;
+    char started[EX_TIME_TEXT_SIZE];
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("id"), info->id);
+    ex_json_string_member(w, EX_S("host"), info->host);
+    ex_json_i64_member(w, EX_S("pid"), info->pid);
+    ex_json_string_member(w, EX_S("address"), info->address);
+    ex_json_string_member(w, EX_S("version"), info->version);
+    ex_json_string_member(w, EX_S("state"), info->is_live ? EX_S("live") : EX_S("lost"));
+    ex_json_u64_member(w, EX_S("leases"), info->leases);
+    ex_json_string_member(w, EX_S("started_at"), ex_time_text(info->started_at_us, started));
+    ex_json_i64_member(w, EX_S("seen_seconds_ago"), info->seen_ms_ago / 1000);
+    ex_json_end_object(w);
+}
+
+static void put_lease(void *ctx, const ex_lease_info *info)
+{
+    ex_json_writer *w = ctx;
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("name"), info->name);
+    if (info->node.len) {
+        ex_json_string_member(w, EX_S("node"), info->node);
+        ex_json_i64_member(w, EX_S("left_seconds"), info->left_ms / 1000);
+    }
+    ex_json_u64_member(w, EX_S("token"), info->token);
+    ex_json_end_object(w);
+}
+
+static void begin_leases(void *ctx)
+{
+    ex_json_writer *w = ctx;
+    ex_json_end_array(w);
+    ex_json_key(w, EX_S("leases"));
+    ex_json_begin_array(w);
+}
+
+ex_status status_json_nodes(ex_json_writer *w, const char *url, ex_error *err)
+{
+    ex_lease_list list = {begin_leases, put_node, put_lease, w};
+    ex_json_key(w, EX_S("nodes"));
+    ex_json_begin_array(w);
+    ex_status st = ex_lease_list_read(url, &list, err);
+    ex_json_end_array(w);
+    return st;
 }

@@ -8,6 +8,10 @@
  *   views    of a server        [context, name, state, position, lag, parked, error (when there is
  * one)] of a directory     [name, position, lag]
  *
+ *   nodes    on PostgreSQL      [id, host, pid, address, version, state (live, lost), leases,
+ *                               started_at, seen_seconds_ago]
+ *   leases   on PostgreSQL      [name, token; of one that is held also node, left_seconds]
+ *
  * begin, then the parts that there are, then end. */
 #ifndef EXCORE_API_STATUS_JSON_H
 #define EXCORE_API_STATUS_JSON_H
@@ -32,5 +36,9 @@ void status_json_store(ex_json_writer *w, const ex_store_facts *store);
 void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt);
 /** The views one by one: "views":[ begins before the first and ends behind the last. */
 void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint64_t head);
+
+/** The nodes that share a PostgreSQL and their leases. What was written is of no use on a failure.
+ *  Blocking: the network. */
+EX_NODISCARD ex_status status_json_nodes(ex_json_writer *w, const char *url, ex_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* serve.c: the server is a list of parts. They start in this order and stop in the opposite one:
  *
- *   log → metrics → health → application → store → runtime → api → http
+ *   log → metrics → health → application → store → node → runtime → api → http
  *
  * When a part does not start, those before it are stopped and its error is the
  * server's (R-01-25). Ending is the same walk from the last part: http drains first
@@ -13,6 +13,7 @@
 #include "app/version.h"
 #include "model/openapi.h"
 #include "observe/health.h"
+#include "sql/lease.h"
 #include "sql/postgres/pg_url.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ typedef struct server {
     ex_metrics *metrics;
     ex_health *health;
     ex_store *store;
+    ex_leases *leases;
     ex_runtime *runtime; /* NULL without an application */
     api *api;
     http_server *http;
@@ -125,6 +127,22 @@ static void stop_store(server *s)
     ex_store_close(s->store);
 }
 
+/* Also without an application, so that every node is seen. */
+static ex_status start_node(server *s, ex_error *err)
+{
+    const char *data = s->settings->data;
+    const ex_leases_options options = {.url = ex_pg_is_url(data) ? data : NULL,
+                                       .version = app_version(),
+                                       .ttl_ms = s->settings->lease_ms,
+                                       .metrics = s->metrics};
+    return ex_leases_start(&options, &s->leases, err);
+}
+
+static void stop_node(server *s)
+{
+    ex_leases_stop(s->leases);
+}
+
 /* Slow decisions and failing views. */
 static void report(void *ctx, const char *what, const char *name, const ex_error *err)
 {
@@ -157,6 +175,7 @@ static ex_status start_runtime(server *s, ex_error *err)
     options.dir = s->settings->data;
     options.metrics = s->metrics;
     options.report = report;
+    options.leases = s->leases;
     ex_status status = ex_runtime_start(s->store, s->application.app, &options, &s->runtime, err);
     if (status)
         return ex_error_context(err, status, "application %s", s->application.app->name);
@@ -195,6 +214,7 @@ static ex_status start_api(server *s, ex_error *err)
     options.runtime = s->runtime;
     options.metrics = s->metrics;
     options.health = s->health;
+    options.nodes_url = ex_pg_is_url(s->settings->data) ? s->settings->data : NULL;
     options.version = app_version();
     options.commit = app_commit();
     ex_status status = api_new(&options, &s->api, err);
@@ -234,10 +254,15 @@ typedef struct part {
 } part;
 
 static const part parts[] = {
-    {"log", start_log, stop_log},          {"metrics", start_metrics, stop_metrics},
-    {"health", start_health, stop_health}, {"application", start_application, stop_application},
-    {"store", start_store, stop_store},    {"runtime", start_runtime, stop_runtime},
-    {"api", start_api, stop_api},          {"http", start_http, stop_http},
+    {"log", start_log, stop_log},
+    {"metrics", start_metrics, stop_metrics},
+    {"health", start_health, stop_health},
+    {"application", start_application, stop_application},
+    {"store", start_store, stop_store},
+    {"node", start_node, stop_node},
+    {"runtime", start_runtime, stop_runtime},
+    {"api", start_api, stop_api},
+    {"http", start_http, stop_http},
 };
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
@@ -365,14 +390,20 @@ static void raise_descriptor_limit(const settings *s)
                ex_f_u64("connection_limit", s->http.connection_limit));
 }
 
-static void ready_line(const server *s, char *out, size_t size)
+static void put_address(const server *s, char *out, size_t size)
+{
+    const char *host = s->settings->http.host;
+    const char *is_v6 = strchr(host, ':');
+    (void)snprintf(out, size, "http://%s%s%s:%u", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
+                   (unsigned)http_server_port(s->http)); /* cut is fine: for people */
+}
+
+static void ready_line(const server *s, const char *address, char *out, size_t size)
 {
     const settings *t = s->settings;
-    const char *is_v6 = strchr(t->http.host, ':');
     char place[EX_PG_PLACE_SIZE];
-    (void)snprintf(out, size, "serving http://%s%s%s:%u (data %s, durability %s%s%s, pid %ld)",
-                   is_v6 ? "[" : "", t->http.host, is_v6 ? "]" : "",
-                   (unsigned)http_server_port(s->http), ex_pg_show_place(t->data, place),
+    (void)snprintf(out, size, "serving %s (data %s, durability %s%s%s, pid %ld)", address,
+                   ex_pg_show_place(t->data, place),
                    t->store.durability == EX_DURABILITY_FULL ? "full" : "normal",
                    s->application.app ? ", application " : "",
                    s->application.app ? s->application.app->name : "", (long)getpid());
@@ -382,13 +413,15 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
                     ex_error *err)
 {
     server self = {.settings = s, .application = {.app = app}};
-    char line[1024], place[EX_PG_PLACE_SIZE];
+    char line[1024], address[300], place[EX_PG_PLACE_SIZE];
     block_signals();
     ex_status status = start_parts(&self, err);
     if (status)
         return status;
     raise_descriptor_limit(s);
-    ready_line(&self, line, sizeof(line));
+    put_address(&self, address, sizeof(address));
+    ex_leases_set_address(self.leases, address);
+    ready_line(&self, address, line, sizeof(line));
     EX_LOG(EX_LOG_INFO, "ready", ex_f_cstr("host", s->http.host),
            ex_f_u64("port", http_server_port(self.http)),
            ex_f_cstr("data", ex_pg_show_place(s->data, place)),

@@ -81,6 +81,8 @@
     X("store.command_ttl", SECONDS, "7d", SECOND, 3650 * DAY, NULL, store.command_ttl_s,                             \
       "how long the outcome of a command id is kept")                                                                \
     X("runtime.app", STRING, "", 0, 0, NULL, app, "application to load, a shared object")                            \
+    X("runtime.lease_time", DURATION, "10s", 100, HOUR, NULL, lease_ms,                                              \
+      "on PostgreSQL: what a node that died was doing goes on elsewhere after it")                                   \
     X("runtime.state_cache", BYTES, "64MiB", MIB, 64 * GIB, NULL, runtime.state_cache_bytes,                         \
       "states of aggregates kept in memory")                                                                         \
     X("runtime.state_cache_count", INT, "100000", 1, 100000000, NULL, runtime.state_cache_count, "and how many")     \

@@ -21,6 +21,7 @@ typedef struct settings {
     ex_config *config; /* owns the texts */
     const char *data;
     const char *app; /* "": none */
+    uint32_t lease_ms;
     uint64_t shutdown_timeout_ms;
     http_options http;
     ex_store_options store;

@@ -8,6 +8,7 @@
 #include "cli/remote.h"
 #include "cli/target.h"
 #include "runtime/view_list.h"
+#include "sql/postgres/pg_url.h"
 
 #include <excore/json.h>
 
@@ -44,6 +45,8 @@ static ex_status describe(const char *data, ex_buf *out, ex_error *err)
     ex_json_begin_array(&w);
     st = view_list_read(data, put_view, &(listing){&w, facts.head}, err);
     ex_json_end_array(&w);
+    if (st == EX_OK && ex_pg_is_url(data))
+        st = status_json_nodes(&w, data, err);
     status_json_end(&w);
     return st;
 }
@@ -137,6 +140,40 @@ static void put_view_line(ex_buf *out, const ex_json *view)
     ex_buf_put_char(out, '\n');
 }
 
+static void put_node_line(ex_buf *out, const ex_json *node)
+{
+    ex_slice address = text_of(node, "address");
+    ex_buf_put_str(out, "node    ");
+    put_clean(out, text_of(node, "id"));
+    ex_buf_put_char(out, ' ');
+    put_clean(out, text_of(node, "state"));
+    ex_buf_put_str(out, ", ");
+    put_clean(out, address.len ? address : text_of(node, "host"));
+    ex_buf_printf(out, ", pid %" PRIu64 ", %" PRIu64 " leases, seen %" PRIu64 " s ago\n",
+                  number_of(node, "pid"), number_of(node, "leases"),
+                  number_of(node, "seen_seconds_ago"));
+}
+
+static void put_lease_line(ex_buf *out, const ex_json *lease)
+{
+    ex_slice node = text_of(lease, "node");
+    ex_buf_put_str(out, "lease   ");
+    put_clean(out, text_of(lease, "name"));
+    ex_buf_put_str(out, node.len ? " held by " : " free");
+    put_clean(out, node);
+    if (node.len)
+        ex_buf_printf(out, " for another %" PRIu64 " s", number_of(lease, "left_seconds"));
+    ex_buf_printf(out, ", token %" PRIu64 "\n", number_of(lease, "token"));
+}
+
+static void put_each(ex_buf *out, const ex_json *document, ex_slice name,
+                     void (*put)(ex_buf *out, const ex_json *item))
+{
+    const ex_json *list = ex_json_get(document, name);
+    for (uint32_t i = 0; list && list->kind == EX_JSON_ARRAY && i < list->count; i++)
+        put(out, &list->as.items[i]);
+}
+
 static ex_status put_lines(ex_buf *out, ex_slice document, const char *url, ex_error *err)
 {
     ex_arena arena;
@@ -146,11 +183,11 @@ static ex_status put_lines(ex_buf *out, ex_slice document, const char *url, ex_e
     if (st) {
         st = ex_error_context(err, st, "the server's answer");
     } else {
-        const ex_json *views = ex_json_get(&json, EX_S("views"));
         put_server(out, ex_json_get(&json, EX_S("server")), url);
         put_store(out, ex_json_get(&json, EX_S("store")));
-        for (uint32_t i = 0; views && views->kind == EX_JSON_ARRAY && i < views->count; i++)
-            put_view_line(out, &views->as.items[i]);
+        put_each(out, &json, EX_S("views"), put_view_line);
+        put_each(out, &json, EX_S("nodes"), put_node_line);
+        put_each(out, &json, EX_S("leases"), put_lease_line);
     }
     ex_arena_done(&arena);
     return st;

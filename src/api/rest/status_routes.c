@@ -32,8 +32,9 @@ static void on_posted(void *arg)
     gate_leave(g);
 }
 
-static void put_status(status_job *j, const ex_store_facts *store)
+static ex_status put_status(status_job *j, const ex_store_facts *store)
 {
+    ex_status st = EX_OK;
     const api_options *o = &j->api->options;
     ex_json_writer w;
     status_json_begin(&w, &j->out);
@@ -41,7 +42,10 @@ static void put_status(status_job *j, const ex_store_facts *store)
         &w, &(status_server){o->version, o->commit, ex_now_us(o->clock) - j->api->started_us});
     status_json_store(&w, store);
     status_json_runtime(&w, o->runtime);
+    if (o->nodes_url)
+        st = status_json_nodes(&w, o->nodes_url, &j->err);
     status_json_end(&w);
+    return st;
 }
 
 static void ask(void *arg)
@@ -51,7 +55,7 @@ static void ask(void *arg)
     ex_buf_init(&j->out, ANSWER_LIMIT_BYTES);
     j->status = ex_store_describe(j->api->options.store, &store, &j->err);
     if (!j->status)
-        put_status(j, &store);
+        j->status = put_status(j, &store);
     if (!j->status && ex_buf_status(&j->out))
         j->status = ex_raise(&j->err, ex_buf_status(&j->out), "no memory for the status");
     ex_loop_post(http_loop(j->x), &j->post);

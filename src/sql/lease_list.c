@@ -1,0 +1,84 @@
+/* lease_list.c: see lease_list.h. */
+#include "sql/lease_list.h"
+
+#include "sql/postgres/pg_conn.h"
+
+#define TIMEOUT_MS 5000
+
+static const char sql_are_there[] =
+    "SELECT to_regclass('nodes') IS NOT NULL AND to_regclass('leases') IS NOT NULL";
+/* One that said goodbye wants no work any more. */
+static const char sql_nodes[] =
+    "SELECT id::text, host, address, version, pid,"
+    " (extract(epoch FROM started_at) * 1000000)::bigint,"
+    " (extract(epoch FROM now() - seen_at) * 1000)::bigint,"
+    " (SELECT count(*) FROM leases WHERE holder = nodes.id AND expires_at > now()),"
+    " expires_at > now()"
+    " FROM nodes WHERE expires_at > now()"
+    " OR (work <> '{}' AND expires_at > now() - interval '5 minutes')"
+    " ORDER BY started_at, id";
+static const char sql_leases[] =
+    "SELECT name, CASE WHEN expires_at > now() THEN holder::text END, token,"
+    " (extract(epoch FROM expires_at - now()) * 1000)::bigint FROM leases ORDER BY name";
+
+static ex_status read_nodes(ex_pg *pg, const ex_lease_list *list, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(pg, ex_str(sql_nodes), NULL, &r, err);
+    for (int i = 0; !st && i < r.rows; i++) {
+        const ex_node_info info = {.id = ex_pg_get_slice(&r, i, 0),
+                                   .host = ex_pg_get_slice(&r, i, 1),
+                                   .address = ex_pg_get_slice(&r, i, 2),
+                                   .version = ex_pg_get_slice(&r, i, 3),
+                                   .pid = ex_pg_get_i64(&r, i, 4),
+                                   .started_at_us = ex_pg_get_i64(&r, i, 5),
+                                   .seen_ms_ago = ex_pg_get_i64(&r, i, 6),
+                                   .leases = (uint64_t)ex_pg_get_i64(&r, i, 7),
+                                   .is_live = ex_pg_get_bool(&r, i, 8)};
+        list->node(list->ctx, &info);
+    }
+    ex_pg_result_free(&r);
+    return st;
+}
+
+static ex_status read_leases(ex_pg *pg, const ex_lease_list *list, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(pg, ex_str(sql_leases), NULL, &r, err);
+    for (int i = 0; !st && i < r.rows; i++) {
+        const ex_lease_info info = {.name = ex_pg_get_slice(&r, i, 0),
+                                    .node = ex_pg_get_slice(&r, i, 1),
+                                    .token = (uint64_t)ex_pg_get_i64(&r, i, 2),
+                                    .left_ms = ex_pg_get_i64(&r, i, 3)};
+        list->lease(list->ctx, &info);
+    }
+    ex_pg_result_free(&r);
+    return st;
+}
+
+static ex_status has_tables(ex_pg *pg, bool *ret, ex_error *err)
+{
+    ex_pg_result r = {0};
+    ex_status st = ex_pg_run(pg, ex_str(sql_are_there), NULL, &r, err);
+    *ret = !st && ex_pg_get_bool(&r, 0, 0);
+    ex_pg_result_free(&r);
+    return st;
+}
+
+ex_status ex_lease_list_read(const char *url, const ex_lease_list *list, ex_error *err)
+{
+    ex_pg *pg = NULL;
+    bool is_there = false;
+    const ex_pg_options options = {
+        .url = url, .connect_timeout_ms = TIMEOUT_MS, .statement_timeout_ms = TIMEOUT_MS};
+    ex_status st = ex_pg_open(&options, &pg, err);
+    st = st ? st : has_tables(pg, &is_there, err);
+    if (!st && is_there)
+        st = read_nodes(pg, list, err);
+    if (!st && list->begin_leases)
+        list->begin_leases(list->ctx);
+    if (!st && is_there)
+        st = read_leases(pg, list, err);
+    ex_pg_close(pg);
+    return st;
+}
