@@ -149,7 +149,7 @@ static void put_node_line(ex_buf *out, const ex_json *node)
     put_clean(out, text_of(node, "state"));
     ex_buf_put_str(out, ", ");
     put_clean(out, address.len ? address : text_of(node, "host"));
-    ex_buf_printf(out, ", pid %" PRIu64 ", %" PRIu64 " leases, seen %" PRIu64 " s ago\n",
+    ex_buf_printf(out, ", pid %" PRIu64 ", holding %" PRIu64 ", seen %" PRIu64 " s ago\n",
                   number_of(node, "pid"), number_of(node, "leases"),
                   number_of(node, "seen_seconds_ago"));
 }

@@ -32,6 +32,10 @@ static void become_server(const server_options *o, int out)
     if (log < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
         _exit(125);
     signal(SIGXFSZ, SIG_DFL); /* as a shell starts it, whoever started the test */
+    static const char *const ours[] = {"EXCORE_TEST_POSTGRES", "EXCORE_TEST_POSTGRES_TCP",
+                                       "EXCORE_TEST_POSTGRES_SH"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        (void)unsetenv(ours[i]); /* it refuses variables of its prefix that it does not know */
     /* a copy of the table of pointers is all that execv could write to */
     execv(EXCORE_PROGRAM, (char *const *)(void *)argv);
     _exit(126);
