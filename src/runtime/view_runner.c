@@ -15,7 +15,6 @@
  * batch, it continues at the checkpoint. */
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "runtime/view_hurry.h"
 #include "runtime/views.h"
@@ -27,36 +26,6 @@
 #define REST_MS        5u /* also how much older the rows of a query may be than the log */
 #define IDLE_CHECKPOINT_EVENTS                                                                     \
     10000u /* passed over before the checkpoint is written for it alone */
-
-#define TO(state) (1u << (EX_VIEW_##state))
-/* R-PC-06, and standby: another node has the lease */
-static const struct {
-    const char *name;
-    uint32_t next;
-} moves[] = {
-    [EX_VIEW_REBUILDING] = {"rebuilding", TO(ACTIVE) | TO(ERROR) | TO(STANDBY)},
-    [EX_VIEW_ACTIVE] = {"active", TO(REBUILDING) | TO(PAUSED) | TO(ERROR) | TO(STANDBY)},
-    [EX_VIEW_PAUSED] = {"paused", TO(ACTIVE) | TO(REBUILDING) | TO(ERROR)},
-    [EX_VIEW_ERROR] = {"error", TO(ACTIVE) | TO(REBUILDING) | TO(STANDBY)},
-    [EX_VIEW_STANDBY] = {"standby", TO(ACTIVE) | TO(REBUILDING) | TO(ERROR)},
-};
-
-/* mu is held */
-static bool may_move(const view_runner *r, ex_view_state to)
-{
-    return moves[r->state].next & (1u << to);
-}
-
-/* mu is held */
-static void move(view_runner *r, ex_view_state to)
-{
-    if (r->state == to)
-        return;
-    assert(may_move(r, to));
-    r->state = to;
-    if (to == EX_VIEW_ACTIVE || to == EX_VIEW_STANDBY)
-        r->error[0] = '\0';
-}
 
 /* ---- Waiting ---- */
 
@@ -149,9 +118,9 @@ void view_runner_publish(view_runner *r, uint64_t position)
     r->position = position;
     r->shown_parked = r->parked;
     if (r->state == EX_VIEW_REBUILDING && position >= r->rebuild_to)
-        move(r, EX_VIEW_ACTIVE);
+        view_move(r, EX_VIEW_ACTIVE);
     if (r->state == EX_VIEW_ERROR)
-        move(r, r->is_standby ? EX_VIEW_STANDBY : EX_VIEW_ACTIVE);
+        view_move(r, r->is_standby ? EX_VIEW_STANDBY : EX_VIEW_ACTIVE);
     r->failures = 0;
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
@@ -278,9 +247,9 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
     r->shown_parked = r->parked;
     r->rebuild_to = head;
     if (position == 0 && head > 0)
-        move(r, EX_VIEW_REBUILDING);
+        view_move(r, EX_VIEW_REBUILDING);
     else if (r->state == EX_VIEW_STANDBY)
-        move(r, EX_VIEW_ACTIVE);
+        view_move(r, EX_VIEW_ACTIVE);
     pthread_mutex_unlock(&r->mu);
     return EX_OK;
 }
@@ -315,13 +284,19 @@ static ex_status follow(view_runner *r, ex_error *err)
     }
 }
 
-static void fail(view_runner *r, const ex_error *err)
+/* mu is held */
+static void keep_error(view_runner *r, const ex_error *err)
 {
-    pthread_mutex_lock(&r->mu);
-    move(r, EX_VIEW_ERROR);
     size_t len = strnlen(err->message, sizeof(r->error) - 1); /* cut is fine: for people */
     memcpy(r->error, err->message, len);
     r->error[len] = '\0';
+}
+
+static void fail(view_runner *r, const ex_error *err)
+{
+    pthread_mutex_lock(&r->mu);
+    view_move(r, EX_VIEW_ERROR);
+    keep_error(r, err);
     uint32_t doublings = r->failures < 10 ? r->failures : 10;
     r->failures++;
     uint64_t pause_ms = (uint64_t)r->rt->options.view_retry_ms << doublings;
@@ -343,16 +318,16 @@ static bool obey(view_runner *r, bool *ret_must_open, bool *ret_must_rebuild)
     pthread_mutex_lock(&r->mu);
     /* a view that fails or rebuilds just now pauses when it is active again */
     while (r->wants_pause && !r->is_stopping && !r->wants_rebuild &&
-           (r->state == EX_VIEW_PAUSED || may_move(r, EX_VIEW_PAUSED))) {
-        move(r, EX_VIEW_PAUSED);
+           (r->state == EX_VIEW_PAUSED || view_may_move(r, EX_VIEW_PAUSED))) {
+        view_move(r, EX_VIEW_PAUSED);
         pthread_cond_wait(&r->wake, &r->mu);
     }
     if (r->state == EX_VIEW_PAUSED && !r->is_stopping)
-        move(r, EX_VIEW_ACTIVE);
+        view_move(r, EX_VIEW_ACTIVE);
     if (r->wants_rebuild) {
         r->wants_rebuild = r->wants_pause = false;
         *ret_must_open = *ret_must_rebuild = true;
-        move(r, EX_VIEW_REBUILDING);
+        view_move(r, EX_VIEW_REBUILDING);
     }
     bool is_stopping = r->is_stopping;
     pthread_mutex_unlock(&r->mu);
@@ -366,15 +341,27 @@ static bool look_at_lease(view_runner *r)
     r->is_lease_moved = false; /* before asking: what moves from now on is seen next time */
     pthread_mutex_unlock(&r->mu);
     uint64_t token = r->token;
-    bool is_standby = !ex_lease_is_held(r->lease, &token);
+    bool is_standby = r->is_outdated || !ex_lease_is_held(r->lease, &token);
     pthread_mutex_lock(&r->mu);
     bool is_other = is_standby != r->is_standby || token != r->token;
     r->token = token;
     r->is_standby = is_standby;
     if (is_standby && (is_other || r->state != EX_VIEW_ERROR))
-        move(r, EX_VIEW_STANDBY);
+        view_move(r, EX_VIEW_STANDBY);
     pthread_mutex_unlock(&r->mu);
     return is_other;
+}
+
+/* This program is older than another node's: leave the view to those who know it as it is now. */
+static void retire(view_runner *r, const ex_error *err)
+{
+    r->is_outdated = true;
+    ex_lease_drop(r->lease);
+    runtime_report(r->rt, "view is left to newer nodes", r->def->name, err);
+    pthread_mutex_lock(&r->mu);
+    view_move(r, EX_VIEW_STANDBY);
+    keep_error(r, err);
+    pthread_mutex_unlock(&r->mu);
 }
 
 /* Since its turn began; no failure of the view. */
@@ -407,7 +394,9 @@ static void *run(void *arg)
         if (st == EX_ECLOSED)
             break;
         if (st) {
-            if (!r->retry_at_once && !has_lost_lease(r))
+            if (st == EX_EFORMAT && must_open && !r->is_standby) /* not opened */
+                retire(r, &err);
+            else if (!r->retry_at_once && !has_lost_lease(r))
                 fail(r, &err);
             r->retry_at_once = false;
             must_open = true; /* the subscription has run ahead of the checkpoint */
@@ -445,41 +434,32 @@ static void init_metrics(view_runner *r)
     r->failures_counter = m->view_failures ? ex_counter_with(m->view_failures, &label) : NULL;
 }
 
-/* The lease first: the thread asks it. */
-static ex_status start_thread(view_runner *r, ex_error *err)
+static ex_status want_lease(view_runner *r, ex_error *err)
 {
     char lease[EX_LEASE_NAME_MAX + 1];
     int len = snprintf(lease, sizeof(lease), "view:%s", r->def->name);
     if (len < 0 || (size_t)len >= sizeof(lease))
         return ex_raise(err, EX_EINVAL, "the name of view '%.64s' is too long", r->def->name);
-    ex_status st = ex_lease_want(r->rt->leases, lease, wake_on_lease, r, &r->lease, err);
-    if (!st && pthread_create(&r->thread, NULL, run, r)) {
-        ex_lease_drop(r->lease);
-        st = ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
-    }
-    return st;
+    return ex_lease_want(r->rt->leases, lease, wake_on_lease, r, &r->lease, err);
 }
 
-ex_status view_runner_start(view_runner *r, ex_error *err)
+ex_status view_runner_init(view_runner *r, ex_error *err)
 {
     ex_status st = view_texts_init(&r->texts, r->def, r->views->engine, err);
-    if (st) {
-        view_texts_done(&r->texts);
-        return st;
-    }
     view_rows_init(&r->rows);
     init_locks(r);
     init_metrics(r);
     ex_arena_init(&r->arena, 0);
     r->state = EX_VIEW_ACTIVE;
     r->watcher.wake = wake_on_commit;
-    st = start_thread(r, err);
-    if (st) {
-        done_locks(r);
-        view_texts_done(&r->texts);
-        view_rows_done(&r->rows);
-        return st;
-    }
+    r->is_initialised = true;
+    return st ? st : want_lease(r, err);
+}
+
+ex_status view_runner_start(view_runner *r, ex_error *err)
+{
+    if (pthread_create(&r->thread, NULL, run, r))
+        return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
     char name[16];
     (void)snprintf(name, sizeof(name), "view-%s", r->def->name); /* cut is fine: for people */
     (void)pthread_setname_np(r->thread, name);                   /* likewise */
@@ -488,10 +468,8 @@ ex_status view_runner_start(view_runner *r, ex_error *err)
     return EX_OK;
 }
 
-void view_runner_stop(view_runner *r)
+static void end_thread(view_runner *r)
 {
-    if (!r->is_started)
-        return;
     ex_store_unwatch(r->rt->store, &r->watcher);
     pthread_mutex_lock(&r->mu);
     r->is_stopping = true;
@@ -499,83 +477,18 @@ void view_runner_stop(view_runner *r)
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
     pthread_join(r->thread, NULL);
+}
+
+void view_runner_stop(view_runner *r)
+{
+    if (!r->is_initialised)
+        return;
+    if (r->is_started)
+        end_thread(r);
     ex_lease_drop(r->lease);
     ex_arena_done(&r->arena);
     view_texts_done(&r->texts);
     view_rows_done(&r->rows);
     done_locks(r);
-    r->is_started = false;
-}
-
-/* ---- Operator's calls ---- */
-
-typedef enum request { REQUEST_PAUSE, REQUEST_RESUME, REQUEST_REBUILD } request;
-
-/* mu is held. False: not a legal move. */
-static bool take_request(view_runner *r, request what)
-{
-    switch (what) {
-    case REQUEST_PAUSE:
-        if (!may_move(r, EX_VIEW_PAUSED))
-            return false;
-        r->wants_pause = true;
-        return true;
-    case REQUEST_RESUME:
-        if (!r->wants_pause)
-            return false;
-        r->wants_pause = false;
-        return true;
-    case REQUEST_REBUILD:
-        if (r->is_standby)
-            return false;
-        r->wants_rebuild = true;
-        return true;
-    }
-    return false;
-}
-
-static ex_status ask(ex_runtime *rt, const char *view, request what, ex_view_state to,
-                     ex_error *err)
-{
-    view_runner *r = NULL;
-    ex_status st = views_find_name(rt->views, view, &r, err);
-    if (st)
-        return st;
-    pthread_mutex_lock(&r->mu);
-    if (!take_request(r, what))
-        st = ex_raise(err, EX_ESTATE, "view '%s' is %s and cannot become %s", r->def->name,
-                      moves[r->state].name, moves[to].name);
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->mu);
-    return st;
-}
-
-ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view, ex_error *err)
-{
-    return ask(rt, view, REQUEST_PAUSE, EX_VIEW_PAUSED, err);
-}
-
-ex_status ex_runtime_view_resume(ex_runtime *rt, const char *view, ex_error *err)
-{
-    return ask(rt, view, REQUEST_RESUME, EX_VIEW_ACTIVE, err);
-}
-
-ex_status ex_runtime_view_rebuild(ex_runtime *rt, const char *view, ex_error *err)
-{
-    return ask(rt, view, REQUEST_REBUILD, EX_VIEW_REBUILDING, err);
-}
-
-bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
-{
-    if (!rt->views || index >= rt->views->runner_count)
-        return false;
-    view_runner *r = &rt->views->runners[index];
-    uint64_t head = ex_store_head(rt->store);
-    pthread_mutex_lock(&r->mu);
-    *ret = (ex_view_status){r->context->name, r->def->name, r->state, r->position, 0, "",
-                            r->shown_parked};
-    memcpy(ret->error, r->error, sizeof(ret->error));
-    pthread_mutex_unlock(&r->mu);
-    ret->lag = head > ret->position ? head - ret->position : 0;
-    return true;
+    r->is_initialised = r->is_started = false;
 }

@@ -20,7 +20,7 @@ static ex_status read_checkpoint(view_runner *r, uint64_t *ret, ex_error *err)
     ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_READ, &db, err);
     if (st)
         return st;
-    st = view_store_position(db, r->def, ret, err);
+    st = view_store_seen(db, r->def, ret, err);
     st = st ? st : view_parked_count(db, r->def, &r->parked, err);
     ex_sql_pool_give(r->views->pool, db);
     return st;

@@ -167,7 +167,7 @@ static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
         return st;
     bool is_server = ex_sql_engine_of(db) == EX_SQL_POSTGRES;
     if (is_server && c.is_found && c.version > p->def->version)
-        return ex_raise(err, EX_ESTATE, "another node has it at version %lld, this one at %u",
+        return ex_raise(err, EX_EFORMAT, "another node has it at version %lld, this one at %u",
                         (long long)c.version, p->def->version);
     bool is_same = c.is_found && c.version == p->def->version && c.fingerprint == p->fingerprint;
     p->position = is_same && !p->must_rebuild ? c.position : 0;
@@ -189,6 +189,15 @@ ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebui
     if (!st)
         *ret_position = p.position;
     return st ? ex_error_context(err, st, "view '%s'", def->name) : EX_OK;
+}
+
+ex_status view_store_seen(ex_sql *db, const ex_view_def *def, uint64_t *ret, ex_error *err)
+{
+    checkpoint c;
+    ex_status st = read_checkpoint(db, def, false, &c, err);
+    if (!st)
+        *ret = c.version >= def->version ? c.position : 0;
+    return st;
 }
 
 static ex_status raise_moved(const ex_view_def *def, ex_error *err)

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WAIT_MS     10000 /* for a free connection */
-#define CACHE_BYTES (8u << 20)
+#define WAIT_MS        10000 /* for a free connection */
+#define LEASES_WAIT_MS 2000
+#define CACHE_BYTES    (8u << 20)
 
 /* A statement that an operator should look at. */
 static void report_slow(void *ctx, ex_slice sql, uint32_t elapsed_ms)
@@ -70,13 +71,19 @@ static ex_status start_runners(views *v, uint32_t count, ex_error *err)
             r->views = v;
             r->context = app->contexts[c];
             r->def = app->contexts[c]->views[i];
-            ex_status st = view_runner_start(r, err);
+            v->runner_count++;
+            ex_status st = view_runner_init(r, err);
             if (st)
                 return st;
-            v->runner_count++;
         }
     }
-    return EX_OK;
+    /* what is free is ours before anybody asks; a database that is slow to tell is waited for no
+     * longer than this */
+    (void)ex_leases_wait(v->rt->leases, LEASES_WAIT_MS);
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; !st && i < v->runner_count; i++)
+        st = view_runner_start(&v->runners[i], err);
+    return st;
 }
 
 static void collect(void *ctx)

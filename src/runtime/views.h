@@ -45,7 +45,7 @@ typedef struct view_runner {
     const ex_context *context;
     const ex_view_def *def;
     pthread_t thread;
-    bool is_started;
+    bool is_initialised, is_started;
     ex_watcher watcher;
     ex_gauge *lag_gauge, *position_gauge, *parked_gauge;
     ex_counter *events_counter, *failures_counter;
@@ -53,6 +53,7 @@ typedef struct view_runner {
     /* the runner's thread */
     uint64_t token;         /* of the lease, for its proof */
     uint64_t next_relevant; /* standby: the event found last */
+    bool is_outdated;       /* the database has a newer version of the view: stands by for good */
     ex_subscription *sub;
     uint64_t stored_position; /* the checkpoint in views.db */
     bool may_rest;            /* something was applied since the last rest */
@@ -97,6 +98,8 @@ EX_NODISCARD ex_status views_find_name(views *v, const char *view, view_runner *
                                        ex_error *err);
 
 /* view_runner.c */
+/** Set up and want the lease; view_runner_start then starts the thread. */
+EX_NODISCARD ex_status view_runner_init(view_runner *r, ex_error *err);
 EX_NODISCARD ex_status view_runner_start(view_runner *r, ex_error *err);
 void view_runner_stop(view_runner *r);
 /** Wait until the view has seen `position`. @return EX_OK, EX_ETIMEOUT, EX_ECLOSED */
@@ -111,6 +114,11 @@ EX_NODISCARD ex_status view_runner_subscribe(view_runner *r, uint64_t position, 
 void view_runner_publish(view_runner *r, uint64_t position);
 /** Is something asked of it, other than to follow the log? mu is held. */
 bool view_runner_is_called(const view_runner *r);
+
+/* view_state.c; mu is held */
+bool view_may_move(const view_runner *r, ex_view_state to);
+/** Asserts that it may. */
+void view_move(view_runner *r, ex_view_state to);
 
 /* view_standby.c: the runner's thread, instead of applying */
 EX_NODISCARD ex_status view_standby_open(view_runner *r, ex_error *err);
@@ -127,7 +135,7 @@ EX_NODISCARD ex_status view_store_place(const char *dir, char path[PATH_MAX], ex
                                         ex_error *err);
 EX_NODISCARD ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err);
 /** Create what is missing; drop and recreate the tables of a changed definition (position 0).
- *  @return EX_ESTATE when another node has a newer version of the view */
+ *  @return EX_EFORMAT when another node has a newer version of the view */
 EX_NODISCARD ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
                                           uint64_t *ret_position, ex_error *err);
 /** Within a transaction: keep other nodes off the view. @return EX_EAGAIN when it is not at
@@ -137,6 +145,9 @@ EX_NODISCARD ex_status view_store_lock(ex_sql *db, const ex_view_def *def, uint6
 /** Move the checkpoint. @return EX_EAGAIN as view_store_lock */
 EX_NODISCARD ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t from,
                                              uint64_t to, ex_error *err);
+/** How far the node that holds the lease is; 0 while it has an older version of the view. */
+EX_NODISCARD ex_status view_store_seen(ex_sql *db, const ex_view_def *def, uint64_t *ret,
+                                       ex_error *err);
 EX_NODISCARD ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                            ex_error *err);
 

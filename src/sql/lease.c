@@ -94,6 +94,7 @@ ex_status ex_leases_start(const ex_leases_options *options, ex_leases **ret, ex_
     pthread_mutex_init(&n->mu, NULL);
     ex_cond_init(&n->wake);
     ex_cond_init(&n->idle);
+    ex_cond_init(&n->beaten);
     ex_arena_init(&n->arena, 0);
     ex_status st = fill(n, options, err);
     st = st ? st : register_metrics(n, options->metrics, err);
@@ -119,6 +120,7 @@ void ex_leases_stop(ex_leases *n)
         free(l);
     }
     ex_arena_done(&n->arena);
+    pthread_cond_destroy(&n->beaten);
     pthread_cond_destroy(&n->idle);
     pthread_cond_destroy(&n->wake);
     pthread_mutex_destroy(&n->mu);
@@ -195,6 +197,7 @@ ex_status ex_lease_want(ex_leases *n, const char *name, ex_lease_wake_fn *wake, 
         if (!n->url)
             l->is_held = true;
         n->is_new_work = true;
+        n->asked++;
         lease_poke(n);
     }
     pthread_mutex_unlock(&n->mu);
@@ -219,6 +222,21 @@ void ex_lease_drop(ex_lease *l)
 }
 
 /* ---- Asking ---- */
+
+bool ex_leases_wait(ex_leases *n, uint32_t timeout_ms)
+{
+    struct timespec until = ex_deadline(timeout_ms);
+    int rc = 0;
+    if (!n->url)
+        return true;
+    pthread_mutex_lock(&n->mu);
+    uint64_t asked = n->asked;
+    while (n->looked < asked && rc == 0)
+        rc = pthread_cond_timedwait(&n->beaten, &n->mu, &until);
+    bool has_looked = n->looked >= asked;
+    pthread_mutex_unlock(&n->mu);
+    return has_looked;
+}
 
 bool ex_lease_is_held(ex_lease *l, uint64_t *ret_token)
 {

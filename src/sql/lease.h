@@ -62,6 +62,11 @@ EX_NODISCARD ex_status ex_lease_want(ex_leases *n, const char *name, ex_lease_wa
  *  called again. NULL is accepted. Blocking: while wake runs. */
 void ex_lease_drop(ex_lease *l);
 
+/** Wait until the node has looked at what is wanted so far, and so taken what is free and its
+ * share.
+ *  @return false when it could not within the time. Blocking: at most timeout_ms. */
+bool ex_leases_wait(ex_leases *n, uint32_t timeout_ms);
+
 /** Is it ours, as far as is known without asking? @param ret_token nullable, for ex_lease_prove */
 bool ex_lease_is_held(ex_lease *l, uint64_t *ret_token);
 /** First statement of a transaction that does the lease's work. On success nobody else takes the

@@ -63,6 +63,14 @@ static void settle(ex_leases *n)
     pthread_mutex_unlock(&n->mu);
 }
 
+static void tell_looked(ex_leases *n, uint64_t asked)
+{
+    pthread_mutex_lock(&n->mu);
+    n->looked = asked;
+    pthread_cond_broadcast(&n->beaten);
+    pthread_mutex_unlock(&n->mu);
+}
+
 /* ---- A beat ---- */
 
 typedef struct beat {
@@ -70,6 +78,7 @@ typedef struct beat {
     ex_slice *wanted; /* in the arena, as all below */
     uint32_t wanted_count;
     bool is_new;
+    uint64_t asked;
     pg_lease_list held; /* and wanted: to be renewed */
     pg_lease_list give; /* held and not wanted any more */
     uint64_t sent_ns;
@@ -102,6 +111,7 @@ static ex_status gather(ex_leases *n, beat *b, ex_error *err)
             list->items[list->count++] = (pg_lease_held){ex_str(l->name), l->token};
     }
     b->is_new = n->is_new_work;
+    b->asked = n->asked;
     n->is_new_work = n->has_news = false;
     pthread_mutex_unlock(&n->mu);
     if (!has_memory)
@@ -332,6 +342,7 @@ static void *run(void *arg)
         settle(n);
         if (st == EX_OK) {
             failures = 0;
+            tell_looked(n, b.asked);
             note_success(n);
             wait_for_next(n, &b);
             continue;

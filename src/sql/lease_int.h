@@ -60,6 +60,8 @@ struct ex_leases {
     bool has_news;       /* the wants or the address changed, or a lease seems lost */
     bool is_new_work;    /* a name may not be in the table */
     bool is_stopping;
+    uint64_t asked, looked; /* ex_lease_want so far; those that a beat has seen */
+    pthread_cond_t beaten;  /* looked rose */
 };
 
 /* lease_beat.c */
