@@ -37,15 +37,17 @@ find_programs() {
     fail "PostgreSQL's server programs are not installed (Debian: apt-get install postgresql)"
 }
 
-# Run as the owner of the cluster: ourselves, or for root a user that PostgreSQL accepts.
-as_owner() {
+# Run as the owner of the cluster: ourselves, or for root a user that PostgreSQL accepts. Paths are
+# absolute: that user may not see where we stand.
+as_owner() (
+    cd /
     if [ "$(id -u)" -ne 0 ]; then
         "$@"
     else
         setpriv --reuid="$owner" --regid="$(id -g "$owner")" --clear-groups \
             env HOME=/ PATH="$PATH" LC_ALL=C "$@"
     fi
-}
+)
 
 # Where data and socket are. Not in DIR itself when the owner cannot reach it (a clone below /root);
 # the socket apart when its path would not fit into the 107 bytes of a socket address.
@@ -108,9 +110,10 @@ is_running() {
 launch() {
     local listen=""
     [ ! -s "$dir/port" ] || listen=127.0.0.1
+    # pg_ctl hands them to a shell: a line break would end the command
+    local options="-k '$socket' -p $port -c listen_addresses=$listen -c max_connections=200 -c fsync=on"
     as_owner "$programs/pg_ctl" start -w -t 60 -s -D "$data" -l "$place/log" \
-        -o "-k '$socket' -p $port -c listen_addresses=$listen -c max_connections=200
-            -c fsync=on ${EXCORE_POSTGRES_OPTIONS:-}" </dev/null >/dev/null 2>&1
+        -o "$options ${EXCORE_POSTGRES_OPTIONS:-}" </dev/null >/dev/null 2>&1
 }
 
 # A port can only be taken by trying: PostgreSQL does not let the kernel choose.
