@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Start the server and, once it is ready, print curl lines that work: run.sh PORT STORE DATA APP
 #
-# STORE is sqlite (in the folder DATA) or postgres: a private PostgreSQL in build/postgres, which is
+# STORE is sqlite (in the folder DATA) or postgres: a private PostgreSQL in build/postgres (or $CLUSTER), which is
 # stopped when the server ends. DATA may be a postgres:// URL too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 port=$1 store=$2 data=$3 app=$4
-cluster=build/postgres
+cluster=${CLUSTER:-build/postgres}
 
 # The server prints one line when it is ready, "… http://HOST:PORT …"; PORT 0 lets the kernel pick.
 show_examples() {

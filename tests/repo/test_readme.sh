@@ -48,7 +48,7 @@ grep -q OrderPlaced "$scratch/pasted" || fail "the appended event was not read b
 # The C lines of the README are those of the example that the installation test builds.
 while read -r line; do
     grep -qF -- "$line" examples/embedded/main.c || fail "README shows a line that the example has not: $line"
-done < <(awk '/^```c/ { inside = 1; next } /^```/ { inside = 0 } inside && NF' README.md)
+done < <(awk '/^```c$/ { inside = 1; next } /^```/ { inside = 0 } inside && NF' README.md)
 
 kill -TERM $server
 wait $server || fail "the server ended with $? after SIGTERM"
