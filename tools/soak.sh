@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The long versions of what `make test` bounds: hours, not minutes.
 #   CRASH_ROUNDS=1000   kill -9 and recovery (100 or three minutes in `make test`)
+#   NODES_SECONDS=180   three nodes on one PostgreSQL, killed at random (60 in `make test`)
 #   FUZZ_SECONDS=600    for each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,5 +10,10 @@ tools/build.sh release
 echo "== ${CRASH_ROUNDS:=1000} crash rounds"
 build/release/tests/crash/crash.test_crash_store "$CRASH_ROUNDS"
 build/release/tests/crash/crash.server_crash --rounds "$CRASH_ROUNDS" --seconds 86400
+echo "== ${NODES_SECONDS:=180} s of killing nodes that share a PostgreSQL"
+tools/postgres.sh start build/release/postgres >/dev/null
+trap 'tools/postgres.sh stop build/release/postgres' EXIT
+tools/postgres.sh with build/release/postgres build/release/tests/crash/crash.server_nodes \
+    --kills 1000000 --seconds "$NODES_SECONDS"
 echo "== fuzzing, ${FUZZ_SECONDS:=600} s for each target"
 tools/fuzz.sh "$FUZZ_SECONDS"

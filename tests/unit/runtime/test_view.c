@@ -540,6 +540,43 @@ static void test_view_is_shared_by_nodes(void **ctx)
     tear_down(&f);
 }
 
+/* Change the lease behind the node's back, as a node that takes it over does. */
+static void set_lease(fixture *f, const char *change)
+{
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "WITH done AS (UPDATE %s.leases SET %s WHERE name = 'view:balance' RETURNING 1)"
+                   " SELECT count(*) FROM done",
+                   strstr(f->place.text, "schema=") + 7, change);
+    assert_int_equal(raw_number(f, sql), 1);
+}
+
+/* Fencing: a node that still believes it holds the lease writes nothing under its old token, and
+ * goes on when the lease comes back. */
+static void test_view_writes_nothing_under_an_old_token(void **ctx)
+{
+    (void)ctx;
+    if (!store_place_is_server())
+        return;
+    fixture f;
+    set_up(&f);
+    uint64_t position = run(&f, "a", "open", "{\"owner\":\"ann\"}");
+    wait_for_position(&f, position);
+    set_lease(&f, "holder = gen_random_uuid(), token = token + 1,"
+                  " expires_at = now() + interval '1 hour'");
+    uint64_t after = run(&f, "a", "deposit", "{\"cents\":1}");
+    wait_for_state(&f, EX_VIEW_STANDBY);
+    assert_int_equal(raw_number(&f, "SELECT position FROM excore_views"), position);
+    assert_int_equal(raw_number(&f, "SELECT moves FROM balance"), 0);
+    assert_int_equal(query(&f, (ask){"account-count", .min_position = after, .timeout_ms = 50}),
+                     EX_ETIMEOUT);
+    set_lease(&f, "expires_at = now()");
+    wait_for_position(&f, after);
+    assert_int_equal(raw_number(&f, "SELECT moves FROM balance"), 1);
+    assert_int_equal(view_status(&f).state, EX_VIEW_ACTIVE);
+    tear_down(&f);
+}
+
 /* What the log holds is what the view holds, quotes, comments and all. R-02-13 */
 static void test_view_keeps_any_text(void **ctx)
 {
@@ -575,6 +612,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_view_passes_over_other_events),
         cmocka_unit_test(test_view_sees_what_came_while_it_rested),
         cmocka_unit_test(test_view_is_shared_by_nodes),
+        cmocka_unit_test(test_view_writes_nothing_under_an_old_token),
         cmocka_unit_test(test_view_keeps_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
