@@ -64,7 +64,7 @@
       "a heartbeat event is sent to a follower after so long a silence")                                             \
     X("api.min_position_timeout", DURATION, "5s", 1, HOUR, NULL, api.min_position_timeout_ms,                        \
       "longest wait of a query for min_position=; then 504")                                                         \
-    X("store.data", STRING, "./data", 0, 0, NULL, data, "directory of the store; made when missing")                 \
+    X("store.data", STRING, "./data", 0, 0, NULL, data, "directory of the store, made when missing, or a postgres:// URL")                 \
     X("store.durability", ENUM, "full", 0, 0, "full|normal", store.durability,                                       \
       "full: acknowledged after fsync; normal: a power cut may take the last moments")                               \
     X("store.queue_limit", INT, "16384", 1, 10000000, NULL, store.queue_limit,                                       \

@@ -22,8 +22,8 @@ typedef struct arg_option {
     char letter; /* 'd' for -d; 0: none */
     const char *name;
     arg_kind kind;
-    const char *value;   /* stands for the value in the help; DIR, PLACE and FILE complete as such */
-    const char *help;    /* lower case, no full stop */
+    const char *value; /* stands for the value in the help; DIR, PLACE and FILE complete as such */
+    const char *help;  /* lower case, no full stop */
     const char *choices; /* ARG_CHOICE: "full|normal" */
 } arg_option;
 

@@ -265,9 +265,8 @@ static int run_bench(const cli *c, const args *a)
 }
 
 static const arg_option options[] = {
-    {'d', "data", ARG_TEXT, "DIR",
-     "load the store in this directory; its events stay [a new one here, removed at the end]",
-     NULL},
+    {'d', "data", ARG_TEXT, "PLACE",
+     "load the store at this place; its events stay [a new one here, removed at the end]", NULL},
     {'u', "url", ARG_TEXT, "URL", "load this server; its events stay", NULL},
     {'s', "seconds", ARG_NUMBER, "N", "for each row of the table [5]", NULL},
     {'n', "in-flight", ARG_TEXT, "N,N", "appends waiting at once, a row each [1,8,64,256]", NULL},

@@ -7,7 +7,8 @@
 
 /* clang-format off */
 #define SETTINGS_OPTIONS                                                                           \
-    {'d', "data", ARG_TEXT, "DIR", "directory of the store, made when missing [./data]", NULL},    \
+    {'d', "data", ARG_TEXT, "PLACE",                                                           \
+     "a directory, made when missing, or a postgres:// URL [./data]", NULL},                       \
     {'l', "listen", ARG_TEXT, "HOST:PORT", "address; port 0 picks one [127.0.0.1:8080]", NULL},    \
     {'a', "app", ARG_TEXT, "FILE", "application to load, a shared object", NULL},                  \
     {'c', "config", ARG_TEXT, "FILE", "configuration, YAML [EXCORE_CONFIG]", NULL},                \

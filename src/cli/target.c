@@ -44,7 +44,7 @@ ex_status target_open(const args *a, target_use use, target *ret, ex_error *err)
     ex_status status = target_local_open(data, use, use == TARGET_WRITE && is_given, ret, err);
     if (status == EX_ENOTFOUND && !is_given)
         return ex_raise(err, EX_ENOTFOUND,
-                        "no store in %s; say where the events are with --data DIR or --url URL",
+                        "no store in %s; say where the events are with --data PLACE or --url URL",
                         data);
     return status;
 }

@@ -43,7 +43,13 @@ struct target {
 
 /** The options --data and --url, for a verb's table. */
 #define TARGET_OPTIONS                                                                             \
-    {'d', "data", ARG_TEXT, "DIR", "directory of the store [EXCORE_STORE_DATA, ./data]", NULL},    \
+    {                                                                                              \
+        'd',                                                                                       \
+        "data",                                                                                    \
+        ARG_TEXT,                                                                                  \
+        "PLACE",                                                                                   \
+        "a directory or a postgres:// URL [EXCORE_STORE_DATA, ./data]",                            \
+        NULL},                                                                                     \
     {                                                                                              \
         'u', "url", ARG_TEXT, "URL", "work on a running server instead [EXCORE_URL]", NULL         \
     }

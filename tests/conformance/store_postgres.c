@@ -111,8 +111,7 @@ static void test_postgres_bytes_are_exact_and_the_view_survives_them(void **stat
         ex_slice data;
         const char *view;
     } rows[] = {
-        {"application/json", EX_S_INIT("{ \"b\":2,\"a\" : 1.0}"),
-         "{\"a\": 1.0, \"b\": 2}"},
+        {"application/json", EX_S_INIT("{ \"b\":2,\"a\" : 1.0}"), "{\"a\": 1.0, \"b\": 2}"},
         {"application/json; charset=utf-8", EX_S_INIT("\"\xc3\xa4\""), "\"\xc3\xa4\""},
         {"application/x+json", EX_S_INIT("1e3"), "1000"},
         {"application/json", EX_S_INIT("\"\\u0000\""), "NULL"},
@@ -220,9 +219,9 @@ static void test_postgres_every_find_uses_an_index(void **state)
     suite *s = *state;
     SKIP_WITHOUT_POSTGRES(s);
     static const char *const indexes[] = {
-        "events_pkey",        "events_stream",    "events_id",     "events_type",
-        "events_correlation", "event_tags_pkey",  "tags_pkey", "types_name_key",
-        "types_pkey",         "streams_pkey", "commands_pkey", "commands_command_id_key"};
+        "events_pkey",        "events_stream",   "events_id",     "events_type",
+        "events_correlation", "event_tags_pkey", "tags_pkey",     "types_name_key",
+        "types_pkey",         "streams_pkey",    "commands_pkey", "commands_command_id_key"};
     enum { INDEXES = sizeof(indexes) / sizeof(indexes[0]) };
     bool is_read[INDEXES] = {false};
     int looked_at = 0;

@@ -10,7 +10,7 @@ check_verbs --data store
 
 # Where the events are.
 expect 1 "$excore" read order-1
-has "$err" "no store in ./data; say where the events are with --data DIR or --url URL"
+has "$err" "no store in ./data; say where the events are with --data PLACE or --url URL"
 expect 1 "$excore" append order-1 T '{}'
 [ ! -e data ] || fail "append made ./data although nobody asked for it"
 expect 1 "$excore" read order-1 --data nowhere

@@ -21,11 +21,11 @@
 #define EVENTS_BOUNDED(where, order, limit, bytes)                                                 \
     "SELECT " EVENT_COLUMNS " FROM (SELECT *, sum(" EVENT_BYTES ") OVER (ORDER BY " order          \
     ") - " EVENT_BYTES " AS bytes_before FROM (SELECT * FROM events WHERE " where                  \
-    " ORDER BY " order " LIMIT " limit ") x) e" EVENT_NAMES                                        \
-    " WHERE e.bytes_before < " bytes " ORDER BY e." order
+    " ORDER BY " order " LIMIT " limit ") x) e" EVENT_NAMES " WHERE e.bytes_before < " bytes       \
+    " ORDER BY e." order
 
-/* The log is read most of all, and a running sum costs it a third: here the chunk is measured first,
- * and cut to a few events when it is too large. */
+/* The log is read most of all, and a running sum costs it a third: here the chunk is measured
+ * first, and cut to a few events when it is too large. */
 #define LOG_RANGE "position >= $1 AND position <= $2 ORDER BY position"
 #define LOG_FEW   "8"
 
