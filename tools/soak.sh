@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long versions of what `make test` bounds: hours, not minutes.
 #   CRASH_ROUNDS=1000   kill -9 and recovery (100 or three minutes in `make test`)
-#   NODES_SECONDS=180   three nodes on one PostgreSQL, killed at random (60 in `make test`)
+#   NODES_SECONDS=180   three nodes on one PostgreSQL, whoever has the view killed (60 in `make test`)
+#   STORM_SECONDS=180   three nodes and the database, killed at random (30 in `make test`)
 #   FUZZ_SECONDS=600    for each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,5 +16,8 @@ tools/postgres.sh start build/release/postgres >/dev/null
 trap 'tools/postgres.sh stop build/release/postgres' EXIT
 tools/postgres.sh with build/release/postgres build/release/tests/crash/crash.server_nodes \
     --kills 1000000 --seconds "$NODES_SECONDS"
+echo "== three nodes on PostgreSQL and random kills, ${STORM_SECONDS:=180} s"
+tools/postgres.sh with build/release/postgres build/release/tests/crash/crash.server_storm \
+    --seconds "$STORM_SECONDS"
 echo "== fuzzing, ${FUZZ_SECONDS:=600} s for each target"
 tools/fuzz.sh "$FUZZ_SECONDS"

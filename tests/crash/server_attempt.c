@@ -197,6 +197,14 @@ void attempt_check_same(const attempt *a, const attempt_answer *again)
                  again->event_count);
 }
 
+void attempt_repeat(const attempt *a, http_client *client)
+{
+    attempt_answer again;
+    if (!attempt_send_again(a, client, &again))
+        run_fail("%s: no answer when it was repeated", attempt_text(a));
+    attempt_check_same(a, &again);
+}
+
 const char *attempt_text(const attempt *a)
 {
     static _Thread_local char text[512];

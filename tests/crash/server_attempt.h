@@ -63,6 +63,8 @@ bool attempt_send(attempt *a, http_client *client);
 bool attempt_send_again(const attempt *a, http_client *client, attempt_answer *ret);
 /** Fails the run unless a repeated attempt was answered as the first time. */
 void attempt_check_same(const attempt *a, const attempt_answer *again);
+/** Send one that was answered again, and fail the run unless the answer is the same. */
+void attempt_repeat(const attempt *a, http_client *client);
 
 attempt_state attempt_state_of(const attempt_answer *answer);
 /** What to say about it in a message. Holds until the thread calls it again. */

@@ -12,6 +12,7 @@
 #define OWN_LINES      3
 #define SHARED_STREAMS 4
 #define ANSWER_LIMIT   ((size_t)1 << 20)
+#define GIVE_UP_MS     60000 /* what is refused all the time */
 
 static uint64_t next_number(server_client *c)
 {
@@ -130,10 +131,25 @@ static attempt *exact_append(server_client *c)
 
 /* ---- Sending ---- */
 
+static unsigned node_of(const server_client *c)
+{
+    return c->index % c->load->node_count;
+}
+
+static bool is_ending(const server_client *c)
+{
+    return atomic_load(&c->load->is_ending[node_of(c)]);
+}
+
+static bool may_be_refused(const server_client *c)
+{
+    return is_ending(c) || atomic_load(&c->load->may_refuse);
+}
+
 /* A connection that ended is the end of this client, if the server is meant to be ending. */
 static bool lost(const server_client *c, const char *what)
 {
-    if (!atomic_load(&c->load->is_ending))
+    if (!is_ending(c))
         run_fail("client %u: no answer to %s from a server that nobody ended", c->index, what);
     return false;
 }
@@ -152,7 +168,7 @@ static void judge(const server_client *c, const attempt *a)
 {
     bool is_fine = (a->state == ATTEMPT_DONE && !a->answer.is_duplicate) ||
                    (a->state == ATTEMPT_REJECTED && !a->must_succeed) ||
-                   (a->state == ATTEMPT_REFUSED && atomic_load(&c->load->is_ending));
+                   (a->state == ATTEMPT_REFUSED && may_be_refused(c));
     if (!is_fine)
         run_fail("%s was answered %d %s%s", attempt_text(a), a->answer.status, a->answer.code,
                  a->answer.is_duplicate ? "duplicate" : "");
@@ -160,11 +176,20 @@ static void judge(const server_client *c, const attempt *a)
 
 static bool send_new(server_client *c, attempt *a)
 {
+    uint64_t give_up_ms = run_now_ms() + GIVE_UP_MS;
     keep(c, a);
-    if (!attempt_send(a, &c->http))
-        return lost(c, attempt_text(a));
-    judge(c, a);
-    return true;
+    for (;;) {
+        if (!attempt_send(a, &c->http))
+            return lost(c, attempt_text(a));
+        judge(c, a);
+        if (a->state != ATTEMPT_REFUSED || !a->is_repeatable || is_ending(c))
+            return true;
+        if (run_now_ms() > give_up_ms)
+            run_fail("%s is still answered %d %s", attempt_text(a), a->answer.status,
+                     a->answer.code);
+        run_sleep_ms(5);
+        a->state = ATTEMPT_OPEN; /* until the next answer */
+    }
 }
 
 static bool repeat_one(server_client *c)
@@ -175,7 +200,7 @@ static bool repeat_one(server_client *c)
         return true;
     if (!attempt_send_again(a, &c->http, &again))
         return lost(c, "a repeated attempt");
-    if (attempt_state_of(&again) == ATTEMPT_REFUSED && atomic_load(&c->load->is_ending))
+    if (attempt_state_of(&again) == ATTEMPT_REFUSED && may_be_refused(c))
         return true;
     attempt_check_same(a, &again);
     c->repeated++;
@@ -190,7 +215,10 @@ static bool ask_for_own(server_client *c, uint64_t position)
     own_id(c, order);
     snprintf(path, sizeof path, "/v1/orders/order-by-id?order_id=%s&min_position=%" PRIu64, order,
              position);
-    bool is_answered = http_client_call(&c->http, "GET", path, NULL, EX_S(""), &r);
+    unsigned node = run_below(&c->random, c->load->node_count);
+    bool is_own = node == node_of(c);
+    bool is_answered = is_own ? http_client_call(&c->http, "GET", path, NULL, EX_S(""), &r)
+                              : http_call(c->load->ports[node], "GET", path, NULL, EX_S(""), &r);
     if (is_answered && r.status == 200) {
         ex_arena arena;
         ex_arena_init(&arena, ANSWER_LIMIT);
@@ -204,7 +232,9 @@ static bool ask_for_own(server_client *c, uint64_t position)
         run_fail("GET %s: status %d %.*s", path, r.status, EX_ARG(ex_buf_slice(&r.body)));
     }
     http_reply_done(&r);
-    return is_answered || lost(c, path);
+    if (!is_answered && !is_own && !atomic_load(&c->load->is_ending[node]))
+        run_fail("GET %s: no answer from node %u, which nobody ended", path, node);
+    return is_answered || !is_own || lost(c, path);
 }
 
 static bool send_own_step(server_client *c)
@@ -245,8 +275,8 @@ static bool step(server_client *c)
 static void *client_main(void *arg)
 {
     server_client *c = arg;
-    if (http_client_open(&c->http, c->load->port))
-        while (step(c))
+    if (http_client_open(&c->http, c->load->ports[node_of(c)]))
+        while (step(c) && !atomic_load(&c->load->is_over))
             ;
     else
         (void)lost(c, "connect");
@@ -256,11 +286,16 @@ static void *client_main(void *arg)
 
 /* ---- All of them ---- */
 
-void server_load_start(server_load *load, uint16_t port, const server_log *log,
-                       const server_orders *orders)
+void server_load_start(server_load *load, const uint16_t *ports, unsigned node_count,
+                       const server_log *log, const server_orders *orders)
 {
-    load->port = port;
-    atomic_store(&load->is_ending, false);
+    load->node_count = node_count;
+    for (unsigned i = 0; i < node_count; i++) {
+        load->ports[i] = ports[i];
+        atomic_store(&load->is_ending[i], false);
+    }
+    atomic_store(&load->may_refuse, false);
+    atomic_store(&load->is_over, false);
     for (unsigned i = 0; i < CLIENTS; i++) {
         server_client *c = &load->clients[i];
         char name[32];
@@ -276,15 +311,67 @@ void server_load_start(server_load *load, uint16_t port, const server_log *log,
     }
 }
 
-void server_load_expect_end(server_load *load)
+void server_load_expect_end(server_load *load, unsigned node)
 {
-    atomic_store(&load->is_ending, true);
+    atomic_store(&load->is_ending[node], true);
+}
+
+void server_load_expect_refusals(server_load *load)
+{
+    atomic_store(&load->may_refuse, true);
+}
+
+void server_load_stop(server_load *load)
+{
+    atomic_store(&load->is_over, true);
 }
 
 void server_load_join(server_load *load)
 {
     for (unsigned i = 0; i < CLIENTS; i++)
         pthread_join(load->clients[i].thread, NULL);
+}
+
+/* No answer came, or 503: now one does, and it fits what the log already had. */
+static void settle(const server_log *log, attempt *a, http_client *client)
+{
+    bool was_stored = server_log_has(log, a->number);
+    if (!attempt_send(a, client))
+        run_fail("%s: no answer when it was repeated", attempt_text(a));
+    bool is_fine = was_stored ? a->state == ATTEMPT_DONE && a->answer.is_duplicate
+                              : (a->state == ATTEMPT_DONE && !a->answer.is_duplicate) ||
+                                    (a->state == ATTEMPT_REJECTED && !a->must_succeed);
+    if (!is_fine)
+        run_fail("%s, which the log %s, was answered %d %s when it was repeated", attempt_text(a),
+                 was_stored ? "had" : "had not", a->answer.status, a->answer.code);
+}
+
+uint64_t server_load_repeat(server_load *load, const server_log *log, uint16_t port,
+                            uint64_t *random)
+{
+    http_client client;
+    uint64_t count = 0;
+    if (!http_client_open(&client, port))
+        run_fail("no connection for repeating");
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        const server_client *c = &load->clients[i];
+        for (size_t k = 0; k < c->attempt_count; k++) {
+            attempt *a = c->attempts[k];
+            bool is_unsettled = a->state == ATTEMPT_OPEN || a->state == ATTEMPT_REFUSED;
+            /* the last ones were in the last batches */
+            bool is_wanted =
+                is_unsettled || k + 2 >= c->attempt_count || run_below(random, 16) == 0;
+            if (!a->is_repeatable || !is_wanted)
+                continue;
+            if (is_unsettled)
+                settle(log, a, &client);
+            else
+                attempt_repeat(a, &client);
+            count++;
+        }
+    }
+    http_client_close(&client);
+    return count;
 }
 
 void server_load_clear(server_load *load)

@@ -132,10 +132,10 @@ static void end_by_term(life *l, bool is_twice)
 static bool load_and_end(life *l)
 {
     bool is_term = run.round % 4 == 3, is_twice = run.round % 8 == 7;
-    server_load_start(&l->load, l->server.port, l->log, l->orders);
+    server_load_start(&l->load, &l->server.port, 1, l->log, l->orders);
     server_follower_start(&l->follower, l->server.port);
     run_sleep_ms(LOAD_MIN_MS + run_below(&l->random, LOAD_MAX_MS - LOAD_MIN_MS + 1));
-    server_load_expect_end(&l->load);
+    server_load_expect_end(&l->load, 0);
     if (is_term) {
         end_by_term(l, is_twice);
     } else {
@@ -194,51 +194,18 @@ static void note_outcome(life *l, attempt *a)
 
 /* ---- Repeating ---- */
 
-/* No answer came, or 503: now one does, and it fits what the log already had. */
-static void settle(life *l, attempt *a, http_client *client)
-{
-    bool was_stored = server_log_has(l->log, a->number);
-    if (!attempt_send(a, client))
-        run_fail("%s: no answer when it was repeated", attempt_text(a));
-    bool is_fine = was_stored ? a->state == ATTEMPT_DONE && a->answer.is_duplicate
-                              : (a->state == ATTEMPT_DONE && !a->answer.is_duplicate) ||
-                                    (a->state == ATTEMPT_REJECTED && !a->must_succeed);
-    if (!is_fine)
-        run_fail("%s, which the log %s, was answered %d %s when it was repeated", attempt_text(a),
-                 was_stored ? "had" : "had not", a->answer.status, a->answer.code);
-    counts.repeated++;
-}
-
-static void repeat_known(const attempt *a, http_client *client)
-{
-    attempt_answer again;
-    if (!attempt_send_again(a, client, &again))
-        run_fail("%s: no answer when it was repeated", attempt_text(a));
-    attempt_check_same(a, &again);
-    counts.repeated++;
-}
-
 static void repeat_attempts(life *l)
 {
     http_client client;
+    counts.repeated += server_load_repeat(&l->load, l->log, l->server.port, &l->random);
     if (!http_client_open(&client, l->server.port))
         run_fail("no connection for repeating");
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        const server_client *c = &l->load.clients[i];
-        for (size_t k = 0; k < c->attempt_count; k++) {
-            attempt *a = c->attempts[k];
-            if (!a->is_repeatable)
-                continue;
-            if (a->state == ATTEMPT_OPEN || a->state == ATTEMPT_REFUSED)
-                settle(l, a, &client);
-            else if (k + 2 >= c->attempt_count || run_below(&l->random, 16) == 0)
-                repeat_known(a, &client); /* the last ones were in the last batches */
-        }
-    }
     for (int i = 0; i < OLD_REPEATED; i++) {
         const attempt *a = l->old[run_below(&l->random, OLD_ATTEMPTS)];
-        if (a)
-            repeat_known(a, &client);
+        if (!a)
+            continue;
+        attempt_repeat(a, &client);
+        counts.repeated++;
     }
     http_client_close(&client);
 }

@@ -28,6 +28,8 @@ void run_fail(const char *fmt, ...)
     if (run.dir)
         fprintf(stderr, "the store and server.log are kept in %s\n", run.dir);
     fflush(stderr);
+    if (run.stop)
+        run.stop();
     _exit(1);
 }
 

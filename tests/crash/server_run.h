@@ -10,8 +10,9 @@
 typedef struct server_run {
     uint64_t seed;
     unsigned long round;
-    const char *dir;  /* of the store and of server.log; NULL before there is one */
-    const char *step; /* what the round is doing */
+    const char *dir;    /* of the store and of server.log; NULL before there is one */
+    const char *step;   /* what the round is doing */
+    void (*stop)(void); /* what a run that fails ends first; nullable */
 } server_run;
 
 /** Written by the main thread only, while no other runs. */

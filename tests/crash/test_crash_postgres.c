@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -26,32 +24,9 @@ enum { NODES = 2, WRITERS = 6, CRASHES = 3, EVENTS_BETWEEN = 200 };
 
 /* ---- The server ---- */
 
-/* Run the script; what it prints goes to `out` (nullable). */
 static void run_script(const char *verb, const char *dir, char *out, size_t size)
 {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        (void)dup2(ends[1], STDOUT_FILENO);
-        (void)close(ends[0]);
-        (void)close(ends[1]);
-        (void)execl(postgres_script(), postgres_script(), verb, dir, (char *)NULL);
-        _exit(127);
-    }
-    assert_true(pid > 0);
-    (void)close(ends[1]);
-    size_t len = 0;
-    ssize_t n;
-    char rest[256];
-    while ((n = read(ends[0], out ? out + len : rest, out ? size - 1 - len : sizeof(rest))) > 0)
-        len += out ? (size_t)n : 0;
-    (void)close(ends[0]);
-    if (out)
-        out[strcspn(out, "\n")] = '\0';
-    int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    assert_true(postgres_run(verb, dir, out, size));
 }
 
 /* ---- Writers ---- */

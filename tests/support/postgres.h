@@ -4,6 +4,7 @@
 #ifndef EXCORE_TESTS_POSTGRES_H
 #define EXCORE_TESTS_POSTGRES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define POSTGRES_URL_SIZE 1024
@@ -15,6 +16,9 @@ const char *postgres_url(void);
 const char *postgres_tcp_url(void);
 /** The path of tools/postgres.sh. */
 const char *postgres_script(void);
+/** Run it with a verb for a cluster of one's own; the first line that it prints goes to `out`
+ *  (nullable). @return whether it succeeded */
+bool postgres_run(const char *verb, const char *dir, char *out, size_t size);
 
 /** `url` with another schema, unique to this process and `name` ([a-z0-9_]). */
 const char *postgres_schema_url(const char *url, const char *name, char ret[POSTGRES_URL_SIZE]);
