@@ -46,6 +46,10 @@
     X(HEAD_MOVE,       WRITE, "WITH moved AS (UPDATE log_head SET position = $2, "                 \
                               "recorded_at = $3, last_id = $4 WHERE one AND position = $1 "        \
                               "RETURNING 1) SELECT 1 / (SELECT count(*) FROM moved)")              \
+    /* half a megabyte that does not fit into memory: a file beside the data, and gone at once */   \
+    X(PROBE_MEMORY,    WRITE, "SELECT set_config('work_mem', '64kB', true), "                      \
+                              "set_config('temp_tablespaces', '', true)")                          \
+    X(PROBE_DISK,      WRITE, "SELECT count(*) FROM generate_series(1, 20000)")                    \
     X(NOTIFY,          WRITE, "SELECT pg_notify($1, $2)")                                          \
     X(MEASURE,         WRITE, "SELECT (SELECT max(number) FROM store_migrations)::bigint, "        \
                               "(SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE "      \

@@ -276,11 +276,14 @@ ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limi
 
 /* ---- Commit and rollback ---- */
 
+/* The commit of an empty batch writes the head's row and the WAL, but takes no room. */
 ex_status pg_writer_probe(void *impl, ex_error *err)
 {
-    (void)impl;
-    (void)err;
-    return EX_OK; /* the commit of an empty batch writes the head's row all the same */
+    postgres_driver *d = impl;
+    ex_status st = pg_queue_write(d, PG_PROBE_MEMORY, err);
+    if (st == EX_OK)
+        st = pg_queue_write(d, PG_PROBE_DISK, err);
+    return pg_as_storage(st, err);
 }
 
 static ex_status queue_commit(postgres_driver *d, ex_error *err)
