@@ -135,8 +135,10 @@ check_tail() {
     is "$(types)" "OrderPlaced OrderPaid Terminal Terminal "
     expect 0 "$excore" tail --from 0 --no-follow --json --types OrderPlaced --streams order-2 "$@"
     is "$(types)" "OrderPlaced "
-    expect 0 "$excore" append corr-1 Correlated 1 --metadata '{"$correlation_id":"flow 1&x"}' "$@"
-    expect 0 "$excore" append corr-2 Correlated 2 --metadata '{"$correlation_id":"flow 1&x"}' "$@"
+    # shellcheck disable=SC2016 # a name, not a variable
+    local flow='{"$correlation_id":"flow 1&x"}'
+    expect 0 "$excore" append corr-1 Correlated 1 --metadata "$flow" "$@"
+    expect 0 "$excore" append corr-2 Correlated 2 --metadata "$flow" "$@"
     expect 0 "$excore" tail --from 0 --no-follow --json --correlation 'flow 1&x' "$@"
     is "$(types)" "Correlated Correlated "
     expect 0 "$excore" tail --from 0 --no-follow --json --correlation 'flow 1&x' --streams corr-2 "$@"
