@@ -21,9 +21,12 @@ typedef enum ex_durability {
         1 /* after the write: survives kill -9, a power cut may take the last moments */
 } ex_durability;
 
+/** In place of a directory: a store in memory, as SQLite has it. */
+#define EX_STORE_MEMORY ":memory:"
+
 /** Zero-initialised fields take the default in brackets. */
 typedef struct ex_store_options {
-    bool in_memory;  /* no file: the memory driver; `dir` may be NULL */
+    bool in_memory;  /* nothing on disk, gone when it is closed; `dir` may be NULL */
     bool read_only;  /* [false] no sequencer, no lock; another process may be writing */
     bool must_exist; /* [false] do not create a missing store */
     bool migrate;    /* [false] PostgreSQL: bring an older schema up to date (a file always is) */
@@ -44,7 +47,7 @@ typedef struct ex_store_options {
  *  schema of a PostgreSQL database (14 or later): postgres://…[?schema=NAME], schema "excore"
  * unless named, created when missing. Any number of processes may write a store in PostgreSQL; full
  *  durability is synchronous_commit = on there, normal is off.
- *  @param dir borrowed, NUL-terminated
+ *  @param dir borrowed, NUL-terminated; EX_STORE_MEMORY is the same as in_memory
  *  @param options NULL for the defaults
  *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EFORMAT (newer format; PostgreSQL: also
  *          an older one, see migrate), EX_EREADONLY, EX_ENOTFOUND (must_exist), EX_EFILESYSTEM,

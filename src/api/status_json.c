@@ -35,10 +35,8 @@ void status_json_store(ex_json_writer *w, const ex_store_facts *store)
     ex_json_u64_member(w, EX_S("format"), store->format);
     ex_json_u64_member(w, EX_S("head"), store->head);
     ex_json_u64_member(w, EX_S("size_bytes"), store->size_bytes);
-    if (store->is_written)
-        ex_json_string_member(w, EX_S("durability"),
-                              store->durability == EX_DURABILITY_FULL ? EX_S("full")
-                                                                      : EX_S("normal"));
+    if (store->durability)
+        ex_json_string_member(w, EX_S("durability"), ex_str(store->durability));
     ex_json_end_object(w);
 }
 

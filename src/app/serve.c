@@ -15,6 +15,7 @@
 #include "observe/health.h"
 #include "sql/lease.h"
 #include "sql/postgres/pg_url.h"
+#include "store/describe.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -403,8 +404,7 @@ static void ready_line(const server *s, const char *address, char *out, size_t s
     const settings *t = s->settings;
     char place[EX_PG_PLACE_SIZE];
     (void)snprintf(out, size, "serving %s (data %s, durability %s%s%s, pid %ld)", address,
-                   ex_pg_show_place(t->data, place),
-                   t->store.durability == EX_DURABILITY_FULL ? "full" : "normal",
+                   ex_pg_show_place(t->data, place), ex_store_durability(s->store),
                    s->application.app ? ", application " : "",
                    s->application.app ? s->application.app->name : "", (long)getpid());
 }

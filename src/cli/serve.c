@@ -42,6 +42,7 @@ const cli_verb cli_verb_serve = {
         "ends it: no new connections, requests in progress are finished, then the store is\n"
         "closed (exit code 0); a second one ends it at once (1). SIGHUP reopens the log file,\n"
         "SIGUSR1 switches debug lines on and off again.\n"
+        "With --data :memory: nothing is on disk: durability none, all is gone at the end.\n"
         "Exit code 78 says that the configuration is faulty. 'config' lists all keys.",
     .examples = "serve --data ./data --listen 127.0.0.1:8080\n"
                 "serve --data ./data --app build/release/examples/orders/orders.so\n"

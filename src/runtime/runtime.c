@@ -169,6 +169,8 @@ ex_status ex_runtime_start(ex_store *store, const ex_app *app, const ex_runtime_
     rt->clock = store->options.clock;
     if (options)
         rt->options = *options;
+    if (rt->options.dir && strcmp(rt->options.dir, EX_STORE_MEMORY) == 0)
+        rt->options.dir = NULL;
     fill_defaults(&rt->options);
     pthread_mutex_init(&rt->mu, NULL);
     pthread_cond_init(&rt->idle, NULL);

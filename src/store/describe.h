@@ -5,13 +5,16 @@
 #include <excore/store.h>
 
 typedef struct ex_store_facts {
-    const char *engine;  /* static: "sqlite", "memory" … */
-    uint32_t format;     /* of what is stored; 0: nothing is */
-    uint64_t head;       /* position of the last event */
-    uint64_t size_bytes; /* of the log and all that commits with it, on the disk; 0: none */
-    bool is_written;     /* this process writes it, so the durability below is in force */
-    ex_durability durability;
+    const char *engine;     /* static: "sqlite", "memory" … */
+    uint32_t format;        /* of what is stored; 0: nothing is */
+    uint64_t head;          /* position of the last event */
+    uint64_t size_bytes;    /* of the log and all that commits with it, on the disk; 0: none */
+    const char *durability; /* in force: "full", "normal", "none" (in memory); NULL: this process
+                               does not write it */
 } ex_store_facts;
+
+/** The durability that an acknowledged append has: "full", "normal" or "none" (in memory). */
+const char *ex_store_durability(const ex_store *s);
 
 /** Which layout of the tables a store has, and which one this program writes. */
 typedef struct ex_store_format {

@@ -23,9 +23,11 @@ static void set_default(uint32_t *option, uint32_t value)
         *option = value;
 }
 
-static ex_status fill_options(ex_store_options *o, const ex_store_options *given, ex_error *err)
+static ex_status fill_options(ex_store_options *o, const ex_store_options *given, const char *dir,
+                              ex_error *err)
 {
     *o = given ? *given : (ex_store_options){0};
+    o->in_memory |= dir && strcmp(dir, EX_STORE_MEMORY) == 0;
     set_default(&o->queue_limit, 16384);
     set_default(&o->batch_limit, 2048);
     set_default(&o->events_per_append, 100);
@@ -164,7 +166,7 @@ ex_status store_open_with(const char *dir, const ex_store_options *options,
     s->lock = (lock_file)LOCK_FILE_NONE;
     write_state_init(&s->writes);
     s->metrics = calloc(1, sizeof(*s->metrics));
-    ex_status st = s->metrics ? fill_options(&s->options, options, err)
+    ex_status st = s->metrics ? fill_options(&s->options, options, dir, err)
                               : ex_raise(err, EX_ENOMEM, "no memory for a store");
     if (st == EX_OK)
         st = open_directory(s, dir, err);

@@ -16,8 +16,7 @@ static void test_describe_tells_engine_head_and_size(void **state)
     assert_int_equal(ex_store_describe(s->store, &empty, NULL), EX_OK);
     assert_string_equal(empty.engine, engines[s->driver]);
     assert_int_equal(empty.head, 0);
-    assert_true(empty.is_written);
-    assert_int_equal(empty.durability, EX_DURABILITY_FULL);
+    assert_string_equal(empty.durability, is_stored ? "full" : "none");
     assert_true(is_stored ? empty.format > 0 && empty.size_bytes > 0
                           : empty.format == 0 && empty.size_bytes == 0);
 
@@ -36,7 +35,7 @@ static void test_describe_tells_engine_head_and_size(void **state)
         const ex_store_options options = {.read_only = true};
         suite_reopen(s, &options);
         assert_int_equal(ex_store_describe(s->store, &filled, NULL), EX_OK);
-        assert_false(filled.is_written);
+        assert_null(filled.durability);
     }
 }
 

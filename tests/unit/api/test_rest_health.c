@@ -102,7 +102,7 @@ static void test_health_status(void **state)
     assert_string_equal(api_text(about, "commit"), "abc");
     assert_true(api_int(about, "uptime_seconds") >= 0);
     assert_true(json_is_string(json_object_get(store, "engine")));
-    assert_string_equal(api_text(store, "durability"), "full");
+    assert_string_equal(api_text(store, "durability"), "none");
     assert_int_equal(api_int(store, "head"), (int64_t)ex_store_head(server.store));
     assert_true(json_is_array(json_object_get(a.json, "views"))); /* no application: empty */
     assert_int_equal(json_array_size(json_object_get(a.json, "views")), 0);
