@@ -49,7 +49,7 @@ fi
 work=$(mktemp -d build/bench-XXXXXX)
 end() {
     if [ -d "$work/postgres" ]; then
-        tools/postgres.sh stop "$work/postgres"
+        tools/postgres.sh remove "$work/postgres"
     fi
     rm -rf "$work"
 }

@@ -3,6 +3,7 @@
 #
 #   postgres.sh start [--tcp] DIR    make the cluster if need be, start it, wait until it answers
 #   postgres.sh stop DIR             stop it cleanly; its data stay
+#   postgres.sh remove DIR           stop it and remove all of it, wherever its data are
 #   postgres.sh kill DIR             end it as a crash would (SIGKILL), for tests
 #   postgres.sh url [--tcp] DIR      print its URL: through its socket, or through loopback with a password
 #   postgres.sh with DIR COMMAND…    run a command with EXCORE_TEST_POSTGRES, EXCORE_TEST_POSTGRES_TCP and
@@ -15,7 +16,7 @@
 set -euo pipefail
 
 usage() {
-    sed -n '4,9s/^# *//p' "$0" >&2
+    sed -n '4,10s/^# *//p' "$0" >&2
     exit 2
 }
 
@@ -178,6 +179,13 @@ stop() {
     fi
 }
 
+remove() {
+    stop
+    rm -rf "$place/data" "$socket"
+    rm -f "$place/log" "$place/password" "$dir"/{data.place,socket.place,port,initdb.log}
+    rmdir "$place" "$dir" 2>/dev/null || true # what is not ours stays
+}
+
 # SIGKILL to the server and its children, as a crash of the machine would.
 kill_server() {
     local pid children
@@ -218,6 +226,12 @@ stop)
     if [ -s "$dir/data.place" ]; then
         read_places
         stop
+    fi
+    ;;
+remove)
+    if [ -s "$dir/data.place" ]; then
+        read_places
+        remove
     fi
     ;;
 kill)

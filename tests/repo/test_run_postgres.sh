@@ -15,8 +15,7 @@ pids=()
 end() {
     [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
     wait
-    tools/postgres.sh stop "$CLUSTER"
-    rm -rf "$(cat "$CLUSTER/data.place" 2>/dev/null)"
+    tools/postgres.sh remove "$CLUSTER"
     cleanup
 }
 trap end EXIT
