@@ -137,15 +137,15 @@ stop_server
 start_server --data src --listen 127.0.0.1:0
 expect 0 "$excore" copy --from src --to dst3
 has "$out" "the source is still in use: stop its server and run this again before you switch"
-"$excore" copy --from src --to dst3 --follow >follow.log 2>follow.err &
+"$excore" copy --from src --to dst3 --follow >interrupted.log 2>interrupted.err &
 copy=$!
 children+=("$copy")
-wait_for file_has follow.err "following from position"
+wait_for file_has interrupted.err "following from position"
 kill -INT "$copy"
 code=0
 wait "$copy" || code=$?
 is "$code" 0
-has "$(<follow.log)" "equal at position $events; the source is still in use"
+has "$(<interrupted.log)" "equal at position $events; the source is still in use"
 stop_server
 
 # Refused.
