@@ -77,7 +77,7 @@ _excore() {
         bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
         copy) words='--from --to --follow --verify-only --json --help --version' ;;
         status) words='--data --url --json --help --version' ;;
-        migrate) words='--data --dry-run --help --version' ;;
+        migrate) words='--data --create --dry-run --help --version' ;;
         config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
         completion) words='bash --help --version' ;;
         help) words='serve append read tail bench copy status migrate config completion help version --help --version' ;;

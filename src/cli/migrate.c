@@ -1,14 +1,29 @@
-/* migrate.c: the verb `migrate`: bring a store's tables to the layout that this program writes. */
+/* migrate.c: the verb `migrate`: bring a store's tables to the layout that this program writes, or
+ * make them. */
 #include "cli/cli.h"
 #include "cli/target.h"
 #include "store/describe.h"
 
-static ex_status migrate(const char *place, ex_error *err)
+static ex_status migrate(const char *place, bool must_exist, ex_error *err)
 {
-    const ex_store_options options = {.must_exist = true, .migrate = true};
+    const ex_store_options options = {.must_exist = must_exist, .migrate = true};
     ex_store *store = NULL;
     ex_status st = ex_store_open(place, &options, &store, err);
     ex_store_close(store);
+    return st;
+}
+
+static ex_status create(const args *a, const char *place, ex_error *err)
+{
+    ex_store_format f = {0};
+    if (args_has(a, "dry-run")) {
+        printf("there is no store, one would be made\n");
+        return EX_OK;
+    }
+    ex_status st = migrate(place, false, err);
+    st = st ? st : ex_store_inspect(place, &f, err);
+    if (st == EX_OK)
+        printf("%s, format %u: made\n", f.engine, f.found);
     return st;
 }
 
@@ -18,6 +33,8 @@ static ex_status run(const args *a, ex_error *err)
     const char *place = target_data(a, &is_given);
     ex_store_format f = {0};
     ex_status st = ex_store_inspect(place, &f, err);
+    if (st == EX_ENOTFOUND && args_has(a, "create"))
+        return create(a, place, err);
     if (st)
         return st;
     if (f.found == f.known) {
@@ -25,7 +42,7 @@ static ex_status run(const args *a, ex_error *err)
     } else if (args_has(a, "dry-run")) {
         printf("%s, format %u: would be brought to format %u\n", f.engine, f.found, f.known);
     } else {
-        st = migrate(place, err);
+        st = migrate(place, true, err);
         if (st == EX_OK)
             printf("%s, format %u: brought to format %u\n", f.engine, f.found, f.known);
     }
@@ -41,6 +58,7 @@ static int run_migrate(const cli *c, const args *a)
 static const arg_option options[] = {
     {'d', "data", ARG_TEXT, "PLACE",
      "the store: a directory or a postgres:// URL [EXCORE_STORE_DATA, ./data]", NULL},
+    {0, "create", ARG_FLAG, NULL, "make an empty store when there is none", NULL},
     {0, "dry-run", ARG_FLAG, NULL, "change nothing, say what would be done", NULL},
     {0},
 };
@@ -53,8 +71,9 @@ const cli_verb cli_verb_migrate = {
         "All of it is done or nothing. There is no way back to an older version of excore, so\n"
         "make a backup first. Stop the servers: a directory in use is refused. A directory is\n"
         "also brought up to date by the first verb that writes to it; a database only by this\n"
-        "verb, or by a server that is started with --migrate.",
+        "verb, or by a server that is started with --migrate. With --create a role that owns\n"
+        "the tables makes them for another one that serves.",
     .examples = "migrate -d ./data --dry-run\n"
-                "migrate -d postgres://localhost/orders",
+                "migrate -d postgres://owner@localhost/orders --create",
     .run = run_migrate,
 };

@@ -361,8 +361,10 @@ ex_status lease_beat_start(ex_leases *n, ex_error *err)
     beat b = {0};
     ex_status st = connect_node(n, err);
     st = st ? st : beat_once(n, &b, err);
-    if (st)
+    if (st) {
+        disconnect(n); /* not known to the others: nothing to give back */
         return st;
+    }
     int rc = pthread_create(&n->thread, NULL, run, n);
     if (rc)
         return ex_raise(err, EX_EAGAIN, "cannot start the thread of the leases: %s", strerror(rc));

@@ -15,6 +15,14 @@ has "$out" "up to date"
 expect 1 "$excore" migrate --data nowhere
 has "$err" "excore migrate: there is no store in 'nowhere'"
 [ ! -e nowhere ] || fail "migrate made a store"
+expect 0 "$excore" migrate --data made --create --dry-run
+is "$out" "there is no store, one would be made"
+[ ! -e made ] || fail "a dry run made a store"
+expect 0 "$excore" migrate --data made --create
+[[ $out =~ ^sqlite,\ format\ [1-9][0-9]*:\ made$ ]] || fail "got $out"
+expect 0 "$excore" migrate --data made --create
+has "$out" "up to date"
+is "$("$excore" status --data made --json | jq .store.head)" 0
 cp -r store newer
 # user_version stands at offset 60 of the file, big-endian: 999
 printf '\000\000\003\347' | dd of=newer/events.db bs=1 seek=60 conv=notrunc status=none

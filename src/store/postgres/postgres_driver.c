@@ -105,15 +105,16 @@ static ex_status check_server(const postgres_driver *d, ex_pg *pg, ex_error *err
     return st;
 }
 
-/* Known before the first append: the role may write every table. */
+/* Known before the first append: the role may read and write what it will have to. */
 static ex_status check_grants(const postgres_driver *d, ex_pg *pg, ex_error *err)
 {
     static const char sql[] =
-        "SELECT current_user::text, p, t FROM (VALUES ('UPDATE', 'log_head'), ('INSERT', 'events'),"
-        " ('INSERT', 'streams'), ('INSERT', 'types'), ('INSERT', 'tags'), ('INSERT', 'event_tags'),"
-        " ('INSERT', 'commands'), ('DELETE', 'commands'), ('INSERT', 'idempotency_audit'),"
-        " ('UPDATE', 'idempotency_audit')) AS needed (p, t)"
-        " WHERE NOT has_table_privilege(to_regclass(t), p) LIMIT 1";
+        "SELECT current_user::text, p, t FROM (VALUES"
+        " ('SELECT', '{log_head,events,streams,types,tags,event_tags,commands,idempotency_audit}'),"
+        " ('UPDATE', '{log_head}'),"
+        " ('INSERT', '{events,streams,types,tags,event_tags,commands,idempotency_audit}'),"
+        " ('UPDATE', '{idempotency_audit}'), ('DELETE', '{commands}')) AS needed (p, tables),"
+        " unnest(tables::text[]) AS t WHERE NOT has_table_privilege(to_regclass(t), p) LIMIT 1";
     ex_pg_result r = {0};
     ex_status st = ex_pg_run(pg, EX_S(sql), NULL, &r, err);
     if (st == EX_OK && r.rows) {
