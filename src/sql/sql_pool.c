@@ -2,13 +2,12 @@
  *
  * A fixed array of slots under one mutex; connecting, pinging and closing happen outside of it,
  * with the slot marked as taken. Low slots are preferred, so that the high ones fall idle. */
-#include "sql/sql_pool.h"
+#include "sql/sql_pool_int.h"
 
 #include "kernel/backoff.h"
 #include "kernel/deadline.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define MIN_CONNS       2
@@ -16,36 +15,9 @@
 #define MAX_LIFETIME_MS 3600000
 #define MAX_IDLE_MS     600000
 #define WAIT_MS         30000
+#define TEND_MS         30000
 #define CHECK_IDLE_NS   (UINT64_C(1000) * 1000000) /* idle for longer: look before handing it out */
 #define WRITER          0                          /* SQLite's slot */
-
-typedef struct slot {
-    ex_sql *db; /* NULL: none, or being opened */
-    bool is_taken;
-    uint64_t opened_ns, idle_ns;
-} slot;
-
-struct ex_sql_pool {
-    /* immutable */
-    ex_sql_options conn;
-    char *place, *schema;
-    uint32_t min_conns, max_conns, wait_ms;
-    uint64_t max_lifetime_ns, max_idle_ns;
-    const ex_clock *clock;
-    bool has_writer; /* SQLite */
-    bool is_memory;
-
-    pthread_mutex_t mu;
-    pthread_cond_t freed;
-    /* guarded by mu */
-    slot *slots;
-    uint32_t waiting;
-    bool is_closing;
-    uint32_t failures; /* to connect, in a row */
-    uint64_t retry_ns; /* no try before */
-    ex_error failure;  /* the last one */
-    uint64_t opened, failed;
-};
 
 static uint64_t now_ns(const ex_sql_pool *p)
 {
@@ -88,7 +60,7 @@ static void note_connect(ex_sql_pool *p, ex_status st, const ex_error *failure)
     pthread_mutex_unlock(&p->mu);
 }
 
-static ex_status connect_slot(ex_sql_pool *p, slot *s, ex_error *err)
+ex_status pool_connect(ex_sql_pool *p, pool_slot *s, uint32_t connect_ms, ex_error *err)
 {
     ex_sql_options options = p->conn;
     ex_error failure = {0};
@@ -97,6 +69,8 @@ static ex_status connect_slot(ex_sql_pool *p, slot *s, ex_error *err)
         return EX_EAGAIN;
     if (p->has_writer && !p->is_memory && s != &p->slots[WRITER])
         options.is_read_only = true;
+    if (connect_ms && (!options.connect_timeout_ms || options.connect_timeout_ms > connect_ms))
+        options.connect_timeout_ms = connect_ms;
     ex_status st = ex_sql_open(&options, &db, &failure);
     note_connect(p, st, &failure);
     if (st) {
@@ -111,7 +85,7 @@ static ex_status connect_slot(ex_sql_pool *p, slot *s, ex_error *err)
     return EX_OK;
 }
 
-static void disconnect_slot(ex_sql_pool *p, slot *s)
+void pool_disconnect(ex_sql_pool *p, pool_slot *s)
 {
     pthread_mutex_lock(&p->mu);
     ex_sql *db = s->db;
@@ -121,14 +95,14 @@ static void disconnect_slot(ex_sql_pool *p, slot *s)
 }
 
 /* mu is held. */
-static void free_slot(ex_sql_pool *p, slot *s)
+static void free_slot(ex_sql_pool *p, pool_slot *s)
 {
     s->is_taken = false;
     s->idle_ns = now_ns(p);
     pthread_cond_broadcast(&p->freed); /* waiters differ in what they wait for */
 }
 
-static void unlock_freeing(ex_sql_pool *p, slot *s)
+static void unlock_freeing(ex_sql_pool *p, pool_slot *s)
 {
     pthread_mutex_lock(&p->mu);
     free_slot(p, s);
@@ -151,6 +125,7 @@ static ex_status copy_options(ex_sql_pool *p, const ex_sql_pool_options *o, ex_e
     p->max_lifetime_ns =
         (o->max_lifetime_ms ? o->max_lifetime_ms : MAX_LIFETIME_MS) * UINT64_C(1000000);
     p->max_idle_ns = (o->max_idle_ms ? o->max_idle_ms : MAX_IDLE_MS) * UINT64_C(1000000);
+    p->tend_ms = o->tend_ms ? o->tend_ms : TEND_MS;
     p->clock = o->clock ? o->clock : ex_clock_system();
     p->is_memory = !o->conn.place;
     p->has_writer = !o->conn.place || !ex_sql_is_server(o->conn.place);
@@ -169,7 +144,7 @@ static ex_status open_first(ex_sql_pool *p, ex_error *err)
     uint32_t count = p->has_writer ? 1 : p->min_conns;
     ex_status st = EX_OK;
     for (uint32_t i = 0; !st && i < count && i < p->max_conns; i++)
-        st = connect_slot(p, &p->slots[i], err);
+        st = pool_connect(p, &p->slots[i], 0, err);
     return st ? st : ex_sql_ping(p->slots[0].db, err);
 }
 
@@ -182,8 +157,10 @@ ex_status ex_sql_pool_open(const ex_sql_pool_options *options, ex_sql_pool **ret
         return ex_raise(err, EX_ENOMEM, "no memory for a pool of connections");
     pthread_mutex_init(&p->mu, NULL);
     ex_cond_init(&p->freed);
+    ex_cond_init(&p->stopped);
     ex_status st = copy_options(p, options, err);
     st = st ? st : open_first(p, err);
+    st = st ? st : pool_keeper_start(p, err);
     if (st)
         ex_sql_pool_free(p);
     else
@@ -195,11 +172,13 @@ void ex_sql_pool_free(ex_sql_pool *p)
 {
     if (!p)
         return;
+    pool_keeper_stop(p);
     for (uint32_t i = 0; p->slots && i < p->max_conns; i++) {
         assert(!p->slots[i].is_taken);
         ex_sql_close(p->slots[i].db);
     }
     pthread_cond_destroy(&p->freed);
+    pthread_cond_destroy(&p->stopped);
     pthread_mutex_destroy(&p->mu);
     free(p->slots);
     if (p->place)
@@ -249,7 +228,7 @@ ex_status ex_sql_pool_close(ex_sql_pool *p, uint32_t timeout_ms, ex_error *err)
         is_done = wait_for_all(p, cancel_ms);
     }
     for (uint32_t i = 0; i < p->max_conns; i++) {
-        slot *s = &p->slots[i];
+        pool_slot *s = &p->slots[i];
         if (!s->is_taken) {
             ex_sql_close(s->db); /* nobody else can want the mutex for long any more */
             s->db = NULL;
@@ -262,11 +241,11 @@ ex_status ex_sql_pool_close(ex_sql_pool *p, uint32_t timeout_ms, ex_error *err)
 /* ---- take and give ---- */
 
 /* mu is held. An idle connection, else a place for one, else NULL. */
-static slot *find_slot(ex_sql_pool *p, ex_sql_mode mode)
+static pool_slot *find_slot(ex_sql_pool *p, ex_sql_mode mode)
 {
-    slot *empty = NULL;
+    pool_slot *empty = NULL;
     for (uint32_t i = 0; i < p->max_conns; i++) {
-        slot *s = &p->slots[i];
+        pool_slot *s = &p->slots[i];
         if (s->is_taken || !serves(p, i, mode))
             continue;
         if (s->db)
@@ -277,11 +256,11 @@ static slot *find_slot(ex_sql_pool *p, ex_sql_mode mode)
 }
 
 /* A slot of one's own, with or without a connection in it. */
-static ex_status take_slot(ex_sql_pool *p, ex_sql_mode mode, slot **ret, ex_error *err)
+static ex_status take_slot(ex_sql_pool *p, ex_sql_mode mode, pool_slot **ret, ex_error *err)
 {
     struct timespec until = ex_deadline(p->wait_ms);
     int rc = 0;
-    slot *s = NULL;
+    pool_slot *s = NULL;
     pthread_mutex_lock(&p->mu);
     p->waiting++;
     while (!p->is_closing && !(s = find_slot(p, mode)) && rc == 0)
@@ -300,23 +279,23 @@ static ex_status take_slot(ex_sql_pool *p, ex_sql_mode mode, slot **ret, ex_erro
     return EX_OK;
 }
 
-static bool is_outlived(const ex_sql_pool *p, const slot *s)
+bool pool_is_outlived(const ex_sql_pool *p, const pool_slot *s)
 {
     return !p->has_writer && now_ns(p) - s->opened_ns > p->max_lifetime_ns;
 }
 
 ex_status ex_sql_pool_take(ex_sql_pool *p, ex_sql_mode mode, ex_sql **ret, ex_error *err)
 {
-    slot *s = NULL;
+    pool_slot *s = NULL;
     ex_status st = take_slot(p, mode, &s, err);
     if (st)
         return st;
-    bool is_old = s->db && (is_outlived(p, s) || (now_ns(p) - s->idle_ns > CHECK_IDLE_NS &&
-                                                  ex_sql_check(s->db, NULL) != EX_OK));
+    bool is_old = s->db && (pool_is_outlived(p, s) || (now_ns(p) - s->idle_ns > CHECK_IDLE_NS &&
+                                                       ex_sql_check(s->db, NULL) != EX_OK));
     if (is_old)
-        disconnect_slot(p, s);
+        pool_disconnect(p, s);
     if (!s->db)
-        st = connect_slot(p, s, err);
+        st = pool_connect(p, s, 0, err);
     if (st)
         unlock_freeing(p, s);
     else
@@ -324,7 +303,7 @@ ex_status ex_sql_pool_take(ex_sql_pool *p, ex_sql_mode mode, ex_sql **ret, ex_er
     return st;
 }
 
-static slot *slot_of(ex_sql_pool *p, const ex_sql *db)
+static pool_slot *slot_of(ex_sql_pool *p, const ex_sql *db)
 {
     uint32_t i = 0;
     while (p->slots[i].db != db || !p->slots[i].is_taken)
@@ -336,48 +315,15 @@ void ex_sql_pool_give(ex_sql_pool *p, ex_sql *db)
 {
     bool is_bad = ex_sql_abandon(db) != EX_OK || ex_sql_is_broken(db);
     pthread_mutex_lock(&p->mu);
-    slot *s = slot_of(p, db);
-    is_bad = is_bad || p->is_closing || is_outlived(p, s);
+    pool_slot *s = slot_of(p, db);
+    is_bad = is_bad || p->is_closing || pool_is_outlived(p, s);
     pthread_mutex_unlock(&p->mu);
     if (is_bad)
-        disconnect_slot(p, s);
+        pool_disconnect(p, s);
     unlock_freeing(p, s);
 }
 
-/* ---- upkeep ---- */
-
-/* mu is held: an idle connection past its time, taken; NULL when there is none or too few are left.
- */
-static slot *find_stale(ex_sql_pool *p)
-{
-    uint32_t open = 0;
-    slot *found = NULL;
-    for (uint32_t i = 0; i < p->max_conns; i++) {
-        slot *s = &p->slots[i];
-        open += s->db != NULL;
-        bool is_stale = !s->is_taken && s->db && now_ns(p) - s->idle_ns > p->max_idle_ns;
-        if (is_stale)
-            found = s; /* the highest one */
-    }
-    return open > p->min_conns ? found : NULL;
-}
-
-void ex_sql_pool_tend(ex_sql_pool *p)
-{
-    if (p->has_writer)
-        return; /* a file's connections cost nobody anything */
-    for (;;) {
-        pthread_mutex_lock(&p->mu);
-        slot *s = find_stale(p);
-        if (s)
-            s->is_taken = true;
-        pthread_mutex_unlock(&p->mu);
-        if (!s)
-            return;
-        disconnect_slot(p, s);
-        unlock_freeing(p, s);
-    }
-}
+/* ---- looking at it ---- */
 
 ex_sql_pool_stats ex_sql_pool_stats_of(ex_sql_pool *p)
 {

@@ -5,6 +5,8 @@
  * the server cannot be reached, tries are spaced by ex_backoff_ms and calls in between fail at once
  * with EX_EAGAIN and the reason.
  *
+ * On PostgreSQL a thread of the pool looks after idle connections (ex_sql_pool_tend).
+ *
  * Thread: any. */
 #ifndef EXCORE_SQL_SQL_POOL_H
 #define EXCORE_SQL_SQL_POOL_H
@@ -21,6 +23,7 @@ typedef struct ex_sql_pool_options {
     uint32_t max_conns;       /* [25] */
     uint32_t max_lifetime_ms; /* [1 h] PostgreSQL: then it is replaced */
     uint32_t max_idle_ms;     /* [10 min] PostgreSQL: then it is closed, down to min_conns */
+    uint32_t tend_ms;         /* [30 s] PostgreSQL: between two rounds of upkeep */
     uint32_t wait_ms;         /* [conn.connect_timeout_ms, 30 s] for a free connection */
     const ex_clock *clock;    /* [the system's] */
 } ex_sql_pool_options;
@@ -50,7 +53,9 @@ EX_NODISCARD ex_status ex_sql_pool_take(ex_sql_pool *pool, ex_sql_mode mode, ex_
 /** Give it back; an open transaction is rolled back. */
 void ex_sql_pool_give(ex_sql_pool *pool, ex_sql *db);
 
-/** Close what was idle for too long; for a timer, once a minute or so. */
+/** A round of upkeep; the pool does it by itself every tend_ms. Idle connections that the server
+ * has closed, that are past their lifetime or idle for too long are closed, and as many opened as
+ *  min_conns wants. PostgreSQL only. Blocking: connecting. */
 void ex_sql_pool_tend(ex_sql_pool *pool);
 /** R-02-15: SELECT 1. All in use: EX_EOVERLOADED, "25/25 in use". Blocking: 5 s. */
 EX_NODISCARD ex_status ex_sql_pool_health(ex_sql_pool *pool, ex_error *err);

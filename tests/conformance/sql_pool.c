@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 /* A clock that the test moves; randomness is the system's. */
 typedef struct fake_clock {
@@ -290,6 +291,74 @@ static void test_pool_lifetimes(void **state)
     ex_sql_pool_free(pool);
 }
 
+/* Poll the pool and the server until both have what is wanted; fails after ten seconds. */
+static void wait_for_conns(suite *s, ex_sql_pool *pool, uint32_t open, int64_t marked,
+                           uint64_t opened)
+{
+    char sql[160];
+    const struct timespec pause = {.tv_nsec = 2000000};
+    uint64_t until_ns = ex_monotonic_ns(ex_clock_system()) + UINT64_C(10000000000);
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query "
+                   "LIKE '%%pool_marker_%u%%'",
+                   s->number);
+    for (;;) {
+        ex_sql_pool_stats stats = ex_sql_pool_stats_of(pool);
+        int64_t seen = suite_ask(s->db, sql);
+        if (stats.open == open && seen == marked && stats.opened == opened)
+            return;
+        if (ex_monotonic_ns(ex_clock_system()) > until_ns)
+            fail_msg("open %u, on the server %lld, opened %llu", stats.open, (long long)seen,
+                     (unsigned long long)stats.opened);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* R-02-09: the pool looks after itself: what is idle above the minimum goes, the minimum stays,
+ * also when the server ends its connections. */
+static void test_pool_tends_itself(void **state)
+{
+    suite *s = *state;
+    if (!s->is_postgres)
+        return;
+    ex_sql_pool *pool = NULL;
+    ex_sql *dbs[4];
+    ex_sql_pool_options o = {.conn = {.place = s->place},
+                             .min_conns = 2,
+                             .max_conns = 4,
+                             .max_idle_ms = 100,
+                             .tend_ms = 10};
+    must(ex_sql_pool_open(&o, &pool, &suite_err));
+    for (int i = 0; i < 4; i++) {
+        must(ex_sql_pool_take(pool, EX_SQL_READ, &dbs[i], &suite_err));
+        mark(s, dbs[i]);
+    }
+    wait_for_conns(s, pool, 4, 4, 4);
+    for (int i = 0; i < 4; i++)
+        ex_sql_pool_give(pool, dbs[i]);
+    wait_for_conns(s, pool, 2, 2, 4); /* the server says so as well */
+    cut_all(s, s->db);
+    wait_for_conns(s, pool, 2, 0, 6); /* new ones, which nobody asked for */
+    ex_sql_pool_free(pool);
+}
+
+/* What has lived for too long is replaced while it is idle, not under the next user's hands. */
+static void test_pool_replaces_outlived_ones(void **state)
+{
+    suite *s = *state;
+    if (!s->is_postgres)
+        return;
+    fake_clock clock;
+    fake_init(&clock);
+    ex_sql_pool *pool = open_pool(s, 2, 1000, &clock.clock);
+    pass_ms(&clock, 61 * 60 * 1000);
+    ex_sql_pool_tend(pool);
+    ex_sql_pool_stats stats = ex_sql_pool_stats_of(pool);
+    assert_int_equal(stats.open, 1);
+    assert_int_equal(stats.opened, 2);
+    ex_sql_pool_free(pool);
+}
+
 /* R-02-11: while the server is away tries are spaced, and the reason stays in the message. */
 static void test_pool_spaces_its_tries(void **state)
 {
@@ -342,6 +411,8 @@ int sql_pool_tests(suite *s)
         SQL_TEST(test_pool_start_fails),
         SQL_TEST(test_pool_replaces_lost_connections),
         SQL_TEST(test_pool_lifetimes),
+        SQL_TEST(test_pool_tends_itself),
+        SQL_TEST(test_pool_replaces_outlived_ones),
         SQL_TEST(test_pool_spaces_its_tries),
     };
     return cmocka_run_group_tests_name("sql pool", tests, NULL, NULL);
