@@ -141,8 +141,8 @@ static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
 static ex_status start(ex_store *s, ex_error *err)
 {
     uint64_t head = 0;
-    ex_status st =
-        reader_pool_init(&s->readers, &s->driver, s->options.reader_limit, READER_TIMEOUT_MS, err);
+    ex_status st = reader_pool_init(&s->readers, &s->driver, s->options.reader_limit,
+                                    READER_TIMEOUT_MS, s->options.clock, err);
     if (st == EX_OK)
         st = ex_store_read_head(s, &head, err);
     if (st == EX_OK)

@@ -29,6 +29,16 @@ static void fake_close(void *reader)
 static const store_reader_ops readers = {.open = fake_open, .close = fake_close};
 static const store_driver_ops ops = {.name = "fake", .reader = &readers};
 
+static uint64_t now_ns;
+
+static uint64_t fake_ns(void *ctx)
+{
+    (void)ctx;
+    return now_ns;
+}
+
+static const ex_clock fake_clock = {.monotonic_ns = fake_ns};
+
 static int set_up(void **state)
 {
     static reader_pool pool;
@@ -37,7 +47,7 @@ static int set_up(void **state)
     open_failure = EX_OK;
     driver = (store_driver){&ops, &driver};
     *state = &pool;
-    return reader_pool_init(&pool, &driver, 2, 20, NULL);
+    return reader_pool_init(&pool, &driver, 2, 20, &fake_clock, NULL);
 }
 
 static int tear_down(void **state)
@@ -85,11 +95,35 @@ static void test_reader_pool_replaces_broken_readers(void **state)
     reader_pool_give(*state, a, false);
 }
 
+/* After a burst the readers that nobody wants any more are closed, one at a time. */
+static void test_reader_pool_closes_what_is_idle_for_long(void **state)
+{
+    const uint64_t minute_ns = UINT64_C(60) * 1000000000;
+    void *a = NULL, *b = NULL;
+    assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+    assert_int_equal(reader_pool_take(*state, &b, NULL), EX_OK);
+    reader_pool_give(*state, b, false);
+    reader_pool_give(*state, a, false);
+    for (int i = 0; i < 11; i++) {
+        assert_int_equal(closed, 0);
+        now_ns += minute_ns;
+        assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+        reader_pool_give(*state, a, false);
+    }
+    assert_int_equal(closed, 1);
+    now_ns += 11 * minute_ns;
+    assert_int_equal(reader_pool_take(*state, &a, NULL), EX_OK);
+    reader_pool_give(*state, a, false);
+    assert_int_equal(closed, 1); /* the one in use stays */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_reader_pool_reuses_readers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reader_pool_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reader_pool_closes_what_is_idle_for_long, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_reader_pool_replaces_broken_readers, set_up,
                                         tear_down),
     };
