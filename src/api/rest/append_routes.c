@@ -7,7 +7,7 @@
  * Answers 201 {"position","version","events":[{"id","position","version"}]}, or 200 with the first
  * outcome and "duplicate":true when all of it was stored before. Entries of /v1/append also
  * name their stream. */
-#include "api/rest/context.h"
+#include "api/rest/route_job.h"
 
 #include "api/rest/event_input.h"
 #include "api/rest/json_fields.h"
@@ -16,17 +16,13 @@
 #include <stdio.h>
 
 typedef struct append_job {
+    route_job job;
     /* loop thread */
-    api *api;
-    http_exchange *x;
     append_input input;
     append_body body; /* of one stream */
     bool is_multi;
     /* written on the sequencer's thread, read after the post */
-    ex_post post;
     ex_appended appended;
-    ex_status status;
-    ex_error err;
 } append_job;
 
 /* ---- The answer ---- */
@@ -72,43 +68,25 @@ static void put_answer(ex_buf *out, const append_job *j)
     ex_json_end_object(&w);
 }
 
-static void respond(append_job *j)
+static ex_status answer(void *job, ex_buf *out, ex_error *err)
 {
-    ex_buf out;
-    ex_buf_init(&out, 0);
-    put_answer(&out, j);
-    if (ex_buf_status(&out)) {
-        (void)ex_raise(&j->err, ex_buf_status(&out),
-                       "the events are stored, but there is no memory for the answer");
-        http_respond_error(j->x, &j->err);
-    } else {
-        if (!j->is_multi)
-            request_add_number(j->x, "etag", "\"", j->appended.version);
-        http_respond(j->x, j->appended.is_duplicate ? 200 : 201, "application/json",
-                     ex_buf_slice(&out));
-    }
-    ex_buf_done(&out);
-}
-
-static void on_posted(void *arg)
-{
-    append_job *j = arg;
-    gate *g = &j->api->gate; /* the job goes with the exchange */
-    if (j->status)
-        http_respond_error(j->x, &j->err);
-    else
-        respond(j);
-    gate_leave(g);
+    append_job *j = job;
+    put_answer(out, j);
+    if (ex_buf_status(out))
+        return ex_raise(err, ex_buf_status(out),
+                        "the events are stored, but there is no memory for the answer");
+    if (!j->is_multi)
+        request_add_number(j->job.x, "etag", "\"", j->appended.version);
+    http_respond(j->job.x, j->appended.is_duplicate ? 200 : 201, "application/json",
+                 ex_buf_slice(out));
+    return EX_OK;
 }
 
 static void on_done(void *ctx, ex_status status, const ex_appended *appended, const ex_error *err)
 {
     append_job *j = ctx;
     (void)appended; /* is j->appended */
-    j->status = status;
-    if (status)
-        j->err = *err;
-    ex_loop_post(http_loop(j->x), &j->post);
+    route_job_post(&j->job, status, err);
 }
 
 /* ---- The request ---- */
@@ -122,14 +100,15 @@ static ex_status read_stream_request(append_job *j, ex_error *err)
     };
     expected_input header;
     size_t type = 0;
-    ex_status st = request_body_type(j->x, types, sizeof(types) / sizeof(types[0]), &type, err);
+    ex_status st = request_body_type(j->job.x, types, sizeof(types) / sizeof(types[0]), &type, err);
     if (!st)
-        st = expected_from_headers(http_header(j->x, "if-match"),
-                                   http_header(j->x, "if-none-match"), &header, err);
+        st = expected_from_headers(http_header(j->job.x, "if-match"),
+                                   http_header(j->job.x, "if-none-match"), &header, err);
     j->body = (append_body)type;
     if (!st)
-        st = append_input_stream(http_param(j->x, "stream"), j->body, http_request_body(j->x),
-                                 header, http_arena(j->x), &j->input, err);
+        st = append_input_stream(http_param(j->job.x, "stream"), j->body,
+                                 http_request_body(j->job.x), header, http_arena(j->job.x),
+                                 &j->input, err);
     return st;
 }
 
@@ -137,9 +116,10 @@ static ex_status read_streams_request(append_job *j, ex_error *err)
 {
     static const char *const types[] = {"application/json"};
     size_t type = 0;
-    ex_status st = request_body_type(j->x, types, 1, &type, err);
+    ex_status st = request_body_type(j->job.x, types, 1, &type, err);
     return st ? st
-              : append_input_streams(http_request_body(j->x), http_arena(j->x), &j->input, err);
+              : append_input_streams(http_request_body(j->job.x), http_arena(j->job.x), &j->input,
+                                     err);
 }
 
 /* The path of a fault in the body: that of the event's data, then what lies below it. */
@@ -165,7 +145,7 @@ static void name_fault(const append_job *j, uint32_t write, uint32_t index, ex_e
 static ex_status check_types(const append_job *j, ex_error *err)
 {
     const ex_append *append = &j->input.append;
-    const ex_runtime *rt = j->api->options.runtime;
+    const ex_runtime *rt = j->job.api->options.runtime;
     for (uint32_t w = 0; rt && w < append->write_count; w++) {
         const ex_stream_write *write = &append->writes[w];
         for (uint32_t i = 0; i < write->event_count; i++) {
@@ -181,42 +161,36 @@ static ex_status check_types(const append_job *j, ex_error *err)
 
 static ex_status submit(append_job *j, ex_error *err)
 {
-    ex_arena *arena = http_arena(j->x);
-    append_input_correlate(&j->input, request_correlation_id(j->x));
+    ex_arena *arena = http_arena(j->job.x);
+    append_input_correlate(&j->input, request_correlation_id(j->job.x));
     j->appended.event_room = j->input.event_count;
     j->appended.events = ex_arena_array(arena, j->input.event_count, sizeof(ex_event_ref));
     if (!j->appended.events)
         return field_no_memory(err);
-    ex_status st = gate_enter(&j->api->gate, err);
+    ex_status st = route_job_enter(&j->job, err);
     if (st)
         return st;
-    j->post = (ex_post){.fn = on_posted, .arg = j};
-    st = ex_store_append_async(j->api->options.store, &j->input.append, &j->appended, on_done, j,
-                               err);
+    st = ex_store_append_async(j->job.api->options.store, &j->input.append, &j->appended, on_done,
+                               j, err);
     if (st)
-        gate_leave(&j->api->gate);
+        route_job_leave(&j->job);
     return st;
 }
 
 static void handle(http_exchange *x, api *a, bool is_multi)
 {
     ex_error err = {0};
-    ex_status st;
-    append_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
-    if (!j) {
-        st = field_no_memory(&err);
-    } else {
-        j->api = a;
-        j->x = x;
-        j->is_multi = is_multi;
-        st = request_check_params(x, NULL, 0, &err);
-        if (!st)
-            st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);
-        if (!st)
-            st = check_types(j, &err);
-        if (!st)
-            st = submit(j, &err);
-    }
+    append_job *j = route_job_new(x, a, sizeof(*j), answer);
+    if (!j)
+        return;
+    j->is_multi = is_multi;
+    ex_status st = request_check_params(x, NULL, 0, &err);
+    if (!st)
+        st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);
+    if (!st)
+        st = check_types(j, &err);
+    if (!st)
+        st = submit(j, &err);
     if (st)
         http_respond_error(x, &err);
 }

@@ -10,23 +10,16 @@
  *   {"outcome":"failed","reason":"…",…}     a business failure, recorded by its event
  *
  * and a problem otherwise; a rejection is 422 with the rejection's own code. */
-#include "api/rest/context.h"
+#include "api/rest/route_job.h"
 
 #include "api/rest/event_input.h"
-#include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 
 #define COMMAND_ID_MAX 255
 
 typedef struct command_job {
-    /* loop thread */
-    api *api;
-    http_exchange *x;
-    /* written on the sequencer's thread, read after the post */
-    ex_command_call call;
-    ex_post post;
-    ex_status status;
-    ex_error err;
+    route_job job;
+    ex_command_call call; /* its result: written on the sequencer's thread, read after the post */
 } command_job;
 
 /* ---- The answer ---- */
@@ -65,41 +58,23 @@ static void put_answer(ex_buf *out, const ex_command_result *r)
     ex_json_end_object(&w);
 }
 
-static void respond(command_job *j)
+static ex_status answer(void *job, ex_buf *out, ex_error *err)
 {
+    command_job *j = job;
     const ex_command_result *r = &j->call.result;
-    ex_buf out;
-    ex_buf_init(&out, 0);
-    put_answer(&out, r);
-    if (ex_buf_status(&out)) {
-        (void)ex_raise(&j->err, ex_buf_status(&out),
-                       "the command ran, but there is no memory for the answer");
-        http_respond_error(j->x, &j->err);
-    } else {
-        request_add_number(j->x, "etag", "\"", r->version);
-        http_respond(j->x, r->is_duplicate ? 200 : 201, "application/json", ex_buf_slice(&out));
-    }
-    ex_buf_done(&out);
-}
-
-static void on_posted(void *arg)
-{
-    command_job *j = arg;
-    gate *g = &j->api->gate; /* the job goes with the exchange */
-    if (j->status)
-        http_respond_error(j->x, &j->err);
-    else
-        respond(j);
-    gate_leave(g);
+    put_answer(out, r);
+    if (ex_buf_status(out))
+        return ex_raise(err, ex_buf_status(out),
+                        "the command ran, but there is no memory for the answer");
+    request_add_number(j->job.x, "etag", "\"", r->version);
+    http_respond(j->job.x, r->is_duplicate ? 200 : 201, "application/json", ex_buf_slice(out));
+    return EX_OK;
 }
 
 static void on_done(ex_command_call *call, ex_status status, const ex_error *err)
 {
     command_job *j = call->ctx;
-    j->status = status;
-    if (status)
-        j->err = *err;
-    ex_loop_post(http_loop(j->x), &j->post);
+    route_job_post(&j->job, status, err);
 }
 
 /* ---- The request ---- */
@@ -120,7 +95,7 @@ static ex_status read_command_id(const http_exchange *x, ex_slice *ret, ex_error
 static ex_status read_request(command_job *j, ex_error *err)
 {
     static const char *const types[] = {"application/json"};
-    http_exchange *x = j->x;
+    http_exchange *x = j->job.x;
     ex_command_call *call = &j->call;
     expected_input expected = {0};
     size_t type = 0;
@@ -144,7 +119,7 @@ static ex_status read_request(command_job *j, ex_error *err)
 
 static ex_status submit(command_job *j, ex_error *err)
 {
-    ex_runtime *rt = j->api->options.runtime;
+    ex_runtime *rt = j->job.api->options.runtime;
     if (!rt) {
         ex_status st =
             ex_raise(err, EX_ENOTFOUND, "there is no context \"%.*s\": no application is loaded",
@@ -152,32 +127,26 @@ static ex_status submit(command_job *j, ex_error *err)
         ex_error_set_code(err, "UNKNOWN_CONTEXT");
         return st;
     }
-    ex_status st = gate_enter(&j->api->gate, err);
+    ex_status st = route_job_enter(&j->job, err);
     if (st)
         return st;
     j->call.done = on_done;
     j->call.ctx = j;
-    j->post = (ex_post){.fn = on_posted, .arg = j};
-    st = ex_command_submit(rt, &j->call, http_arena(j->x), err);
+    st = ex_command_submit(rt, &j->call, http_arena(j->job.x), err);
     if (st)
-        gate_leave(&j->api->gate);
+        route_job_leave(&j->job);
     return st;
 }
 
 void route_command(http_exchange *x, void *ctx)
 {
     ex_error err = {0};
-    command_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
-    ex_status st = EX_OK;
-    if (!j) {
-        st = field_no_memory(&err);
-    } else {
-        j->api = ctx;
-        j->x = x;
-        st = read_request(j, &err);
-        if (!st)
-            st = submit(j, &err);
-    }
+    command_job *j = route_job_new(x, ctx, sizeof(*j), answer);
+    if (!j)
+        return;
+    ex_status st = read_request(j, &err);
+    if (!st)
+        st = submit(j, &err);
     if (st)
         http_respond_error(x, &err);
 }

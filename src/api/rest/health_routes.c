@@ -2,9 +2,8 @@
  *
  * Liveness is static bytes and touches nothing (R-07-17). Readiness comes from what
  * the checks said within the last second, else from a thread that may block. */
-#include "api/rest/context.h"
+#include "api/rest/route_job.h"
 
-#include "api/rest/json_fields.h"
 #include "observe/health.h"
 
 #define ANSWER_LIMIT_BYTES ((size_t)64 << 10)
@@ -18,12 +17,9 @@ void route_live(http_exchange *x, void *ctx)
 /* ---- Readiness ---- */
 
 typedef struct health_job {
-    /* loop thread */
-    api *api;
-    http_exchange *x;
+    route_job job;
     bool is_full; /* /health: build and uptime as well */
     /* written by the thread that runs the checks, read after the post */
-    ex_post post;
     bool is_healthy;
     ex_buf checks;
 } health_job;
@@ -31,10 +27,10 @@ typedef struct health_job {
 /* R-07-21: time, build and uptime before what readiness says. */
 static void put_full(const health_job *j, ex_buf *out)
 {
-    const api_options *o = &j->api->options;
+    const api_options *o = &j->job.api->options;
     char now[EX_TIME_TEXT_SIZE];
     int64_t now_us = ex_now_us(o->clock);
-    int64_t uptime_us = now_us > j->api->started_us ? now_us - j->api->started_us : 0;
+    int64_t uptime_us = now_us > j->job.api->started_us ? now_us - j->job.api->started_us : 0;
     ex_slice checks = ex_buf_slice(&j->checks);
     ex_buf_put(out, EX_S("{\"timestamp\":"));
     ex_json_put_string(out, ex_time_text(now_us, now));
@@ -48,82 +44,59 @@ static void put_full(const health_job *j, ex_buf *out)
     ex_buf_put(out, ex_slice_of(checks.ptr + 1, checks.len - 1)); /* the members of an object */
 }
 
-static void respond(health_job *j)
+static ex_status answer(void *job, ex_buf *full, ex_error *err)
 {
-    ex_buf full;
-    ex_buf_init(&full, ANSWER_LIMIT_BYTES);
-    if (j->is_full && !ex_buf_status(&j->checks))
-        put_full(j, &full);
-    const ex_buf *out = j->is_full ? &full : &j->checks;
-    http_add_header(j->x, "cache-control", EX_S("no-store"));
-    if (ex_buf_status(&j->checks) || ex_buf_status(&full))
-        http_respond(j->x, 503, "application/json",
+    health_job *j = job;
+    ex_buf checks = j->checks; /* the job goes with the exchange */
+    (void)err;
+    if (j->is_full && !ex_buf_status(&checks))
+        put_full(j, full);
+    http_add_header(j->job.x, "cache-control", EX_S("no-store"));
+    if (ex_buf_status(&checks) || ex_buf_status(full))
+        http_respond(j->job.x, 503, "application/json",
                      EX_S("{\"status\":\"unhealthy\",\"checks\":{}}"));
     else
-        http_respond(j->x, j->is_healthy ? 200 : 503, "application/json", ex_buf_slice(out));
-    ex_buf_done(&full);
-}
-
-static void on_posted(void *arg)
-{
-    health_job *j = arg;
-    gate *g = &j->api->gate; /* the job goes with the exchange */
-    ex_buf checks = j->checks;
-    respond(j);
+        http_respond(j->job.x, j->is_healthy ? 200 : 503, "application/json",
+                     ex_buf_slice(j->is_full ? full : &checks));
     ex_buf_done(&checks);
-    gate_leave(g);
+    return EX_OK;
 }
 
-static void run_checks(void *arg)
+static ex_status run_checks(void *job, ex_buf *full, ex_error *err)
 {
-    health_job *j = arg;
-    j->is_healthy = ex_health_run(j->api->options.health, &j->checks);
-    ex_loop_post(http_loop(j->x), &j->post);
-}
-
-static ex_status queue_checks(health_job *j, ex_error *err)
-{
-    gate *g = &j->api->gate;
-    ex_status st = gate_enter(g, err);
-    if (st)
-        return st;
-    j->post = (ex_post){.fn = on_posted, .arg = j};
-    st = ex_workers_submit(j->api->prober, run_checks, j, err);
-    if (st)
-        gate_leave(g);
-    return st;
+    health_job *j = job;
+    (void)full; /* is for the answer, which knows what to say when there is no memory */
+    (void)err;
+    j->is_healthy = ex_health_run(j->job.api->options.health, &j->checks);
+    return EX_OK;
 }
 
 /* Answer at once from what is known; false when the checks have to run. */
 static bool respond_known(health_job *j)
 {
-    ex_health *health = j->api->options.health;
+    ex_health *health = j->job.api->options.health;
     j->is_healthy = true;
     if (!health)
         ex_buf_put(&j->checks, EX_S("{\"status\":\"healthy\",\"checks\":{}}"));
     else if (!ex_health_peek(health, &j->checks, &j->is_healthy))
         return false;
-    ex_buf checks = j->checks;
-    respond(j);
-    ex_buf_done(&checks);
+    ex_buf full;
+    ex_buf_init(&full, ANSWER_LIMIT_BYTES);
+    (void)answer(j, &full, NULL); /* always answers */
+    ex_buf_done(&full);
     return true;
 }
 
 static void handle(http_exchange *x, api *a, bool is_full)
 {
     ex_error err = {0};
-    health_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
-    ex_status st = j ? EX_OK : field_no_memory(&err);
-    if (!st) {
-        j->api = a;
-        j->x = x;
-        j->is_full = is_full;
-        ex_buf_init(&j->checks, ANSWER_LIMIT_BYTES);
-        if (respond_known(j))
-            return;
-        st = queue_checks(j, &err);
-    }
-    if (st)
+    health_job *j = route_job_new(x, a, sizeof(*j), answer);
+    if (!j)
+        return;
+    j->is_full = is_full;
+    ex_buf_init(&j->checks, ANSWER_LIMIT_BYTES);
+    if (!respond_known(j) &&
+        route_job_run(&j->job, a->prober, run_checks, ANSWER_LIMIT_BYTES, &err))
         http_respond_error(x, &err);
 }
 

@@ -10,10 +10,9 @@
  *             the log it is the position up to which the filter has looked.
  *   has_more  whether another event is there now
  *   head      the stream's version, or the log's last position */
-#include "api/rest/context.h"
+#include "api/rest/route_job.h"
 
 #include "api/event_json.h"
-#include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 
 #define EVENT_SLACK_BYTES ((size_t)32 << 20) /* one largest event above the page's limit */
@@ -28,9 +27,8 @@ static const char *const offers[] = {
 #define OFFER_COUNT (sizeof(offers) / sizeof(offers[0]))
 
 typedef struct page_job {
+    route_job job;
     /* set on the loop, then read only */
-    api *api;
-    http_exchange *x;
     bool is_stream;
     event_form form;
     uint64_t limit; /* events */
@@ -39,10 +37,6 @@ typedef struct page_job {
     ex_filter filter;
     ex_query_item item;
     /* written by the reader thread, read after the post */
-    ex_post post;
-    ex_status status;
-    ex_error err;
-    ex_buf out;
     uint64_t next, head;
     bool has_more;
 } page_job;
@@ -62,28 +56,28 @@ static void note_event(page_job *j, const ex_event *e)
         j->head = number;
 }
 
-static ex_status put_events(page_job *j, ex_cursor *cursor, ex_error *err)
+static ex_status put_events(page_job *j, ex_cursor *cursor, ex_buf *out, ex_error *err)
 {
     ex_event event;
     ex_status st;
     for (uint64_t count = 0; !(st = ex_cursor_next(cursor, &event, err)); count++) {
-        if (count == j->limit || j->out.len >= j->api->options.page_limit_bytes) {
+        if (count == j->limit || out->len >= j->job.api->options.page_limit_bytes) {
             j->has_more = true;
             return EX_OK;
         }
         if (count)
-            ex_buf_put_char(&j->out, ',');
-        event_json_put(&j->out, &event, j->form);
+            ex_buf_put_char(out, ',');
+        event_json_put(out, &event, j->form);
         note_event(j, &event);
-        if (ex_buf_status(&j->out))
-            return ex_raise(err, ex_buf_status(&j->out), "no memory for the page");
+        if (ex_buf_status(out))
+            return ex_raise(err, ex_buf_status(out), "no memory for the page");
     }
     return st == EX_EEND ? EX_OK : st;
 }
 
 static ex_status open_cursor(page_job *j, ex_cursor **ret, ex_error *err)
 {
-    ex_store *store = j->api->options.store;
+    ex_store *store = j->job.api->options.store;
     if (!j->is_stream) {
         j->head = ex_store_head(store);
         return ex_store_read_log(store, &j->log, ret, err);
@@ -96,91 +90,70 @@ static ex_status open_cursor(page_job *j, ex_cursor **ret, ex_error *err)
     return st ? st : ex_store_read_stream(store, &j->stream, ret, err);
 }
 
-static void put_tail(page_job *j)
+static void put_tail(const page_job *j, ex_buf *out)
 {
     if (j->form == EVENT_CLOUDEVENT) {
-        ex_buf_put_char(&j->out, ']');
+        ex_buf_put_char(out, ']');
         return;
     }
-    ex_buf_put(&j->out, EX_S("],\"next\":"));
-    ex_buf_put_u64(&j->out, j->next);
-    ex_buf_put(&j->out, j->has_more ? EX_S(",\"has_more\":true,\"head\":")
-                                    : EX_S(",\"has_more\":false,\"head\":"));
-    ex_buf_put_u64(&j->out, j->head);
-    ex_buf_put_char(&j->out, '}');
+    ex_buf_put(out, EX_S("],\"next\":"));
+    ex_buf_put_u64(out, j->next);
+    ex_buf_put(out, j->has_more ? EX_S(",\"has_more\":true,\"head\":")
+                                : EX_S(",\"has_more\":false,\"head\":"));
+    ex_buf_put_u64(out, j->head);
+    ex_buf_put_char(out, '}');
 }
 
-static ex_status read_page(page_job *j, ex_error *err)
+static ex_status read_page(void *job, ex_buf *out, ex_error *err)
 {
+    page_job *j = job;
     ex_cursor *cursor = NULL;
     ex_status st = open_cursor(j, &cursor, err);
     if (st)
         return st;
     uint64_t head_before = j->head;
     j->next = j->is_stream ? j->stream.from : j->log.after;
-    ex_buf_put(&j->out, j->form == EVENT_CLOUDEVENT ? EX_S("[") : EX_S("{\"events\":["));
-    st = put_events(j, cursor, err);
+    ex_buf_put(out, j->form == EVENT_CLOUDEVENT ? EX_S("[") : EX_S("{\"events\":["));
+    st = put_events(j, cursor, out, err);
     ex_cursor_close(cursor);
     if (!st && !j->is_stream && !j->has_more && head_before > j->next)
         j->next = head_before; /* the filter passed over everything up to there */
-    put_tail(j);
-    if (!st && ex_buf_status(&j->out))
-        st = ex_raise(err, ex_buf_status(&j->out), "no memory for the page");
+    put_tail(j, out);
     return st;
 }
 
 /* ---- The answer, on the loop ---- */
 
-static void on_page(void *arg)
+static ex_status answer(void *job, ex_buf *out, ex_error *err)
 {
-    page_job *j = arg;
-    gate *g = &j->api->gate; /* the job goes with the exchange */
-    ex_buf out = j->out;
-    if (j->status) {
-        http_respond_error(j->x, &j->err);
-    } else {
-        if (j->is_stream)
-            request_add_number(j->x, "etag", "\"", j->head);
-        if (j->form == EVENT_CLOUDEVENT) {
-            request_add_number(j->x, "excore-next", "", j->next);
-            http_add_header(j->x, "excore-has-more", j->has_more ? EX_S("true") : EX_S("false"));
-            request_add_number(j->x, "excore-head", "", j->head);
-        }
-        http_add_header(j->x, "vary", EX_S("accept"));
-        http_respond(j->x, 200, offers[j->form == EVENT_CLOUDEVENT ? OFFER_BATCH : OFFER_JSON],
-                     ex_buf_slice(&out));
+    page_job *j = job;
+    (void)err;
+    if (j->is_stream)
+        request_add_number(j->job.x, "etag", "\"", j->head);
+    if (j->form == EVENT_CLOUDEVENT) {
+        request_add_number(j->job.x, "excore-next", "", j->next);
+        http_add_header(j->job.x, "excore-has-more", j->has_more ? EX_S("true") : EX_S("false"));
+        request_add_number(j->job.x, "excore-head", "", j->head);
     }
-    ex_buf_done(&out);
-    gate_leave(g);
-}
-
-static void run_page(void *arg)
-{
-    page_job *j = arg;
-    ex_buf_init(&j->out, j->api->options.page_limit_bytes + EVENT_SLACK_BYTES);
-    j->status = read_page(j, &j->err);
-    ex_loop_post(http_loop(j->x), &j->post);
+    http_add_header(j->job.x, "vary", EX_S("accept"));
+    http_respond(j->job.x, 200, offers[j->form == EVENT_CLOUDEVENT ? OFFER_BATCH : OFFER_JSON],
+                 ex_buf_slice(out));
+    return EX_OK;
 }
 
 static ex_status submit_page(page_job *j, ex_error *err)
 {
-    gate *g = &j->api->gate;
-    ex_status st = gate_enter(g, err);
-    if (st)
-        return st;
-    j->post = (ex_post){.fn = on_page, .arg = j};
-    st = ex_workers_submit(j->api->readers, run_page, j, err);
-    if (st)
-        gate_leave(g);
-    return st;
+    const api *a = j->job.api;
+    return route_job_run(&j->job, a->readers, read_page,
+                         a->options.page_limit_bytes + EVENT_SLACK_BYTES, err);
 }
 
 /* ---- Parameters ---- */
 
 static ex_status read_limit(const page_job *j, uint64_t preset, uint64_t *ret, ex_error *err)
 {
-    uint64_t limit = preset, cap = j->api->options.page_events_limit;
-    ex_status st = request_u64(j->x, "limit", &limit, err);
+    uint64_t limit = preset, cap = j->job.api->options.page_events_limit;
+    ex_status st = request_u64(j->job.x, "limit", &limit, err);
     *ret = limit < 1 ? 1 : limit > cap ? cap : limit;
     return st;
 }
@@ -188,7 +161,7 @@ static ex_status read_limit(const page_job *j, uint64_t preset, uint64_t *ret, e
 static ex_status read_direction(page_job *j, ex_error *err)
 {
     bool is_given = false;
-    ex_slice text = http_query(j->x, "direction", &is_given);
+    ex_slice text = http_query(j->job.x, "direction", &is_given);
     if (ex_slice_is(text, "backward")) {
         j->stream.direction = EX_BACKWARD;
     } else if (is_given && !ex_slice_is(text, "forward")) {
@@ -202,7 +175,7 @@ static ex_status read_direction(page_job *j, ex_error *err)
 
 static ex_status read_number(const page_job *j, const char *name, uint64_t *ret, ex_error *err)
 {
-    ex_status st = request_u64(j->x, name, ret, err);
+    ex_status st = request_u64(j->job.x, name, ret, err);
     if (!st && *ret > INT64_MAX)
         *ret = INT64_MAX; /* beyond every event there can be */
     return st;
@@ -211,14 +184,14 @@ static ex_status read_number(const page_job *j, const char *name, uint64_t *ret,
 static ex_status read_stream_params(page_job *j, ex_error *err)
 {
     static const request_param known[] = {{"from", false}, {"limit", false}, {"direction", false}};
-    j->stream.stream = http_param(j->x, "stream");
-    ex_status st = request_check_params(j->x, known, sizeof(known) / sizeof(known[0]), err);
+    j->stream.stream = http_param(j->job.x, "stream");
+    ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     if (!st)
         st = read_number(j, "from", &j->stream.from, err);
     if (!st)
         st = read_direction(j, err);
     if (!st)
-        st = read_limit(j, j->api->options.stream_page_events, &j->limit, err);
+        st = read_limit(j, j->job.api->options.stream_page_events, &j->limit, err);
     j->stream.limit = j->limit + 1; /* one more tells whether there is more */
     return st;
 }
@@ -227,7 +200,7 @@ static ex_status read_stream_params(page_job *j, ex_error *err)
 static ex_status read_correlation(page_job *j, ex_error *err)
 {
     bool is_given = false;
-    j->filter.correlation_id = http_query(j->x, "correlation_id", &is_given);
+    j->filter.correlation_id = http_query(j->job.x, "correlation_id", &is_given);
     if (!is_given || j->filter.correlation_id.len)
         return EX_OK;
     ex_status st = ex_raise(err, EX_EINVAL, "query parameter \"correlation_id\" is empty");
@@ -237,11 +210,11 @@ static ex_status read_correlation(page_job *j, ex_error *err)
 
 static ex_status read_filter(page_job *j, ex_error *err)
 {
-    ex_status st = request_list(j->x, "types", &j->item.types, &j->item.type_count, err);
+    ex_status st = request_list(j->job.x, "types", &j->item.types, &j->item.type_count, err);
     if (!st)
-        st = request_list(j->x, "tags", &j->item.tags, &j->item.tag_count, err);
+        st = request_list(j->job.x, "tags", &j->item.tags, &j->item.tag_count, err);
     if (!st)
-        st = request_list(j->x, "streams", &j->filter.streams, &j->filter.stream_count, err);
+        st = request_list(j->job.x, "streams", &j->filter.streams, &j->filter.stream_count, err);
     if (!st)
         st = read_correlation(j, err);
     if (j->item.type_count || j->item.tag_count)
@@ -256,16 +229,16 @@ static ex_status read_log_params(page_job *j, bool is_live, ex_error *err)
     static const request_param known[] = {{"after", false},  {"limit", false},
                                           {"types", true},   {"tags", true},
                                           {"streams", true}, {"correlation_id", false}};
-    ex_status st = request_check_params(j->x, known, sizeof(known) / sizeof(known[0]), err);
+    ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     bool is_given = false;
-    if (!st && is_live && ex_slice_is(http_query(j->x, "after", &is_given), "head"))
-        j->log.after = ex_store_head(j->api->options.store);
+    if (!st && is_live && ex_slice_is(http_query(j->job.x, "after", &is_given), "head"))
+        j->log.after = ex_store_head(j->job.api->options.store);
     else if (!st)
         st = read_number(j, "after", &j->log.after, err);
     if (!st)
         st = read_filter(j, err);
     if (!st)
-        st = read_limit(j, j->api->options.log_page_events, &j->limit, err);
+        st = read_limit(j, j->job.api->options.log_page_events, &j->limit, err);
     j->log.limit = j->limit + 1; /* one more tells whether there is more */
     return st;
 }
@@ -314,15 +287,15 @@ static ex_status follow(page_job *j, ex_error *err)
         sub.stream = j->stream.stream;
         sub.after = j->stream.from ? j->stream.from - 1 : 0;
     }
-    ex_status st = check_follow_params(j->x, err);
+    ex_status st = check_follow_params(j->job.x, err);
     if (!st)
-        st = read_last_event_id(j->x, &sub.after, err);
+        st = read_last_event_id(j->job.x, &sub.after, err);
     if (st)
         return st;
-    if (http_request_method(j->x) == HTTP_HEAD_)
-        http_respond(j->x, 200, offers[OFFER_SSE], EX_S(""));
+    if (http_request_method(j->job.x) == HTTP_HEAD_)
+        http_respond(j->job.x, 200, offers[OFFER_SSE], EX_S(""));
     else
-        sse_open(j->api->sse, j->x, &sub);
+        sse_open(j->job.api->sse, j->job.x, &sub);
     return EX_OK;
 }
 
@@ -332,11 +305,11 @@ static void handle(http_exchange *x, api *a, bool is_stream)
 {
     ex_error err = {0};
     size_t offer = OFFER_JSON;
-    page_job *j = ex_arena_zalloc(http_arena(x), sizeof(*j));
-    ex_status st = j ? request_accept(x, offers, OFFER_COUNT, &offer, &err) : field_no_memory(&err);
+    page_job *j = route_job_new(x, a, sizeof(*j), answer);
+    if (!j)
+        return;
+    ex_status st = request_accept(x, offers, OFFER_COUNT, &offer, &err);
     if (!st) {
-        j->api = a;
-        j->x = x;
         j->is_stream = is_stream;
         j->form = offer == OFFER_JSON ? EVENT_PLAIN : EVENT_CLOUDEVENT;
         st = is_stream ? read_stream_params(j, &err) : read_log_params(j, offer == OFFER_SSE, &err);

@@ -1,0 +1,83 @@
+/* route_job.c: see route_job.h. */
+#include "api/rest/route_job.h"
+
+#include "api/rest/json_fields.h"
+
+static void on_posted(void *arg)
+{
+    route_job *j = arg;
+    gate *g = &j->api->gate; /* the job goes with the exchange */
+    ex_buf out = j->out;
+    ex_status st = j->status;
+    if (!st)
+        st = j->answer(j, &out, &j->err);
+    if (st)
+        http_respond_error(j->x, &j->err);
+    ex_buf_done(&out);
+    gate_leave(g);
+}
+
+void *route_job_new(http_exchange *x, api *a, size_t size, route_job_answer *answer)
+{
+    route_job *j = ex_arena_zalloc(http_arena(x), size);
+    if (!j) {
+        ex_error err = {0};
+        if (field_no_memory(&err)) /* always */
+            http_respond_error(x, &err);
+        return NULL;
+    }
+    j->api = a;
+    j->x = x;
+    j->answer = answer;
+    j->post = (ex_post){.fn = on_posted, .arg = j};
+    ex_buf_init(&j->out, 0);
+    return j;
+}
+
+ex_status route_job_enter(route_job *j, ex_error *err)
+{
+    return gate_enter(&j->api->gate, err);
+}
+
+void route_job_leave(route_job *j)
+{
+    gate_leave(&j->api->gate);
+}
+
+void route_job_post(route_job *j, ex_status status, const ex_error *err)
+{
+    j->status = status;
+    if (status && err != &j->err)
+        j->err = *err;
+    ex_loop_post(http_loop(j->x), &j->post);
+}
+
+/* On a pool's thread. */
+static void work(void *arg)
+{
+    route_job *j = arg;
+    ex_status st = j->work(j, &j->out, &j->err);
+    if (!st && ex_buf_status(&j->out))
+        st = ex_raise(&j->err, ex_buf_status(&j->out), "no memory for the answer");
+    route_job_post(j, st, &j->err);
+}
+
+ex_status route_job_queue(route_job *j, ex_workers *pool, route_job_work *fn, size_t limit_bytes,
+                          ex_error *err)
+{
+    j->work = fn;
+    ex_buf_init(&j->out, limit_bytes);
+    return ex_workers_submit(pool, work, j, err);
+}
+
+ex_status route_job_run(route_job *j, ex_workers *pool, route_job_work *fn, size_t limit_bytes,
+                        ex_error *err)
+{
+    ex_status st = route_job_enter(j, err);
+    if (st)
+        return st;
+    st = route_job_queue(j, pool, fn, limit_bytes, err);
+    if (st)
+        route_job_leave(j);
+    return st;
+}
