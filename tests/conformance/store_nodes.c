@@ -339,6 +339,31 @@ static void test_nodes_retry_elsewhere_is_a_duplicate(void **state)
     close_nodes(nodes);
 }
 
+/* What a node has not heard of yet uses nothing of a limit up: the last event that it knows is
+ * given, not none. */
+static void test_nodes_last_event_of_a_stream_is_always_found(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    ex_store *nodes[NODES];
+    open_nodes(s, nodes);
+    ex_new_event event = EVENT("T", "{}");
+    assert_int_equal(append_to(nodes[0], "s-1", EX_ANY, &event, NULL), EX_OK);
+    wait_for_head(nodes[1], 1);
+    for (uint64_t version = 2; version <= 100; version++) {
+        assert_int_equal(append_to(nodes[0], "s-1", EX_ANY, &event, NULL), EX_OK);
+        ex_read_stream read = {.stream = EX_S("s-1"), .limit = 1, .direction = EX_BACKWARD};
+        ex_cursor *c = NULL;
+        ex_event e;
+        assert_int_equal(ex_store_read_stream(nodes[1], &read, &c, NULL), EX_OK);
+        assert_int_equal(ex_cursor_next(c, &e, NULL), EX_OK);
+        assert_true(e.version <= version);
+        assert_int_equal(ex_cursor_next(c, &e, NULL), EX_EEND);
+        ex_cursor_close(c);
+    }
+    close_nodes(nodes);
+}
+
 /* ---- Lost connections ---- */
 
 enum { KILLS = 40 };
@@ -481,6 +506,7 @@ int store_nodes_tests(suite *s)
         STORE_TEST(test_nodes_followers_never_skip),
         STORE_TEST(test_nodes_a_batch_sees_what_others_committed),
         STORE_TEST(test_nodes_retry_elsewhere_is_a_duplicate),
+        STORE_TEST(test_nodes_last_event_of_a_stream_is_always_found),
         STORE_TEST(test_nodes_lost_connections_lose_and_double_nothing),
     };
     return cmocka_run_group_tests_name("store nodes", tests, NULL, NULL);

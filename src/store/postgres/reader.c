@@ -148,6 +148,8 @@ static ex_status request(reader *r, ex_error *err)
     }
     ex_pg_put_i64(args, chunk_size(r));
     ex_pg_put_i64(args, CHUNK_BYTES);
+    if (r->which == PG_STREAM_BACKWARD) /* what is newer must not use the limit up */
+        ex_pg_put_i64(args, (int64_t)r->upto);
     ex_status st = ex_pg_send(r->pg, pg_sql(r->which), args, err);
     if (st == EX_OK)
         st = ex_pg_sync(r->pg, err);

@@ -105,8 +105,8 @@
                               " ORDER BY e.position")                                              \
     X(STREAM_FORWARD,  FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version >= $2",  \
                                              "version", "$3", "$4"))                               \
-    X(STREAM_BACKWARD, FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version <= $2",  \
-                                             "version DESC", "$3", "$4"))                          \
+    X(STREAM_BACKWARD, FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version <= $2 "  \
+                                             "AND position <= $5", "version DESC", "$3", "$4"))    \
     X(POSITIONS_CHUNK, FIND,  EVENTS_BOUNDED("position = ANY ($1::bigint[])", "position",          \
                                              "$2", "$3"))                                          \
     X(STREAM_VERSION,  FIND,  "SELECT version FROM events WHERE stream_id = " STREAM_ID("$1")      \
