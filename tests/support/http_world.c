@@ -17,15 +17,23 @@ static void echo(http_exchange *x, void *ctx)
     http_respond(x, 200, "application/octet-stream", http_request_body(x));
 }
 
-/* Answers {name}|query a|header x-test. */
+/* Like hello, and closes an HTTP/1.1 connection; over HTTP/2 that header must not get out. */
+static void last(http_exchange *x, void *ctx)
+{
+    http_add_header(x, "x-extra", EX_S("yes"));
+    http_add_header(x, "connection", EX_S("close"));
+    hello(x, ctx);
+}
+
+/* Answers {name}|query a|header x-test|host. */
 static void show(http_exchange *x, void *ctx)
 {
     atomic_fetch_add(&((world *)ctx)->calls, 1);
     bool found = false;
     ex_slice a = http_query(x, "a", &found);
-    ex_slice text =
-        ex_arena_printf(http_arena(x), "%.*s|%s%.*s|%.*s", EX_ARG(http_param(x, "name")),
-                        found ? "" : "-", EX_ARG(a), EX_ARG(http_header(x, "x-test")));
+    ex_slice text = ex_arena_printf(
+        http_arena(x), "%.*s|%s%.*s|%.*s|%.*s", EX_ARG(http_param(x, "name")), found ? "" : "-",
+        EX_ARG(a), EX_ARG(http_header(x, "x-test")), EX_ARG(http_header(x, "host")));
     http_respond(x, 200, "text/plain", text);
 }
 
@@ -167,6 +175,7 @@ void world_set_up(world *w, http_options *o)
         {HTTP_GET_, "/show/{name}", show, w},  {HTTP_GET_, "/slow", slow, w},
         {HTTP_GET_, "/fails/{how}", fails, w}, {HTTP_GET_, "/stream", stream, w},
         {HTTP_GET_, "/flood", flood, w},       {HTTP_GET_, "/quiet", quiet, w},
+        {HTTP_GET_, "/last", last, w},
     };
     ex_error err = {0};
     if (http_server_start(o, routes, sizeof(routes) / sizeof(routes[0]), &w->server, &err))

@@ -1,8 +1,8 @@
-/* http_world.h: a real server with handlers for the tests of HTTP/1.1: answers at once, answers
+/* http_world.h: a real server with handlers for the tests of HTTP: answers at once, answers
  * later from another thread, echoes, streams with and without manners, failures.
  *
  *     GET /hello  POST /echo  GET /show/{name}?a=  GET /slow  GET /fails/{how}
- *     GET /stream?n=BLOCKS  GET /flood  GET /quiet */
+ *     GET /stream?n=BLOCKS  GET /flood  GET /quiet  GET /last */
 #ifndef EXCORE_TESTS_HTTP_WORLD_H
 #define EXCORE_TESTS_HTTP_WORLD_H
 

@@ -1,0 +1,79 @@
+/* The canonical form of JSON (R-FN-07). */
+#include <excore/json.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const struct {
+    const char *text, *canonical;
+} canonicals[] = {
+    /* clang-format off */
+    {" [ ] ", "[]"},
+    {"{ }", "{}"},
+    {"{\"b\":1,\"a\":2}", "{\"a\":2,\"b\":1}"},
+    {"{\"a\":2 , \"b\" : 1.0}", "{\"a\":2,\"b\":1}"},
+    {"{\"b\":{\"z\":[{\"y\":1,\"x\":2}],\"a\":null},\"a\":true}", "{\"a\":true,\"b\":{\"a\":null,\"z\":[{\"x\":2,\"y\":1}]}}"},
+    {"{\"aa\":1,\"a\":2,\"\":3,\"B\":4}", "{\"\":3,\"B\":4,\"a\":2,\"aa\":1}"},
+    /* by UTF-8 bytes: U+FFFF before U+10000 (UTF-16 order would swap them) */
+    {"{\"\\ud800\\udc00\":1,\"\\uffff\":2}", "{\"\xEF\xBF\xBF\":2,\"\xF0\x90\x80\x80\":1}"},
+    {"\"\\u0041\\/\\u00e9\\u2028\\u007f\"", "\"A/\xC3\xA9\xE2\x80\xA8\x7f\""},
+    {"\"\\u0000\\u0008\\u0009\\u000a\\u000c\\u000d\\u001F\\u0022\\u005c\"", "\"\\u0000\\b\\t\\n\\f\\r\\u001f\\\"\\\\\""},
+    /* clang-format on */
+};
+
+static void test_json_canonical_form(void **state)
+{
+    (void)state;
+    ex_arena arena;
+    ex_buf out;
+    ex_arena_init(&arena, 0);
+    ex_buf_init(&out, 0);
+    for (size_t i = 0; i < sizeof(canonicals) / sizeof(canonicals[0]); i++) {
+        ex_json v;
+        ex_buf_reset(&out);
+        assert_int_equal(ex_json_parse(ex_str(canonicals[i].text), &arena, NULL, &v, NULL), EX_OK);
+        assert_int_equal(ex_json_canonical(&v, &arena, &out), EX_OK);
+        if (!ex_slice_is(ex_buf_slice(&out), canonicals[i].canonical))
+            fail_msg("%s: %.*s", canonicals[i].text, EX_ARG(ex_buf_slice(&out)));
+    }
+    ex_buf_done(&out);
+    ex_arena_done(&arena);
+}
+
+static void test_json_canonical_ignores_key_order_of_large_objects(void **state)
+{
+    (void)state;
+    ex_arena arena;
+    ex_buf up, down, first, second;
+    ex_json v;
+    ex_buf *all[] = {&up, &down, &first, &second};
+    ex_arena_init(&arena, 0);
+    for (int i = 0; i < 4; i++)
+        ex_buf_init(all[i], 0);
+    for (int i = 0; i < 500; i++) {
+        ex_buf_printf(&up, "%c\"k%d\":%d", i ? ',' : '{', i, i);
+        ex_buf_printf(&down, "%c\"k%d\":%d", i ? ',' : '{', 499 - i, 499 - i);
+    }
+    ex_buf_put_char(&up, '}');
+    ex_buf_put_char(&down, '}');
+    assert_int_equal(ex_json_parse(ex_buf_slice(&up), &arena, NULL, &v, NULL), EX_OK);
+    assert_int_equal(ex_json_canonical(&v, &arena, &first), EX_OK);
+    assert_int_equal(ex_json_parse(ex_buf_slice(&down), &arena, NULL, &v, NULL), EX_OK);
+    assert_int_equal(ex_json_canonical(&v, &arena, &second), EX_OK);
+    assert_true(ex_slice_eq(ex_buf_slice(&first), ex_buf_slice(&second)));
+    assert_true(ex_slice_starts(ex_buf_slice(&first), EX_S("{\"k0\":0,\"k1\":1,\"k10\":10,")));
+    for (int i = 0; i < 4; i++)
+        ex_buf_done(all[i]);
+    ex_arena_done(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_canonical_form),
+        cmocka_unit_test(test_json_canonical_ignores_key_order_of_large_objects),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
