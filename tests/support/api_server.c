@@ -107,6 +107,35 @@ void api_expect(const api_server *s, const char *method, const char *path, const
     api_answer_done(&a);
 }
 
+static bool is_text(const json_t *object, const char *key, const char *want)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return !want || (text && strcmp(text, want) == 0);
+}
+
+void api_check_problem(const api_answer *a, const char *what, int status, const char *code,
+                       const char *field)
+{
+    ex_slice type = http_reply_header(&a->reply, "content-type");
+    if (a->status != status || !is_text(a->json, "code", code) ||
+        !is_text(a->json, "field", field) ||
+        !ex_slice_starts(type, EX_S("application/problem+json")))
+        fail_msg("%s: %d %.*s", what, a->status, (int)a->reply.body.len,
+                 a->reply.body.ptr ? a->reply.body.ptr : "");
+}
+
+void api_expect_refusals(const api_server *s, const api_refusal *rows, size_t count)
+{
+    uint64_t head = ex_store_head(s->store);
+    for (size_t i = 0; i < count; i++) {
+        const api_refusal *r = &rows[i];
+        api_answer a = api_call(s, r->method, r->path, r->headers, r->body);
+        api_check_problem(&a, r->name, r->status, r->code, r->field);
+        api_answer_done(&a);
+    }
+    assert_int_equal(ex_store_head(s->store), head);
+}
+
 json_int_t api_int(const json_t *object, const char *key)
 {
     json_t *v = json_object_get(object, key);

@@ -51,6 +51,17 @@ void api_answer_done(api_answer *a);
 /** Call, check the status and throw the answer away. */
 void api_expect(const api_server *s, const char *method, const char *path, const char *headers,
                 const char *body, int status);
+/** The answer must be this problem; code and field NULL: any. `what` names the case. */
+void api_check_problem(const api_answer *a, const char *what, int status, const char *code,
+                       const char *field);
+/** A request and the problem that answers it. */
+typedef struct api_refusal {
+    const char *name, *method, *path, *headers, *body;
+    int status;
+    const char *code, *field;
+} api_refusal;
+/** Each is refused as it says, and nothing is stored. */
+void api_expect_refusals(const api_server *s, const api_refusal *rows, size_t count);
 /** Member of an answer; fails the test when it is not there or of another kind. */
 json_int_t api_int(const json_t *object, const char *key);
 const char *api_text(const json_t *object, const char *key);

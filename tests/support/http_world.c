@@ -188,10 +188,38 @@ void world_tear_down(world *w)
     ex_metrics_free(w->metrics);
 }
 
+void world_open(world *w, http_client *c, http_options o)
+{
+    world_set_up(w, &o);
+    assert_true(http_client_open(c, http_server_port(w->server)));
+}
+
+void world_close(world *w, http_client *c)
+{
+    http_client_close(c);
+    world_tear_down(w);
+}
+
 void expect_body(const http_reply *r, const char *want)
 {
     assert_int_equal(r->body.len, strlen(want));
     assert_memory_equal(r->body.ptr, want, r->body.len);
+}
+
+void expect_reply(http_client *c, int status, const char *body)
+{
+    http_reply r;
+    assert_true(http_client_read(c, &r));
+    assert_int_equal(r.status, status);
+    if (body)
+        expect_body(&r, body);
+    http_reply_done(&r);
+}
+
+void expect_hello(http_client *c)
+{
+    assert_true(http_client_request(c, "GET", "/hello", NULL, EX_S("")));
+    expect_reply(c, 200, "hello");
 }
 
 /* Send `text` on a new connection; the answer must have this status and the connection must close.

@@ -41,7 +41,14 @@ typedef struct world {
 /** Start the server with these options and its own metrics; fails the test when it cannot. */
 void world_set_up(world *w, http_options *o);
 void world_tear_down(world *w);
+/** The same with one connection to it. */
+void world_open(world *w, http_client *c, http_options o);
+void world_close(world *w, http_client *c);
 void expect_body(const http_reply *r, const char *want);
+/** Read the connection's next answer, which must be this one; body NULL: any. */
+void expect_reply(http_client *c, int status, const char *body);
+/** The connection can still be used. */
+void expect_hello(http_client *c);
 /** Send `text`: the answer must have this status and the connection must end. `name` is the case.
  */
 void expect_refusal(uint16_t port, const char *name, ex_slice text, int status);

@@ -44,25 +44,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static void assert_problem(const api_answer *a, const char *what, int status, const char *code,
-                           const char *field)
-{
-    const char *got_code = json_string_value(json_object_get(a->json, "code"));
-    const char *got_field = json_string_value(json_object_get(a->json, "field"));
-    if (a->status != status || !got_code || strcmp(got_code, code) != 0 ||
-        (field && (!got_field || strcmp(got_field, field) != 0)))
-        fail_msg("%s: %d %.*s", what, a->status, (int)a->reply.body.len,
-                 a->reply.body.ptr ? a->reply.body.ptr : "");
-    if (!ex_slice_starts(http_reply_header(&a->reply, "content-type"),
-                         EX_S("application/problem+json")))
-        fail_msg("%s: no problem+json", what);
-}
-
 static void expect_problem(const char *method, const char *path, const char *headers,
                            const char *body, int status, const char *code, const char *field)
 {
     api_answer a = api_call(&server, method, path, headers, body);
-    assert_problem(&a, path, status, code, field);
+    api_check_problem(&a, path, status, code, field);
     api_answer_done(&a);
 }
 
@@ -137,7 +123,7 @@ static void test_rest_expected_version(void **state)
         if (a.status != cases[i].status)
             fail_msg("%s: %d", cases[i].name, a.status);
         if (a.status == 409)
-            assert_problem(&a, cases[i].name, 409, "VERSION_CONFLICT", NULL);
+            api_check_problem(&a, cases[i].name, 409, "VERSION_CONFLICT", NULL);
         api_answer_done(&a);
     }
     api_answer a =
@@ -167,7 +153,7 @@ static void test_rest_append_is_idempotent(void **state)
         json_equal(json_object_get(again.json, "events"), json_object_get(first.json, "events")));
     api_answer other = api_call(&server, "POST", "/v1/streams/idem-1", NULL,
                                 "{\"events\":[{\"type\":\"T\",\"id\":\"" UUID_B "\",\"data\":2}]}");
-    assert_problem(&other, "other content", 409, "IDEMPOTENCY_CONFLICT", NULL);
+    api_check_problem(&other, "other content", 409, "IDEMPOTENCY_CONFLICT", NULL);
     assert_int_equal(api_int(other.json, "position"), api_int(first.json, "position"));
     assert_int_equal(api_int(other.json, "current"), 2);
     assert_string_equal(api_text(other.json, "existing_event_id"), UUID_B); /* R-ES-04 */
@@ -188,7 +174,7 @@ static void test_rest_condition(void **state)
         "{\"events\":[{\"type\":\"Taken\",\"data\":2,\"tags\":[\"seat:1\"]}],\"condition\":"
         "{\"fail_if_match\":{\"items\":[{\"types\":[\"Taken\"],\"tags\":[\"seat:1\"]}]}}}";
     a = api_call(&server, "POST", "/v1/streams/seat-2", NULL, taken);
-    assert_problem(&a, "condition", 409, "CONDITION_FAILED", NULL);
+    api_check_problem(&a, "condition", 409, "CONDITION_FAILED", NULL);
     assert_int_equal(api_int(a.json, "position"), position);
     api_answer_done(&a);
     api_expect(&server, "GET", "/v1/streams/seat-2", NULL, NULL, 404);
@@ -497,11 +483,7 @@ static void test_rest_stream_name_lengths(void **state)
 /* ---- Refusals ---- */
 
 /* clang-format off */
-static const struct {
-    const char *name, *method, *path, *headers, *body;
-    int status;
-    const char *code, *field;
-} refusals[] = {
+static const api_refusal refusals[] = {
     {"malformed",        "POST", "/v1/streams/bad-1", NULL, "{\"events\":[",      400, "MALFORMED_JSON", NULL},
     {"duplicate key",    "POST", "/v1/streams/bad-1", NULL, "{\"events\":[],\"events\":[]}", 400, "DUPLICATE_KEY", NULL},
     {"no body",          "POST", "/v1/streams/bad-1", "Content-Type: application/json\r\n", NULL, 400, "MALFORMED_JSON", NULL},
@@ -550,15 +532,7 @@ static const struct {
 static void test_rest_refusals_name_code_and_field(void **state)
 {
     (void)state;
-    uint64_t head = ex_store_head(server.store);
-    for (size_t i = 0; i < COUNT(refusals); i++) {
-        api_answer a = api_call(&server, refusals[i].method, refusals[i].path, refusals[i].headers,
-                                refusals[i].body);
-        assert_problem(&a, refusals[i].name, refusals[i].status, refusals[i].code,
-                       refusals[i].field);
-        api_answer_done(&a);
-    }
-    assert_int_equal(ex_store_head(server.store), head); /* nothing of it was stored */
+    api_expect_refusals(&server, refusals, COUNT(refusals));
 }
 
 static void test_rest_accept_preferences(void **state)

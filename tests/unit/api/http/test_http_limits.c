@@ -105,11 +105,8 @@ static void test_http_limits_drip_does_not_reset_the_header_time(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.header_timeout_ms = 100};
-    world_set_up(&w, &o);
     http_client c;
-    http_reply r;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){.header_timeout_ms = 100});
     assert_true(http_client_send_text(&c, "GET /hello HTTP/1.1\r\nX: "));
     int sent = 0;
     char byte;
@@ -118,11 +115,8 @@ static void test_http_limits_drip_does_not_reset_the_header_time(void **state)
         (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
         sent++;
     }
-    assert_true(http_client_read(&c, &r));
-    assert_int_equal(r.status, 408);
-    http_reply_done(&r);
-    http_client_close(&c);
-    world_tear_down(&w);
+    expect_reply(&c, 408, NULL);
+    world_close(&w, &c);
 }
 
 static void test_http_limits_closes_idle_connections(void **state)
@@ -132,11 +126,9 @@ static void test_http_limits_closes_idle_connections(void **state)
     http_options o = {.idle_timeout_ms = 400};
     world_set_up(&w, &o);
     http_client fresh, used;
-    http_reply r;
     assert_true(http_client_open(&fresh, http_server_port(w.server)));
     assert_true(http_client_open(&used, http_server_port(w.server)));
-    assert_true(http_client_call(&used, "GET", "/hello", NULL, EX_S(""), &r));
-    http_reply_done(&r);
+    expect_hello(&used);
     assert_true(http_client_is_closed(&fresh));
     assert_true(http_client_is_closed(&used));
     http_client_close(&fresh);
@@ -153,15 +145,12 @@ static void test_http_limits_does_not_time_out_a_handler(void **state)
     world_set_up(&w, &o);
     atomic_store(&w.may_answer, false);
     http_client c, idle;
-    http_reply r;
     assert_true(http_client_open(&c, http_server_port(w.server)));
     assert_true(http_client_request(&c, "GET", "/slow", NULL, EX_S("")));
     assert_true(http_client_open(&idle, http_server_port(w.server)));
     assert_true(http_client_is_closed(&idle)); /* so the time-out has passed */
     atomic_store(&w.may_answer, true);
-    assert_true(http_client_read(&c, &r));
-    expect_body(&r, "later");
-    http_reply_done(&r);
+    expect_reply(&c, 200, "later");
     http_client_close(&c);
     http_client_close(&idle);
     world_tear_down(&w);
@@ -177,9 +166,7 @@ static void test_http_limits_refuses_connections_over_the_limit(void **state)
     http_reply r;
     for (int i = 0; i < 3; i++) {
         assert_true(http_client_open(&c[i], http_server_port(w.server)));
-        assert_true(http_client_call(&c[i], "GET", "/hello", NULL, EX_S(""), &r));
-        assert_int_equal(r.status, 200);
-        http_reply_done(&r);
+        expect_hello(&c[i]);
     }
     assert_true(http_client_open(&c[3], http_server_port(w.server)));
     assert_true(http_client_read(&c[3], &r));
@@ -224,14 +211,10 @@ static void test_http_limits_sheds_requests_over_the_inflight_limit(void **state
     http_reply_done(&r);
     atomic_store(&w.may_answer, true);
     for (int i = 0; i < 2; i++) {
-        assert_true(http_client_read(&c[i], &r));
-        expect_body(&r, "later");
-        http_reply_done(&r);
+        expect_reply(&c[i], 200, "later");
         http_client_close(&c[i]);
     }
-    assert_true(http_client_call(&over, "GET", "/hello", NULL, EX_S(""), &r));
-    assert_int_equal(r.status, 200); /* the connection was kept */
-    http_reply_done(&r);
+    expect_hello(&over); /* the connection was kept */
     http_client_close(&over);
     world_tear_down(&w);
 }
@@ -263,10 +246,8 @@ static void test_http_limits_holds_a_thousand_idle_connections(void **state)
     int *fds = calloc(IDLE, sizeof(int));
     for (int i = 0; i < IDLE; i++) {
         http_client c;
-        http_reply r;
         assert_true(http_client_open(&c, http_server_port(w.server)));
-        assert_true(http_client_call(&c, "GET", "/hello", NULL, EX_S(""), &r));
-        http_reply_done(&r);
+        expect_hello(&c);
         fds[i] = dup(c.fd);
         http_client_close(&c);
     }

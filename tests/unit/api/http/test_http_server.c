@@ -12,10 +12,8 @@ static void test_http_server_answers_on_one_connection(void **state)
 {
     (void)state;
     world w;
-    http_options o = {0};
-    world_set_up(&w, &o);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){0});
     static const struct {
         const char *method, *path, *headers, *body;
         int status;
@@ -44,8 +42,7 @@ static void test_http_server_answers_on_one_connection(void **state)
         memcpy(last_id, id.ptr, 32);
         http_reply_done(&r);
     }
-    http_client_close(&c);
-    world_tear_down(&w);
+    world_close(&w, &c);
 }
 
 #define HOST     "Host: a\r\n"
@@ -116,7 +113,6 @@ static void test_http_server_reads_requests_byte_by_byte(void **state)
     world_set_up(&w, &o);
     for (int slowly = 0; slowly < 2; slowly++) {
         http_client c;
-        http_reply r;
         assert_true(http_client_open(&c, http_server_port(w.server)));
         assert_true(slowly ? http_client_send_slowly(&c, EX_S(text))
                            : http_client_send(&c, EX_S(text)));
@@ -124,13 +120,8 @@ static void test_http_server_reads_requests_byte_by_byte(void **state)
             int status;
             const char *body;
         } want[] = {{404, NULL}, {200, "first"}, {200, "second"}, {200, "hello"}};
-        for (int i = 0; i < 4; i++) {
-            assert_true(http_client_read(&c, &r));
-            assert_int_equal(r.status, want[i].status);
-            if (want[i].body)
-                expect_body(&r, want[i].body);
-            http_reply_done(&r);
-        }
+        for (int i = 0; i < 4; i++)
+            expect_reply(&c, want[i].status, want[i].body);
         assert_true(http_client_is_closed(&c));
         http_client_close(&c);
     }
@@ -143,11 +134,9 @@ static void test_http_server_answers_pipelined_requests_in_order(void **state)
     (void)state;
     enum { ROUNDS = 500 };
     world w;
-    http_options o = {0};
-    world_set_up(&w, &o);
-    atomic_store(&w.may_answer, false);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){0});
+    atomic_store(&w.may_answer, false);
     ex_buf text;
     ex_buf_init(&text, 0);
     for (int i = 0; i < ROUNDS; i++)
@@ -159,41 +148,27 @@ static void test_http_server_answers_pipelined_requests_in_order(void **state)
     WAIT_FOR(atomic_load(&w.calls) == 1);
     atomic_store(&w.may_answer, true);
     for (int i = 0; i < ROUNDS; i++) {
-        http_reply r;
         char want[32];
-        assert_true(http_client_read(&c, &r));
-        expect_body(&r, i % 50 == 0 ? "later" : "hello");
-        http_reply_done(&r);
-        assert_true(http_client_read(&c, &r));
         (void)snprintf(want, sizeof(want), "%d|-||a", i);
-        expect_body(&r, want);
-        http_reply_done(&r);
+        expect_reply(&c, 200, i % 50 == 0 ? "later" : "hello");
+        expect_reply(&c, 200, want);
     }
-    http_client_close(&c);
-    world_tear_down(&w);
+    world_close(&w, &c);
 }
 
 static void test_http_server_half_closed_client_gets_its_answers(void **state)
 {
     (void)state;
     world w;
-    http_options o = {0};
-    world_set_up(&w, &o);
     http_client c;
-    http_reply r;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){0});
     assert_true(http_client_send_text(&c, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
                                           "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
     assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
-    assert_true(http_client_read(&c, &r));
-    expect_body(&r, "later");
-    http_reply_done(&r);
-    assert_true(http_client_read(&c, &r));
-    expect_body(&r, "hello");
-    http_reply_done(&r);
+    expect_reply(&c, 200, "later");
+    expect_reply(&c, 200, "hello");
     assert_true(http_client_is_closed(&c));
-    http_client_close(&c);
-    world_tear_down(&w);
+    world_close(&w, &c);
 }
 
 static void test_http_server_keep_alive_follows_version_and_header(void **state)
@@ -227,8 +202,7 @@ static void test_http_server_keep_alive_follows_version_and_header(void **state)
         if (strcmp(cases[i].connection, "close") == 0) {
             assert_true(http_client_is_closed(&c));
         } else {
-            assert_true(http_client_call(&c, "GET", "/hello", NULL, EX_S(""), &r));
-            http_reply_done(&r);
+            expect_hello(&c);
         }
         http_client_close(&c);
     }
@@ -258,10 +232,8 @@ static void test_http_server_head_options_and_wrong_methods(void **state)
         {"GET", "/hello", 200, NULL, "5"},
     };
     world w;
-    http_options o = {0};
-    world_set_up(&w, &o);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){0});
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         http_reply r;
         assert_true(http_client_call(&c, cases[i].method, cases[i].path, NULL, EX_S(""), &r));
@@ -272,28 +244,22 @@ static void test_http_server_head_options_and_wrong_methods(void **state)
             assert_true(ex_slice_is(http_reply_header(&r, "content-length"), cases[i].length));
         http_reply_done(&r);
     }
-    http_client_close(&c);
-    world_tear_down(&w);
+    world_close(&w, &c);
 }
 
 static void test_http_server_expect_continue(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.body_limit_bytes = 10};
-    world_set_up(&w, &o);
     http_client c;
-    http_reply r;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){.body_limit_bytes = 10});
     assert_true(http_client_send_text(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
                                           "Expect: 100-continue\r\n\r\n"));
     char interim[25];
     assert_int_equal(recv(c.fd, interim, sizeof(interim), MSG_WAITALL), sizeof(interim));
     assert_memory_equal(interim, "HTTP/1.1 100 Continue\r\n\r\n", sizeof(interim));
     assert_true(http_client_send_text(&c, "12345"));
-    assert_true(http_client_read(&c, &r));
-    expect_body(&r, "12345");
-    http_reply_done(&r);
+    expect_reply(&c, 200, "12345");
     http_client_close(&c);
     expect_refusal(http_server_port(w.server), "too large to continue",
                    EX_S("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n"

@@ -12,11 +12,9 @@ static void test_http_streams_streams_with_backpressure(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.output_limit_bytes = 65536};
-    world_set_up(&w, &o);
     http_client c;
     http_reply r;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){.output_limit_bytes = 65536});
     assert_true(http_client_request(&c, "GET", "/stream?n=2000", NULL, EX_S("")));
     WAIT_FOR(atomic_load(&w.was_told_to_stop));
     assert_true(http_client_read(&c, &r));
@@ -24,10 +22,8 @@ static void test_http_streams_streams_with_backpressure(void **state)
     assert_true(atomic_load(&w.drains) > 0);
     WAIT_FOR(atomic_load(&w.closes) == 1);
     http_reply_done(&r);
-    assert_true(http_client_call(&c, "GET", "/hello", NULL, EX_S(""), &r)); /* still usable */
-    http_reply_done(&r);
-    http_client_close(&c);
-    world_tear_down(&w);
+    expect_hello(&c); /* still usable */
+    world_close(&w, &c);
     assert_int_equal(atomic_load(&w.closes), 1);
 }
 
@@ -35,12 +31,10 @@ static void test_http_streams_reads_events_of_a_stream(void **state)
 {
     (void)state;
     world w;
-    http_options o = {0};
-    world_set_up(&w, &o);
     http_client c;
     http_reply r;
     http_event e = {0};
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){0});
     assert_true(http_client_request(&c, "GET", "/quiet", NULL, EX_S("")));
     assert_true(http_client_begin_stream(&c, &r));
     assert_true(ex_slice_is(http_reply_header(&r, "content-type"), "text/event-stream"));
@@ -61,15 +55,12 @@ static void test_http_streams_closes_a_client_that_never_reads(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.write_timeout_ms = 100, .output_limit_bytes = 65536};
-    world_set_up(&w, &o);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){.write_timeout_ms = 100, .output_limit_bytes = 65536});
     assert_true(http_client_request(&c, "GET", "/stream", NULL, EX_S("")));
     WAIT_FOR(atomic_load(&w.was_told_to_stop));
     WAIT_FOR(atomic_load(&w.closes) == 1);
-    http_client_close(&c);
-    world_tear_down(&w);
+    world_close(&w, &c);
     assert_int_equal(atomic_load(&w.closes), 1);
 }
 
@@ -78,10 +69,8 @@ static void test_http_streams_keeps_a_slow_reader(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.write_timeout_ms = 800, .output_limit_bytes = 65536};
-    world_set_up(&w, &o);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){.write_timeout_ms = 800, .output_limit_bytes = 65536});
     int small = 4096;
     assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     assert_true(http_client_request(&c, "GET", "/stream", NULL, EX_S("")));
@@ -101,14 +90,11 @@ static void test_http_streams_cuts_a_stream_that_does_not_stop(void **state)
 {
     (void)state;
     world w;
-    http_options o = {.output_limit_bytes = 65536};
-    world_set_up(&w, &o);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){.output_limit_bytes = 65536});
     assert_true(http_client_request(&c, "GET", "/flood", NULL, EX_S("")));
     WAIT_FOR(atomic_load(&w.calls) == 1 && atomic_load(&w.closes) == 1);
-    http_client_close(&c);
-    world_tear_down(&w);
+    world_close(&w, &c);
     assert_int_equal(atomic_load(&w.closes), 1);
 }
 
@@ -118,11 +104,9 @@ static void test_http_streams_answer_after_the_client_left_is_dropped(void **sta
 {
     (void)state;
     world w;
-    http_options o = {0};
-    world_set_up(&w, &o);
-    atomic_store(&w.may_answer, false);
     http_client c;
-    assert_true(http_client_open(&c, http_server_port(w.server)));
+    world_open(&w, &c, (http_options){0});
+    atomic_store(&w.may_answer, false);
     assert_true(http_client_request(&c, "GET", "/slow", NULL, EX_S("")));
     WAIT_FOR(atomic_load(&w.calls) == 1);
     struct linger reset = {.l_onoff = 1};
@@ -173,8 +157,7 @@ static void test_http_streams_drain_finishes_answers_and_ends_streams(void **sta
     http_reply r;
     assert_true(http_client_open(&idle, port) && http_client_open(&busy, port) &&
                 http_client_open(&streaming, port));
-    assert_true(http_client_call(&idle, "GET", "/hello", NULL, EX_S(""), &r));
-    http_reply_done(&r);
+    expect_hello(&idle);
     assert_true(http_client_request(&busy, "GET", "/slow", NULL, EX_S("")));
     assert_true(http_client_request(&streaming, "GET", "/quiet", NULL, EX_S("")));
     WAIT_FOR(atomic_load(&w.calls) == 3);
