@@ -6,6 +6,7 @@
 #define EXCORE_RUNTIME_H
 
 #include <excore/app.h>
+#include <excore/cancel.h>
 #include <excore/store.h>
 
 EX_BEGIN_DECLS
@@ -28,6 +29,7 @@ typedef struct ex_runtime_options {
     uint32_t view_parked_limit; /* [1000] parked events of a view; at the limit it stops instead */
     uint32_t decide_warn_ms;    /* [100] the watchdog reports a decide that runs longer */
     uint32_t query_readers;     /* [4] read connections to the views; further queries wait */
+    uint32_t query_timeout_ms;  /* [30000] one statement on the views: then the database ends it */
     /** Something an operator should know (a slow decide, a failing view). Any thread; must not
      * block. [none] */
     void (*report)(void *ctx, const char *what, const char *name, const ex_error *err);
@@ -122,6 +124,7 @@ typedef struct ex_query_call {
     uint32_t limit; /* page or list size; 0: 20; clamped to 1..100 (pages), 1..1000 (lists) */
     uint64_t min_position; /* wait until the view has seen it; 0: do not */
     uint32_t timeout_ms;   /* for that; 0: 5000 */
+    ex_cancel *cancel; /* ends the query when nobody wants its answer; NULL: it runs to its end */
 } ex_query_call;
 
 /** Run a named query and append its answer as JSON:
@@ -129,8 +132,9 @@ typedef struct ex_query_call {
  * {"items":[…],"position":N}, single {"item":{…}|null,"position":N}, count
  * {"count":N,"position":N}.
  *  @return EX_OK, EX_ENOTFOUND (UNKNOWN_CONTEXT, UNKNOWN_QUERY), EX_EINVAL (a parameter; bad or
- * foreign cursor: code INVALID_CURSOR), EX_ETIMEOUT (min_position not reached), EX_ESTORAGE,
- * EX_ECLOSED Thread: any. Blocking: disk reads, and up to the time-out. */
+ * foreign cursor: code INVALID_CURSOR), EX_ETIMEOUT (min_position not reached,
+ * or longer than query_timeout_ms), EX_ECANCELLED, EX_ESTORAGE, EX_ECLOSED Thread: any. Blocking:
+ * disk reads, and up to the time-out. */
 EX_API EX_NODISCARD ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call,
                                            ex_arena *scratch, ex_buf *out, ex_error *err);
 

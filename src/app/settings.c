@@ -98,6 +98,8 @@
     X("views.parked_limit", INT, "1000", 1, 1000000, NULL, runtime.view_parked_limit,                                \
       "parked events of a view; at the limit it stops instead")                                                      \
     X("views.query_readers", INT, "4", 1, 256, NULL, runtime.query_readers, "read connections for queries")          \
+    X("views.query_timeout", DURATION, "30s", 1, HOUR, NULL, runtime.query_timeout_ms,                               \
+      "longest statement on the views; then the database ends it")                                                   \
     X("log.level", STRING, "info", 0, 0, NULL, log.level_name, "debug, info, warn, error or off", "LOG_LEVEL")                         \
     X("log.format", ENUM, "auto", 0, 0, "auto|json|pretty", log.format, "auto: pretty on a terminal, JSON otherwise") \
     X("log.output", STRING, "stderr", 0, 0, NULL, log.output, "stderr, stdout or a file (reopened on SIGHUP)")       \

@@ -5,6 +5,7 @@
  * cursor is base64url of {"query":"context/name","after":[keys]}; rows that
  * come or go between two pages neither repeat nor hide others. */
 #include "kernel/base64.h"
+#include "kernel/cancel.h"
 #include "runtime/registry.h"
 #include "runtime/row.h"
 #include "runtime/views.h"
@@ -374,6 +375,11 @@ static uint32_t clamp_limit(const ex_query_call *call, const ex_query_def *def)
     return limit < most ? limit : most;
 }
 
+static void cancel_statement(void *ctx)
+{
+    ex_sql_cancel(ctx);
+}
+
 static ex_status run(ex_runtime *rt, query_run *q)
 {
     view_runner *view = views_find(rt->views, q->def->view);
@@ -387,7 +393,8 @@ static ex_status run(ex_runtime *rt, query_run *q)
     st = st ? st : read_cursor(q);
     if (!st && q->call->min_position)
         st = view_runner_wait(view, q->call->min_position,
-                              q->call->timeout_ms ? q->call->timeout_ms : WAIT_DEFAULT_MS, q->err);
+                              q->call->timeout_ms ? q->call->timeout_ms : WAIT_DEFAULT_MS,
+                              q->call->cancel, q->err);
     if (st)
         return st;
     uint64_t known_position = view_runner_position(view);
@@ -395,7 +402,9 @@ static ex_status run(ex_runtime *rt, query_run *q)
     st = ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, q->err);
     if (st)
         return st;
-    st = answer(q, db, known_position);
+    st = ex_cancel_attach(q->call->cancel, cancel_statement, db, q->err);
+    st = st ? st : answer(q, db, known_position);
+    ex_cancel_detach(q->call->cancel); /* before the connection is another's */
     ex_sql_pool_give(rt->views->pool, db);
     return st;
 }
@@ -405,7 +414,10 @@ static void count(ex_runtime *rt, const ex_query_def *def, ex_status status, uin
     if (!rt->metrics.query_seconds)
         return;
     double seconds = (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9;
-    ex_slice labels[] = {ex_str(def->name), status ? EX_S("error") : EX_S("ok")};
+    ex_slice outcome = status == EX_ECANCELLED ? EX_S("cancelled")
+                       : status                ? EX_S("error")
+                                               : EX_S("ok");
+    ex_slice labels[] = {ex_str(def->name), outcome};
     ex_histogram_observe(ex_histogram_with(rt->metrics.query_seconds, labels), seconds);
     ex_counter_add(ex_counter_with(rt->metrics.slow_queries, labels), seconds > SLOW_SECONDS);
 }

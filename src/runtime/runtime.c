@@ -19,6 +19,7 @@ static void fill_defaults(ex_runtime_options *o)
     o->view_parked_limit = o->view_parked_limit ? o->view_parked_limit : 1000;
     o->decide_warn_ms = o->decide_warn_ms ? o->decide_warn_ms : 100;
     o->query_readers = o->query_readers ? o->query_readers : 4;
+    o->query_timeout_ms = o->query_timeout_ms ? o->query_timeout_ms : 30000;
 }
 
 /* ---- Metrics ---- */

@@ -93,19 +93,34 @@ uint64_t view_runner_position(view_runner *r)
     return position;
 }
 
-ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms, ex_error *err)
+static void wake_waiters(void *ctx)
 {
+    view_runner *r = ctx;
+    pthread_mutex_lock(&r->mu);
+    pthread_cond_broadcast(&r->moved);
+    pthread_mutex_unlock(&r->mu);
+}
+
+ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms,
+                           ex_cancel *cancel, ex_error *err)
+{
+    ex_status st = ex_cancel_attach(cancel, wake_waiters, r, err);
+    if (st)
+        return st;
     struct timespec until = ex_deadline(timeout_ms);
     int rc = 0;
     pthread_mutex_lock(&r->mu);
     hurry(r, position);
-    while (r->position < position && !r->is_stopping && rc == 0)
+    while (r->position < position && !r->is_stopping && !ex_cancel_is_requested(cancel) && rc == 0)
         rc = pthread_cond_timedwait(&r->moved, &r->mu, &until);
     uint64_t reached = r->position;
     bool is_stopping = r->is_stopping;
     pthread_mutex_unlock(&r->mu);
+    ex_cancel_detach(cancel);
     if (reached >= position)
         return EX_OK;
+    if (ex_cancel_is_requested(cancel))
+        return ex_raise(err, EX_ECANCELLED, "nobody waits for the view any more");
     if (is_stopping)
         return ex_raise(err, EX_ECLOSED, "the view is stopping");
     return ex_raise(err, EX_ETIMEOUT, "view '%s' is at position %llu, not yet at %llu",

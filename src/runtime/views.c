@@ -36,13 +36,15 @@ static ex_status open_database(views *v, uint32_t view_count, ex_error *err)
     const char *dir = v->rt->options.dir;
     bool is_server = dir && ex_sql_is_server(dir);
     uint32_t readers = v->rt->options.query_readers;
-    ex_sql_pool_options options = {
-        .conn = {.cache_bytes = CACHE_BYTES, .on_slow = report_slow, .slow_ctx = v->rt},
-        .min_conns = 1,
-        /* on a server each view writes on a connection of its own */
-        .max_conns = readers + (is_server ? view_count : 0),
-        .wait_ms = WAIT_MS,
-        .clock = v->rt->clock};
+    ex_sql_pool_options options = {.conn = {.cache_bytes = CACHE_BYTES,
+                                            .query_timeout_ms = v->rt->options.query_timeout_ms,
+                                            .on_slow = report_slow,
+                                            .slow_ctx = v->rt},
+                                   .min_conns = 1,
+                                   /* on a server each view writes on a connection of its own */
+                                   .max_conns = readers + (is_server ? view_count : 0),
+                                   .wait_ms = WAIT_MS,
+                                   .clock = v->rt->clock};
     ex_status st = view_store_place(dir, path, &options.conn, err);
     st = st ? st : ex_sql_pool_open(&options, &v->pool, err);
     st = st ? st : migrate(v, err);

@@ -15,6 +15,7 @@
 #ifndef EXCORE_RUNTIME_VIEWS_H
 #define EXCORE_RUNTIME_VIEWS_H
 
+#include "kernel/cancel.h"
 #include "kernel/map.h"
 #include "runtime/runtime_internal.h"
 #include "sql/lease.h"
@@ -104,7 +105,7 @@ EX_NODISCARD ex_status view_runner_start(view_runner *r, ex_error *err);
 void view_runner_stop(view_runner *r);
 /** Wait until the view has seen `position`. @return EX_OK, EX_ETIMEOUT, EX_ECLOSED */
 EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms,
-                                        ex_error *err);
+                                        ex_cancel *cancel, ex_error *err);
 /** The position up to which everything was applied or passed over. Thread: any. */
 uint64_t view_runner_position(view_runner *r);
 

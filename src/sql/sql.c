@@ -80,11 +80,14 @@ ex_status ex_sql_ping(ex_sql *db, ex_error *err)
 
 void ex_sql_cancel(ex_sql *db)
 {
+    atomic_store(&db->is_cancelled, true);
     db->ops->cancel(db->conn);
 }
 
 ex_status sql_check_usable(ex_sql *db, ex_error *err)
 {
+    if (atomic_load(&db->is_cancelled))
+        return ex_raise(err, EX_ECANCELLED, "a statement was cancelled");
     if (!db->has_failed)
         return EX_OK;
     ex_status st = ex_raise(err, EX_ESTATE,

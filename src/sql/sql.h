@@ -81,12 +81,14 @@ bool ex_sql_is_server(const char *place);
 /** Has the server closed the connection meanwhile? Only when idle. @return EX_OK, EX_EAGAIN
  * (broken) Blocking: never. */
 EX_NODISCARD ex_status ex_sql_check(ex_sql *db, ex_error *err);
-/** Reset all statements and roll back whatever is open: for the next user of a connection. */
+/** Reset all statements, roll back whatever is open, forget a cancel: for the next user of a
+ *  connection. */
 EX_NODISCARD ex_status ex_sql_abandon(ex_sql *db);
 /** R-02-15: SELECT 1, expects 1, within 5 s. */
 EX_NODISCARD ex_status ex_sql_ping(ex_sql *db, ex_error *err);
-/** End the statement that runs, on the server too: it fails with EX_ECANCELLED. Lost when none
- * runs. Thread: any, as long as it is not closed. Blocking: no. */
+/** End the statement that runs, on the server too, and refuse all that would follow, with
+ *  EX_ECANCELLED, until ex_sql_abandon. Rolling back is possible.
+ *  Thread: any, as long as it is not closed. Blocking: no. */
 void ex_sql_cancel(ex_sql *db);
 
 /* ---- Statements ---- */

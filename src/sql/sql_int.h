@@ -22,7 +22,9 @@ typedef struct sql_ops {
     bool (*is_broken)(const void *conn);
     ex_status (*check)(void *conn, ex_error *err); /* never blocks */
     ex_status (*ping)(void *conn, uint32_t timeout_ms, ex_error *err);
-    void (*cancel)(void *conn); /* Thread: any */
+    /* End what runs, and what is begun until uncancel. Thread: any */
+    void (*cancel)(void *conn);
+    void (*uncancel)(void *conn);
     /* Prepare st->text; st->impl is the engine's. */
     ex_status (*prepare)(ex_sql_stmt *st, ex_error *err);
     void (*finalize)(ex_sql_stmt *st);
@@ -49,7 +51,8 @@ struct ex_sql {
     ex_map statements; /* the caller's text -> ex_sql_stmt */
     uint32_t active;   /* statements that have rows left */
     uint32_t depth;
-    bool has_failed; /* a statement failed at this depth */
+    bool has_failed;          /* a statement failed at this depth */
+    atomic_bool is_cancelled; /* any thread */
     uint64_t next_serial;
     uint64_t serials[SQL_DEPTH_MAX]; /* of the open ones, outermost first */
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms); /* NULL: the engine sees to it */

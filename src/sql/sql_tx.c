@@ -61,6 +61,7 @@ static ex_status undo(ex_sql *db, uint32_t level, ex_error *err)
         db->has_failed = db->depth > 0;
         return EX_OK;
     }
+    db->ops->uncancel(db->conn); /* undoing is what a cancelled one still does */
     ex_status st;
     if (level == 1) {
         st = db->ops->script(db->conn, "ROLLBACK", err);
@@ -159,5 +160,9 @@ ex_status ex_sql_transact(ex_sql *db, ex_sql_mode mode, ex_sql_work_fn *work, vo
 ex_status ex_sql_abandon(ex_sql *db)
 {
     reset_statements(db);
-    return db->depth > 0 ? undo(db, 1, NULL) : EX_OK;
+    /* a rollback that failed left one open that the port does not count any more */
+    ex_status st = db->depth > 0 || db->ops->has_tx(db->conn) ? undo(db, 1, NULL) : EX_OK;
+    atomic_store(&db->is_cancelled, false);
+    db->ops->uncancel(db->conn);
+    return st;
 }

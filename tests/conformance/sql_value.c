@@ -4,8 +4,8 @@
 #include <float.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 static void create_all(suite *s)
 {
@@ -218,33 +218,47 @@ static void test_value_timeout(void **state)
     ex_sql_close(db);
 }
 
-typedef struct canceller {
-    ex_sql *db;
-    atomic_bool is_over;
-} canceller;
-
-/* A cancel is lost when nothing runs: again until the statement has ended. */
-static void *cancel_until_over(void *arg)
+static void *cancel_soon(void *arg)
 {
-    canceller *c = arg;
-    while (!atomic_load(&c->is_over))
-        ex_sql_cancel(c->db);
+    const struct timespec pause = {.tv_nsec = 20000000}; /* any: before or after it began */
+    (void)nanosleep(&pause, NULL);
+    ex_sql_cancel(arg);
     return NULL;
 }
 
+/* R-02-10: ends what runs and lasts until the next user. */
 static void test_value_cancel(void **state)
 {
     suite *s = *state;
-    canceller c = {.db = s->db};
     pthread_t thread;
     ex_sql_stmt *st = NULL;
     must(ex_sql_prepare(s->db, ex_str(suite_endless(s)), &st, &suite_err));
-    assert_int_equal(pthread_create(&thread, NULL, cancel_until_over, &c), 0);
-    ex_status status = ex_sql_run(st, &suite_err);
-    atomic_store(&c.is_over, true);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, s->db), 0);
+    assert_int_equal(ex_sql_run(st, &suite_err), EX_ECANCELLED);
     pthread_join(thread, NULL);
-    assert_int_equal(status, EX_ECANCELLED);
+    assert_int_equal(ex_sql_prepare(s->db, EX_S("SELECT 7"), &st, &suite_err), EX_ECANCELLED);
+    must(ex_sql_abandon(s->db));
     assert_int_equal(suite_ask(s->db, "SELECT 7"), 7);
+}
+
+/* A cancel that comes between two statements is not lost, and the transaction can be undone. */
+static void test_value_cancel_between_statements(void **state)
+{
+    suite *s = *state;
+    ex_sql_tx tx;
+    ex_sql_stmt *st = NULL;
+    suite_table(s);
+    must(ex_sql_begin(s->db, EX_SQL_WRITE, &tx, &suite_err));
+    must(ex_sql_prepare(s->db, EX_S("INSERT INTO t VALUES (1, 'x')"), &st, &suite_err));
+    must(ex_sql_run(st, &suite_err));
+    must(ex_sql_prepare(s->db, ex_str(suite_endless(s)), &st, &suite_err));
+    ex_sql_cancel(s->db);
+    ex_status status = ex_sql_run(st, &suite_err);
+    assert_int_equal(status, EX_ECANCELLED);
+    assert_int_equal(ex_sql_end(&tx, status, &suite_err), EX_ECANCELLED);
+    assert_null(strstr(suite_err.message, "rollback"));
+    must(ex_sql_abandon(s->db));
+    assert_int_equal(suite_ask(s->db, "SELECT count(*) FROM t"), 0);
 }
 
 typedef struct slow_note {
@@ -294,17 +308,12 @@ static void test_value_ping(void **state)
 int sql_value_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
-        SQL_TEST(test_value_round_trip),
-        SQL_TEST(test_value_nulls),
-        SQL_TEST(test_value_refused),
-        SQL_TEST(test_value_sums),
-        SQL_TEST(test_value_order_of_text),
-        SQL_TEST(test_value_failures),
-        SQL_TEST(test_value_many_statements),
-        SQL_TEST(test_value_timeout),
-        SQL_TEST(test_value_cancel),
-        SQL_TEST(test_value_slow_statements),
-        SQL_TEST(test_value_ping),
+        SQL_TEST(test_value_round_trip),      SQL_TEST(test_value_nulls),
+        SQL_TEST(test_value_refused),         SQL_TEST(test_value_sums),
+        SQL_TEST(test_value_order_of_text),   SQL_TEST(test_value_failures),
+        SQL_TEST(test_value_many_statements), SQL_TEST(test_value_timeout),
+        SQL_TEST(test_value_cancel),          SQL_TEST(test_value_cancel_between_statements),
+        SQL_TEST(test_value_slow_statements), SQL_TEST(test_value_ping),
     };
     return cmocka_run_group_tests_name("sql values", tests, NULL, NULL);
 }

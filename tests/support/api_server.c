@@ -25,14 +25,17 @@ void api_server_start(api_server *s, const api_server_options *options)
     size_t route_count;
     memset(s, 0, sizeof(*s));
     s->dir = temp_dir_make();
+    s->drain_ms = options->drain_ms ? options->drain_ms : 2000;
+    const char *place = options->place ? options->place : s->dir.path;
     must(ex_metrics_new("excore", &s->metrics, &err), &err);
     must(ex_health_new(NULL, &s->health, &err), &err);
     so.in_memory = options->in_memory;
     so.metrics = s->metrics;
-    must(ex_store_open(s->dir.path, &so, &s->store, &err), &err);
+    must(ex_store_open(place, &so, &s->store, &err), &err);
     if (options->app) {
-        ex_runtime_options ro = {.dir = options->in_memory ? NULL : s->dir.path,
-                                 .metrics = s->metrics};
+        ex_runtime_options ro = options->runtime;
+        ro.dir = options->in_memory ? NULL : place;
+        ro.metrics = s->metrics;
         must(ex_runtime_start(s->store, options->app, &ro, &s->runtime, &err), &err);
     }
     ao.store = s->store;
@@ -48,7 +51,7 @@ void api_server_start(api_server *s, const api_server_options *options)
 
 void api_server_stop_serving(api_server *s)
 {
-    http_server_drain(s->http, 2000);
+    http_server_drain(s->http, s->drain_ms);
     api_stop(s->api);
     http_server_stop(s->http);
     s->http = NULL;

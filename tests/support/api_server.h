@@ -10,11 +10,14 @@
 #include <jansson.h>
 
 typedef struct api_server_options {
-    bool in_memory; /* else SQLite in a directory of its own */
+    bool in_memory;    /* else SQLite in a directory of its own */
+    const char *place; /* [none] a postgres:// URL instead */
     ex_store_options store;
     api_options api; /* store, runtime, metrics and health are filled in */
     http_options http;
-    const ex_app *app; /* NULL: no runtime */
+    const ex_app *app;          /* NULL: no runtime */
+    ex_runtime_options runtime; /* dir and metrics are filled in */
+    uint32_t drain_ms;          /* [2000] */
 } api_server_options;
 
 typedef struct api_server {
@@ -25,6 +28,7 @@ typedef struct api_server {
     ex_health *health;
     api *api;
     http_server *http;
+    uint32_t drain_ms;
     uint16_t port;
 } api_server;
 

@@ -17,8 +17,9 @@ enum {
     TIMEOUT_IDLE,
     TIMEOUT_HEADER,
     TIMEOUT_BODY,
-    TIMEOUT_WRITE,         /* half of the option: two in a row without progress close */
-    TIMEOUT_LINGER,        /* after the last byte was sent, until the client closes */
+    TIMEOUT_WRITE,  /* half of the option: two in a row without progress close */
+    TIMEOUT_LINGER, /* after the last byte was sent, until the client closes */
+    TIMEOUT_GONE,   /* the client has ended its sending and waits for an answer, or is gone */
     TIMEOUT_STREAM_HEADER, /* the same two for HTTP/2 exchanges */
     TIMEOUT_STREAM_BODY,
     TIMEOUT_STREAM_WRITE, /* no window for an HTTP/2 stream */

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #define LINGER_MS 5000
+#define GONE_MS   400
 
 void http_options_default(http_options *o)
 {
@@ -78,6 +79,7 @@ CONN_TIMEOUT(idle_timed_out, TIMEOUT_IDLE)
 CONN_TIMEOUT(header_timed_out, TIMEOUT_HEADER)
 CONN_TIMEOUT(body_timed_out, TIMEOUT_BODY)
 CONN_TIMEOUT(linger_timed_out, TIMEOUT_LINGER)
+CONN_TIMEOUT(gone_timed_out, TIMEOUT_GONE)
 #undef CONN_TIMEOUT
 
 static void refresh_date(http_core *core)
@@ -110,6 +112,7 @@ ex_status http_core_init(http_core *core, http_shared *shared, ex_loop *loop, ex
     timer_list_init(&lists[TIMEOUT_BODY], o->body_timeout_ms, body_timed_out);
     timer_list_init(&lists[TIMEOUT_WRITE], (o->write_timeout_ms + 1) / 2, conn_write_timed_out);
     timer_list_init(&lists[TIMEOUT_LINGER], LINGER_MS, linger_timed_out);
+    timer_list_init(&lists[TIMEOUT_GONE], GONE_MS, gone_timed_out);
     timer_list_init(&lists[TIMEOUT_STREAM_HEADER], o->header_timeout_ms, http2_exchange_timed_out);
     timer_list_init(&lists[TIMEOUT_STREAM_BODY], o->body_timeout_ms, http2_exchange_timed_out);
     timer_list_init(&lists[TIMEOUT_STREAM_WRITE], o->write_timeout_ms, http2_exchange_timed_out);

@@ -401,6 +401,23 @@ void http_respond(http_exchange *x, int status, const char *content_type, ex_sli
     x->conn->protocol->respond(x, content_type, body);
 }
 
+void http_on_gone(http_exchange *x, void (*fn)(void *ctx), void *ctx)
+{
+    assert(x->state == EXCHANGE_HANDLING);
+    x->on_gone = fn;
+    x->gone_ctx = ctx;
+    if (x->conn && x->conn->has_eof) /* it was pipelined, and nothing comes behind it */
+        conn_set_timeout(x->conn, TIMEOUT_GONE);
+}
+
+void exchange_gone(http_exchange *x)
+{
+    void (*fn)(void *ctx) = x->on_gone;
+    x->on_gone = NULL;
+    if (fn && x->state == EXCHANGE_HANDLING)
+        fn(x->gone_ctx);
+}
+
 void http_stream_begin(http_exchange *x, int status, const char *content_type,
                        void (*on_drain)(void *ctx), void (*on_close)(void *ctx), void *ctx)
 {
@@ -481,6 +498,7 @@ void exchange_orphan(http_exchange *x)
         link_remove(&x->link);
         timer_stop(&x->timer);
         output_clear(&x->out, &x->core->blocks);
+        exchange_gone(x);
         break;
     case EXCHANGE_STREAMING:
     case EXCHANGE_ENDED:

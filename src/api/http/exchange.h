@@ -98,6 +98,8 @@ struct http_exchange {
     void (*on_drain)(void *ctx);
     void (*on_close)(void *ctx);
     void *ctx;
+    void (*on_gone)(void *ctx); /* of http_on_gone; NULL once it was called */
+    void *gone_ctx;
 };
 
 /** From the pool; NULL when out of memory. */
@@ -110,6 +112,8 @@ EX_NODISCARD ex_status exchange_head_done(http_exchange *x, ex_error *err);
 void exchange_dispatch(http_exchange *x);
 /** Answer without a handler; HTTP/1 closes the connection after it. x must not be used after. */
 void exchange_refuse(http_exchange *x, const ex_error *err);
+/** The client is gone, or seems to be: tell the handler that still works for it. */
+void exchange_gone(http_exchange *x);
 /** The client is gone. x must not be used after. */
 void exchange_orphan(http_exchange *x);
 /** The answer is complete: count, log and free. Called by the protocols. */

@@ -95,6 +95,10 @@ ex_arena *http_arena(http_exchange *x);
 ex_loop *http_loop(http_exchange *x);
 /** True once the client is gone; answering is then a harmless no-op (but must still happen). */
 bool http_is_closed(const http_exchange *x);
+/** Have fn called, at most once, when the client goes away before it is answered; answering is
+ * still due, and not from within fn. A client of HTTP/1 that only ended its sending looks the same:
+ * it is given 400 ms to be answered in. */
+void http_on_gone(http_exchange *x, void (*fn)(void *ctx), void *ctx);
 
 /* ---- The answer. Exactly one of http_respond, http_respond_error or http_stream_begin. ---- */
 

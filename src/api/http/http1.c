@@ -262,10 +262,13 @@ static void http1_wake(http_conn *c)
 static void http1_eof(http_conn *c)
 {
     http_exchange *x = c->as.h1.x;
+    bool is_working = x && x->state == EXCHANGE_HANDLING && x->on_gone;
     if (x && x->state == EXCHANGE_STREAMING)
         conn_lost(c); /* nobody listens to the stream any more */
     else
-        conn_mark_dirty(c); /* what was asked is still answered */
+        conn_mark_dirty(c); /* what was asked is still answered, unless it takes long: */
+    if (is_working)
+        conn_set_timeout(c, TIMEOUT_GONE); /* few clients half-close, many go away */
 }
 
 /* ---- Answering ---- */
@@ -406,6 +409,10 @@ static void http1_timed_out(http_conn *c, int kind)
 {
     http_exchange *x = c->as.h1.x;
     ex_error err;
+    if (kind == TIMEOUT_GONE && x) {
+        exchange_gone(x);
+        return;
+    }
     if (kind == TIMEOUT_IDLE || !x) {
         conn_close_after_output(c);
         return;

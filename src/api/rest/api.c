@@ -1,5 +1,5 @@
 /* api.c: the table of routes and the life of what they share. */
-#include "api/rest/context.h"
+#include "api/rest/route_job.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -115,6 +115,8 @@ ex_status api_new(const api_options *options, api **ret, ex_error *err)
     fill_defaults(&a->options);
     a->started_us = ex_now_us(a->options.clock);
     gate_init(&a->gate);
+    (void)pthread_mutex_init(&a->jobs_mu, NULL); /* cannot fail with default attributes on Linux */
+    link_init_head(&a->jobs);
     ex_buf_init(&a->openapi, 0);
     ex_status st = start_threads(a, err);
     st = st ? st : add_metrics(a, err);
@@ -144,6 +146,7 @@ ex_status api_set_openapi(api *a, ex_slice document, ex_error *err)
 
 void api_stop(api *a)
 {
+    route_jobs_cancel(a); /* the server has drained: these are late */
     gate_close(&a->gate);
     ex_metrics_off_collect(a->options.metrics, measure_pools, a); /* it reads the pools */
     view_waits_stop(a->view_waits);
@@ -163,5 +166,6 @@ void api_free(api *a)
     sse_service_free(a->sse);
     ex_buf_done(&a->openapi);
     gate_done(&a->gate);
+    (void)pthread_mutex_destroy(&a->jobs_mu);
     free(a);
 }

@@ -4,6 +4,7 @@
 
 #include "api/rest/api.h"
 #include "api/gate.h"
+#include "api/http/list.h"
 #include "api/rest/view_wait.h"
 #include "api/sse/sse.h"
 #include "kernel/workers.h"
@@ -26,6 +27,10 @@ struct api {
     ex_gauge *waiting[API_POOLS]; /* NULL without metrics */
     /* its own synchronisation */
     gate gate;
+    /* guarded by jobs_mu */
+    pthread_mutex_t jobs_mu;
+    http_link jobs; /* that can be cancelled */
+    bool is_stopping;
 };
 
 /* Handlers; ctx is the api. */

@@ -53,9 +53,10 @@ static ex_status start(query_job *j, ex_error *err)
 {
     api *a = j->job.api;
     uint32_t view = 0;
-    ex_status st = route_job_enter(&j->job, err);
+    ex_status st = route_job_enter_cancellable(&j->job, &j->call.cancel, err);
     if (st)
         return st;
+    j->wait.cancel = j->call.cancel;
     if (j->call.min_position &&
         view_of_query(a->options.runtime, j->call.context, j->call.query, &view) &&
         !view_has_seen(a->options.runtime, view, j->call.min_position)) {

@@ -3,12 +3,71 @@
 
 #include "api/rest/json_fields.h"
 
+/* ---- Those that can be cancelled ---- */
+
+/* @return whether the server is stopping */
+static bool unlist(route_job *j)
+{
+    api *a = j->api;
+    if (!j->cancel)
+        return false;
+    (void)pthread_mutex_lock(&a->jobs_mu);
+    link_remove(&j->link);
+    bool is_stopping = a->is_stopping;
+    (void)pthread_mutex_unlock(&a->jobs_mu);
+    ex_cancel_free(j->cancel);
+    j->cancel = NULL;
+    return is_stopping;
+}
+
+/* What nobody waits for is not worked out to its end, by the database either. */
+static void on_gone(void *arg)
+{
+    route_job *j = arg;
+    ex_cancel_request(j->cancel);
+}
+
+ex_status route_job_enter_cancellable(route_job *j, ex_cancel **ret, ex_error *err)
+{
+    api *a = j->api;
+    ex_status st = route_job_enter(j, err);
+    if (st)
+        return st;
+    st = ex_cancel_new(&j->cancel, err);
+    if (st) {
+        route_job_leave(j);
+        return st;
+    }
+    (void)pthread_mutex_lock(&a->jobs_mu);
+    link_push(&a->jobs, &j->link);
+    if (a->is_stopping)
+        ex_cancel_request(j->cancel);
+    (void)pthread_mutex_unlock(&a->jobs_mu);
+    http_on_gone(j->x, on_gone, j);
+    *ret = j->cancel;
+    return EX_OK;
+}
+
+void route_jobs_cancel(api *a)
+{
+    (void)pthread_mutex_lock(&a->jobs_mu);
+    a->is_stopping = true;
+    for (http_link *l = a->jobs.next; l != &a->jobs; l = l->next)
+        ex_cancel_request(LINK_OWNER(l, route_job, link)->cancel);
+    (void)pthread_mutex_unlock(&a->jobs_mu);
+}
+
+/* ---- The way of a job ---- */
+
 static void on_posted(void *arg)
 {
     route_job *j = arg;
     gate *g = &j->api->gate; /* the job goes with the exchange */
     ex_buf out = j->out;
     ex_status st = j->status;
+    bool is_stopping = unlist(j);
+    if (st == EX_ECANCELLED && is_stopping)
+        st = ex_raise(&j->err, EX_ECLOSED, "the server is stopping");
     if (!st)
         st = j->answer(j, &out, &j->err);
     if (st)
@@ -41,6 +100,9 @@ ex_status route_job_enter(route_job *j, ex_error *err)
 
 void route_job_leave(route_job *j)
 {
+    if (j->cancel)
+        http_on_gone(j->x, NULL, NULL);
+    (void)unlist(j); /* the refusal says whether it stops */
     gate_leave(&j->api->gate);
 }
 

@@ -27,6 +27,8 @@ typedef struct route_job {
     route_job_answer *answer;
     route_job_work *work;
     ex_post post;
+    ex_cancel *cancel; /* NULL: it runs to its end */
+    http_link link;    /* of those that can be cancelled: in api.jobs, under its lock */
     /* written by the thread that works, read after the post */
     ex_status status;
     ex_error err;
@@ -44,6 +46,11 @@ EX_NODISCARD ex_status route_job_run(route_job *j, ex_workers *pool, route_job_w
 
 /** @return EX_OK, EX_ECLOSED */
 EX_NODISCARD ex_status route_job_enter(route_job *j, ex_error *err);
+/** The same for work that looks at *ret: it is to end when the client has gone or the server stops,
+ *  then with EX_ECANCELLED (R-02-10).
+ *  @param ret the job's
+ *  @return EX_OK, EX_ECLOSED, EX_ENOMEM */
+EX_NODISCARD ex_status route_job_enter_cancellable(route_job *j, ex_cancel **ret, ex_error *err);
 /** The hand-over failed: nobody will post. */
 void route_job_leave(route_job *j);
 /** Have a pool's thread do the work, with an `out` of at most limit_bytes, and post. Thread: any.
@@ -52,5 +59,8 @@ EX_NODISCARD ex_status route_job_queue(route_job *j, ex_workers *pool, route_job
                                        size_t limit_bytes, ex_error *err);
 /** The work is done; a failure's `err` is copied. Thread: any. */
 void route_job_post(route_job *j, ex_status status, const ex_error *err);
+
+/** End the cancellable work under way, and what comes later. Thread: any. */
+void route_jobs_cancel(api *a);
 
 #endif

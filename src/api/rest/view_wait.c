@@ -66,7 +66,8 @@ static view_wait *take_ready(view_waits *v)
     uint64_t now_ns = ex_monotonic_ns(v->clock);
     for (view_wait **at = &v->waiting; *at;) {
         view_wait *w = *at;
-        if (w->deadline_ns > now_ns && !view_has_seen(v->rt, w->view, w->min_position)) {
+        if (w->deadline_ns > now_ns && !ex_cancel_is_requested(w->cancel) &&
+            !view_has_seen(v->rt, w->view, w->min_position)) {
             at = &w->next;
             continue;
         }

@@ -17,7 +17,8 @@ struct view_wait {
     /* set by the caller */
     uint32_t view; /* index for ex_runtime_view_status */
     uint64_t min_position;
-    uint64_t deadline_ns; /* ex_monotonic_ns */
+    uint64_t deadline_ns;    /* ex_monotonic_ns */
+    const ex_cancel *cancel; /* ends the wait early; nullable */
     /** On the waiting thread, without a lock held; must not block. */
     void (*done)(view_wait *w);
     /* private */
@@ -29,7 +30,8 @@ EX_NODISCARD ex_status view_waits_start(ex_runtime *rt, const ex_clock *clock, u
                                         view_waits **ret, ex_error *err);
 /** Nobody waits any more. NULL is accepted. */
 void view_waits_stop(view_waits *v);
-/** `done` is called when the view is there or the time is up; both ways it asks the query itself.
+/** `done` is called when the view is there or the time is up or the end is asked for; all ways it
+ * asks the query itself.
  *  @return EX_OK, EX_EOVERLOADED. Thread: any. */
 EX_NODISCARD ex_status view_waits_add(view_waits *v, view_wait *w, ex_error *err);
 

@@ -127,7 +127,6 @@ ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err)
     assert(pg->queue_count == 0);
     if (!pg->conn)
         return pg_raise_broken(pg, err);
-    atomic_store(&pg->is_cancelled, false);
     if (!PQexitPipelineMode(pg->conn)) /* idle, so only a lost connection can be the reason */
         return pg_break(pg, pg_raise_broken(pg, err));
     ex_status st = run_script(pg, sql, statement_deadline(pg), err);

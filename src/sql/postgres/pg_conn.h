@@ -110,9 +110,11 @@ EX_NODISCARD ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err);
 /** Another time-out for the statements that follow (a migration, say); only when idle. */
 EX_NODISCARD ex_status ex_pg_set_timeout(ex_pg *pg, uint32_t timeout_ms, ex_error *err);
 
-/** Cancel the statement that runs, on the server too (R-02-10): it fails with EX_ECANCELLED. Lost
- *  when none runs. Thread: any, as long as the connection is not closed. Blocking: no. */
+/** Cancel what runs, on the server too (R-02-10), and what is begun later: it fails with
+ *  EX_ECANCELLED, until ex_pg_uncancel or ex_pg_reopen. Thread: any, as long as the connection is
+ *  not closed. Blocking: no. */
 void ex_pg_cancel(ex_pg *pg);
+void ex_pg_uncancel(ex_pg *pg);
 
 typedef void ex_pg_notify_fn(void *ctx, const char *channel, ex_slice payload);
 

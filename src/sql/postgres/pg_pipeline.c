@@ -109,6 +109,8 @@ ex_status ex_pg_send(ex_pg *pg, ex_slice sql, const ex_pg_args *args, ex_error *
 {
     if (!pg->conn)
         return pg_raise_broken(pg, err);
+    if (pg->queue_count == 0 && atomic_load(&pg->is_cancelled))
+        return ex_raise(err, EX_ECANCELLED, "a statement was cancelled");
     ex_status st = args ? pg_args_status(args, err) : EX_OK;
     if (st)
         return st;
@@ -116,8 +118,6 @@ ex_status ex_pg_send(ex_pg *pg, ex_slice sql, const ex_pg_args *args, ex_error *
         if (grow(pg))
             return ex_raise(err, EX_ENOMEM, "no memory to send a statement");
     }
-    if (pg->queue_count == 0)
-        atomic_store(&pg->is_cancelled, false);
     pg_statement *s = pg_statement_get(pg, sql, args);
     if (!s)
         return ex_raise(err, EX_ENOMEM, "no memory to send a statement");

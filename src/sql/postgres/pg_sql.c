@@ -112,6 +112,12 @@ static void cancel(void *conn)
     ex_pg_cancel(db->pg);
 }
 
+static void uncancel(void *conn)
+{
+    pg_db *db = conn;
+    ex_pg_uncancel(db->pg);
+}
+
 static ex_status prepare(ex_sql_stmt *st, ex_error *err)
 {
     pg_rows *rows = calloc(1, sizeof(*rows));
@@ -298,6 +304,7 @@ const sql_ops sql_postgres_ops = {
     .check = check,
     .ping = ping,
     .cancel = cancel,
+    .uncancel = uncancel,
     .prepare = prepare,
     .finalize = finalize,
     .start = start,

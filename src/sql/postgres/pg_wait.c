@@ -7,7 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define CANCEL_GRACE_MS 2000 /* for the server to report what it cancelled */
+#define CANCEL_GRACE_MS 500 /* for the server to report what it cancelled */
+#define CANCEL_TRIES    4
 
 uint64_t pg_now_ns(void)
 {
@@ -59,23 +60,36 @@ static ex_status give_up(ex_pg *pg, bool is_cancel, ex_error *err)
     return ex_raise(err, EX_ETIMEOUT, "PostgreSQL at %s did not answer in time", pg->target.label);
 }
 
+/* Cancelled: ask the server to end what it does, and again when it has not answered in the time
+ * left: a request that comes before the statement does has no effect. */
+static bool cancel_again(ex_pg *pg, unsigned *tries, uint64_t *deadline_ns)
+{
+    if (*tries == CANCEL_TRIES)
+        return false;
+    ++*tries;
+    pg_cancel_on_server(pg);
+    *deadline_ns = pg_deadline(CANCEL_GRACE_MS);
+    return true;
+}
+
 ex_status pg_wait_result(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
 {
-    bool has_cancelled = false;
+    unsigned cancels = 0;
     for (;;) {
         int unsent = PQflush(pg->conn);
         if (!PQisBusy(pg->conn))
             return EX_OK;
         if (PQstatus(pg->conn) == CONNECTION_BAD)
             return EX_OK; /* PQgetResult tells why */
-        if (!has_cancelled && atomic_load(&pg->is_cancelled)) {
-            has_cancelled = true;
-            pg_cancel_on_server(pg);
-            deadline_ns = pg_deadline(CANCEL_GRACE_MS);
-        }
+        if (cancels == 0 && atomic_load(&pg->is_cancelled))
+            (void)cancel_again(pg, &cancels, &deadline_ns);
         short events = unsent == 1 ? POLLIN | POLLOUT : POLLIN;
-        if (!pg_poll(PQsocket(pg->conn), events, has_cancelled ? -1 : pg->wake_fd, deadline_ns))
-            return give_up(pg, has_cancelled, err);
+        int wake_fd = cancels > 0 ? -1 : pg->wake_fd;
+        if (!pg_poll(PQsocket(pg->conn), events, wake_fd, deadline_ns)) {
+            if (cancels == 0 || !cancel_again(pg, &cancels, &deadline_ns))
+                return give_up(pg, cancels > 0, err);
+            continue;
+        }
         (void)PQconsumeInput(pg->conn); /* a failure shows as CONNECTION_BAD or an error result */
     }
 }
@@ -90,6 +104,11 @@ void ex_pg_cancel(ex_pg *pg)
 {
     atomic_store(&pg->is_cancelled, true);
     signal_owner(pg);
+}
+
+void ex_pg_uncancel(ex_pg *pg)
+{
+    atomic_store(&pg->is_cancelled, false);
 }
 
 void ex_pg_wake(ex_pg *pg)

@@ -67,7 +67,6 @@ static void begin_statement(sqlite_db *db)
 {
     db->deadline_ns = now_ns() + (uint64_t)db->timeout_ms * 1000000;
     db->is_late = false;
-    atomic_store(&db->is_cancelled, false);
 }
 
 static ex_status run_script(void *conn, const char *sql, ex_error *err)
@@ -141,6 +140,12 @@ static void cancel(void *conn)
     sqlite_db *db = conn;
     atomic_store(&db->is_cancelled, true);
     sqlite3_interrupt(db->handle);
+}
+
+static void uncancel(void *conn)
+{
+    sqlite_db *db = conn;
+    atomic_store(&db->is_cancelled, false);
 }
 
 static ex_status prepare(ex_sql_stmt *st, ex_error *err)
@@ -254,6 +259,7 @@ const sql_ops sql_sqlite_ops = {
     .check = check,
     .ping = ping,
     .cancel = cancel,
+    .uncancel = uncancel,
     .prepare = prepare,
     .finalize = finalize,
     .start = start,

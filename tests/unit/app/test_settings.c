@@ -64,6 +64,7 @@ static void test_settings_defaults_match_the_headers(void **state)
         {"view_parked_limit", s.runtime.view_parked_limit, 1000},
         {"decide_warn_ms", s.runtime.decide_warn_ms, 100},
         {"query_readers", s.runtime.query_readers, 4},
+        {"query_timeout_ms", s.runtime.query_timeout_ms, 30000},
         {"reader_threads", s.api.reader_threads, 4},
         {"reader_queue_limit", s.api.reader_queue_limit, 1024},
         {"page_limit_bytes", s.api.page_limit_bytes, 4 << 20},

@@ -348,6 +348,8 @@ static void test_pg_conn_cancel(void **state)
     ex_pg *pg = open_one();
     assert_int_equal(run_watched(pg, cancel_it, "SELECT pg_sleep(60)"), EX_ECANCELLED);
     assert_false(ex_pg_is_broken(pg));
+    assert_int_equal(ex_pg_run(pg, EX_S("SELECT 7"), NULL, NULL, &err), EX_ECANCELLED);
+    ex_pg_uncancel(pg);
     assert_int_equal(ask(pg, "SELECT 7"), 7);
     ex_pg_close(pg);
 }
