@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Links between the markdown pages resolve; every path that a page names in `code` exists.
+# Links between the markdown pages resolve; every path that a page names in `code` exists, and so does every
+# configuration key.
 # shellcheck source=tests/repo/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -33,6 +34,18 @@ while read -r page; do
     done < <(grep -oE '`(src|include|tests|tools|docs|examples|bench|cmake|completions)/[A-Za-z0-9_./*-]*`' "$page" |
         tr -d '`' | LC_ALL=C sort -u || true)
 done < <(git ls-files '*.md')
+
+# A word such as store.data is a key of src/app/settings.c, or a file.
+keys=$(grep -oE 'X\("[a-z_0-9.]+"' src/app/settings.c | cut -d'"' -f2)
+[ "$(wc -l <<<"$keys")" -gt 40 ] || fail "src/app/settings.c: its table of keys cannot be read"
+groups=$(cut -d. -f1 <<<"$keys" | sort -u | paste -sd'|')
+while IFS=: read -r page line word; do
+    word=$(grep -oE "($groups)\.[a-z0-9_]+$" <<<"$word")
+    case $word in
+    *.c | *.h | *.md | *.sh | *.db | *.so | *.sql) ;;
+    *) grep -qxF -- "$word" <<<"$keys" || fail "$page:$line: there is no configuration key $word" ;;
+    esac
+done < <(git ls-files '*.md' | xargs grep -noE "(^|[^A-Za-z0-9_./-])($groups)\.[a-z0-9_]+" || true)
 
 for page in README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE; do
     [ -s $page ] || fail "$page is missing"
