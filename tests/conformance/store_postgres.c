@@ -180,6 +180,49 @@ static void test_postgres_audit_of_an_id_with_other_content(void **state)
     assert_int_equal(ex_store_head(s->store), 1);
 }
 
+/* A failover loses the end of the log, and other nodes append past it before this one looks: what
+ * it knows is not true any more, and must not be written. */
+static void test_postgres_refuses_a_log_that_lost_its_end(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    suite_put(s, "kept", &EVENT("Kept", "{}"));
+    ex_pg *pg = open_raw(s);
+    exec(pg, "CREATE TEMP TABLE before AS SELECT * FROM log_head");
+    suite_put(s, "lost", &EVENT("Lost", "{}"));
+    suite_put(s, "lost", &EVENT("Lost", "{}"));
+    exec(pg, "SET session_replication_role = replica; " /* without our triggers */
+             "DELETE FROM events WHERE position > (SELECT position FROM before); "
+             "DELETE FROM streams WHERE id > (SELECT last_id FROM before); "
+             "DELETE FROM types WHERE id > (SELECT last_id FROM before); "
+             "UPDATE log_head SET (position, recorded_at, last_id) = "
+             "(SELECT position, recorded_at, last_id FROM before); "
+             "SET session_replication_role = origin; "
+             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'log_head'::regclass "
+             "AND pid <> pg_backend_pid(); "
+             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+             " AND application_name = 'excore' AND datname = current_database()");
+    ex_store *other = NULL;
+    ex_error err = {0};
+    assert_int_equal(ex_store_open(s->dir, NULL, &other, &err), EX_OK);
+    ex_new_event events[3] = {EVENT("New", "{}"), EVENT("Newer", "{}"), EVENT("Newest", "{}")};
+    ex_stream_write write = {EX_S("new"), EX_ANY, events, 3};
+    ex_append append = {.writes = &write, .write_count = 1};
+    assert_int_equal(ex_store_append(other, &append, NULL, &err), EX_OK);
+    ex_store_close(other);
+    ex_new_event again = EVENT("Lost", "{}");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(suite_append(s, "lost", EX_ANY, &again, 1, NULL, &err), EX_ESTORAGE);
+    assert_non_null(strstr(err.message, "event 3 is not the one that was committed"));
+    assert_text(pg, "SELECT max(position) FROM log", "4");
+    suite_reopen(s, NULL);
+    suite_put(s, "lost", &again);
+    assert_text(
+        pg, "SELECT concat_ws('|', position, stream, version, type) FROM log WHERE stream = 'lost'",
+        "5|lost|1|Lost");
+    ex_pg_close(pg);
+}
+
 /* ---- Plans ---- */
 
 enum { FIND, WRITE };
@@ -334,6 +377,7 @@ int store_postgres_tests(suite *s)
         STORE_TEST(test_postgres_view_shows_events_to_people),
         STORE_TEST(test_postgres_bytes_are_exact_and_the_view_survives_them),
         STORE_TEST(test_postgres_audit_of_an_id_with_other_content),
+        STORE_TEST(test_postgres_refuses_a_log_that_lost_its_end),
         STORE_TEST(test_postgres_every_find_uses_an_index),
         STORE_TEST(test_postgres_schemas_that_do_not_fit_are_refused),
         STORE_TEST(test_postgres_open_failures_are_clear),

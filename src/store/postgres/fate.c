@@ -47,6 +47,7 @@ void pg_note_command(pg_written *w, const ex_command_record *record)
 static ex_status reconnect(postgres_driver *d, ex_error *err)
 {
     ex_status st = EX_EAGAIN;
+    d->end.is_proven = false;
     for (int i = 0; st && i < FATE_TRIES; i++) {
         struct timespec pause = {.tv_nsec = FATE_PAUSE_MS * 1000000L};
         if (i)

@@ -35,6 +35,14 @@ typedef struct pg_written {
     bool has_command;
 } pg_written;
 
+/** The last event that this node knows (log_end.c). */
+typedef struct pg_log_end {
+    uint64_t position; /* 0: none */
+    ex_id id;
+    int64_t recorded_at_us;
+    bool is_proven; /* found again since the writer connected */
+} pg_log_end;
+
 /** The events that begin or refresh told. */
 typedef struct pg_news {
     ex_pg_result rows;
@@ -74,6 +82,7 @@ typedef struct postgres_driver {
     uint64_t position; /* the head after what was written in this batch */
     bool has_written;  /* in this batch */
     pg_written written;
+    pg_log_end end;
     int64_t oldest_command_us; /* none is older; INT64_MIN: not known */
     /* statements of write that were queued: their results stand before those of a question */
     size_t queued;
@@ -144,6 +153,15 @@ EX_NODISCARD ex_status pg_find_fate(postgres_driver *d, ex_error *err);
 void pg_note_command(pg_written *w, const ex_command_record *record);
 void pg_written_reset(pg_written *w);
 void pg_written_done(pg_written *w);
+
+/* ---- log_end.c ---- */
+/** The last event known is there, after a reconnection. Only when idle, outside a transaction.
+ *  @return EX_OK, EX_ESTORAGE (another log) */
+EX_NODISCARD ex_status pg_log_end_prove(postgres_driver *d, ex_error *err);
+/** begin or refresh has told the news up to `head`: remember the last event. */
+EX_NODISCARD ex_status pg_log_end_learn(postgres_driver *d, uint64_t head, ex_error *err);
+/** The batch is committed: remember its last event. */
+void pg_log_end_committed(postgres_driver *d);
 
 /* ---- listener.c ---- */
 ex_status pg_follow(void *impl, store_follow_fn *fn, void *ctx, ex_error *err);

@@ -164,10 +164,13 @@ static ex_status receive_news(postgres_driver *d, ex_error *err)
 
 static ex_status connect_writer(postgres_driver *d, ex_error *err)
 {
-    if (!ex_pg_is_broken(d->writer))
-        return EX_OK;
-    forget_queued(d);
-    return ex_pg_reopen(d->writer, err);
+    ex_status st = EX_OK;
+    if (ex_pg_is_broken(d->writer)) {
+        forget_queued(d);
+        d->end.is_proven = false;
+        st = ex_pg_reopen(d->writer, err);
+    }
+    return st ? st : pg_log_end_prove(d, err);
 }
 
 static ex_status receive_head(postgres_driver *d, store_head *ret, ex_error *err)
@@ -205,7 +208,7 @@ static ex_status begin_once(postgres_driver *d, store_head *ret, ex_error *err)
         st = receive_news(d, err);
     if (st == EX_OK && d->lookup)
         st = pg_lookup_receive(d, d->lookup, err);
-    return st;
+    return st ? st : pg_log_end_learn(d, ret->position, err);
 }
 
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
@@ -247,12 +250,14 @@ ex_status pg_writer_refresh(void *impl, uint64_t known, store_head *ret, ex_erro
         st = receive_head(d, ret, err);
     if (st == EX_OK)
         st = receive_news(d, err);
+    if (st == EX_OK && known + d->news.count > ret->position) /* appended between the two */
+        ret->position = known + d->news.count;
+    if (st == EX_OK)
+        st = pg_log_end_learn(d, ret->position, err);
     if (st) {
         pg_writer_rollback(d); /* takes away what was queued */
         return pg_as_storage(st, err);
     }
-    if (known + d->news.count > ret->position) /* appended between the two statements */
-        ret->position = known + d->news.count;
     return EX_OK;
 }
 
@@ -315,8 +320,10 @@ ex_status pg_writer_commit(void *impl, ex_error *err)
     st = pg_settle(d, err);
     if (st && ex_pg_is_broken(d->writer))
         st = pg_find_fate(d, err);
-    if (st == EX_OK)
+    if (st == EX_OK) {
         d->has_written = false;
+        pg_log_end_committed(d);
+    }
     return pg_as_storage(st, err);
 }
 
