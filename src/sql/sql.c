@@ -235,6 +235,7 @@ static ex_status start(ex_sql_stmt *st, ex_error *err)
     st->db->active++;
     st->spent_ns = 0;
     st->affected = 0;
+    st->db->has_queued = false; /* it waits for what was queued, too */
     return st->db->ops->start(st, err);
 }
 
@@ -267,6 +268,7 @@ ex_status ex_sql_queue(ex_sql_stmt *st, ex_error *err)
         return ex_sql_run(st, err);
     ex_status status = sql_check_usable(st->db, err);
     status = status ? status : check_values(st, err);
+    st->db->has_queued = true;
     status = status ? status : st->db->ops->queue(st, err);
     return sql_note_failure(st->db, status);
 }
@@ -274,6 +276,7 @@ ex_status ex_sql_queue(ex_sql_stmt *st, ex_error *err)
 ex_status ex_sql_flush(ex_sql *db, ex_error *err)
 {
     ex_status st = sql_check_usable(db, err);
+    db->has_queued = false;
     return st || !db->ops->flush ? st : sql_note_failure(db, db->ops->flush(db->conn, err));
 }
 

@@ -114,7 +114,8 @@ EX_NODISCARD ex_status ex_sql_step(ex_sql_stmt *st, ex_error *err);
 /** Run to the end, throw rows away, reset. */
 EX_NODISCARD ex_status ex_sql_run(ex_sql_stmt *st, ex_error *err);
 /** Run within a transaction without waiting: on PostgreSQL it is sent with the next statement that
- *  waits, whose call then may report its failure; so may ex_sql_flush and ex_sql_commit. */
+ *  waits, whose call then may report its failure; so may ex_sql_flush, ex_sql_commit and the begin
+ *  of a savepoint. */
 EX_NODISCARD ex_status ex_sql_queue(ex_sql_stmt *st, ex_error *err);
 EX_NODISCARD ex_status ex_sql_flush(ex_sql *db, ex_error *err);
 /** Give up the rows that are left. Bindings are forgotten at the next prepare. */

@@ -53,6 +53,7 @@ struct ex_sql {
     uint32_t depth;
     bool has_failed;          /* a statement failed at this depth */
     atomic_bool is_cancelled; /* any thread */
+    bool has_queued;          /* of the caller's, a statement whose failure may still come */
     uint64_t next_serial;
     uint64_t serials[SQL_DEPTH_MAX]; /* of the open ones, outermost first */
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms); /* NULL: the engine sees to it */

@@ -34,7 +34,12 @@ static ex_status control(ex_sql *db, const char *text, bool is_queued, ex_error 
     ex_status st = ex_sql_prepare(db, ex_str(text), &s, err);
     if (st)
         return st;
-    return is_queued ? ex_sql_queue(s, err) : ex_sql_run(s, err);
+    if (!is_queued)
+        return ex_sql_run(s, err);
+    bool has_queued = db->has_queued;
+    st = ex_sql_queue(s, err);
+    db->has_queued = has_queued; /* this one can only fail with the connection */
+    return st;
 }
 
 ex_status ex_sql_begin(ex_sql *db, ex_sql_mode mode, ex_sql_tx *ret, ex_error *err)
@@ -42,8 +47,13 @@ ex_status ex_sql_begin(ex_sql *db, ex_sql_mode mode, ex_sql_tx *ret, ex_error *e
     char text[32];
     if (db->depth == SQL_DEPTH_MAX)
         return ex_raise(err, EX_ESTATE, "transactions are nested more than %d deep", SQL_DEPTH_MAX);
+    /* What was queued before a savepoint must not fail inside of it: undoing it would forget the
+     * failure, and with an older savepoint of the same name more than itself. */
+    ex_status st = db->depth > 0 && db->has_queued ? ex_sql_flush(db, err) : EX_OK;
+    if (st)
+        return st;
     (void)snprintf(text, sizeof(text), "SAVEPOINT excore_%u", db->depth); /* fits */
-    ex_status st = control(db, db->depth ? text : begin_text(db, mode), true, err);
+    st = control(db, db->depth ? text : begin_text(db, mode), true, err);
     if (st)
         return st;
     db->serials[db->depth++] = ++db->next_serial;
@@ -55,7 +65,7 @@ ex_status ex_sql_begin(ex_sql *db, ex_sql_mode mode, ex_sql_tx *ret, ex_error *e
 static ex_status undo(ex_sql *db, uint32_t level, ex_error *err)
 {
     char text[96];
-    db->has_failed = false;
+    db->has_failed = db->has_queued = false;
     db->depth = level - 1;
     if (!db->ops->has_tx(db->conn)) { /* the engine undid it all, or the connection is gone */
         db->has_failed = db->depth > 0;

@@ -241,6 +241,29 @@ static void test_tx_waits_for_a_lock(void **state)
     ex_sql_close(other);
 }
 
+/* A failure that comes out while an inner transaction is undone is the outer one's when the
+ * statement was: nothing of the outer one may be lost without a word. */
+static void test_tx_queued_failure_before_a_savepoint(void **state)
+{
+    suite *s = *state;
+    suite_table(s);
+    must(insert(s->db, 1, &suite_err));
+    ex_sql_tx tx, inner, next;
+    must(ex_sql_begin(s->db, EX_SQL_WRITE, &tx, &suite_err));
+    must(ex_sql_begin(s->db, EX_SQL_WRITE, &inner, &suite_err));
+    must(insert(s->db, 2, &suite_err));
+    ex_status st = insert_queued(s->db, 1, &suite_err); /* taken: may fail later */
+    st = ex_sql_end(&inner, st, &suite_err);
+    if (!st) {
+        st = ex_sql_begin(s->db, EX_SQL_WRITE, &next, &suite_err);
+        if (!st)
+            st = ex_sql_rollback(&next, &suite_err);
+    }
+    st = ex_sql_end(&tx, st, &suite_err);
+    assert_int_equal(st, EX_EEXISTS);
+    assert_int_equal(count(s->db), 1);
+}
+
 /* A statement that has rows left does not keep the transaction from ending. */
 static void test_tx_ends_with_rows_left(void **state)
 {
@@ -272,6 +295,7 @@ int sql_tx_tests(suite *s)
         SQL_TEST(test_tx_rollback_of_all),
         SQL_TEST(test_tx_commit_after_a_failure_rolls_back),
         SQL_TEST(test_tx_queued_statements),
+        SQL_TEST(test_tx_queued_failure_before_a_savepoint),
         SQL_TEST(test_tx_unit_of_work),
         SQL_TEST(test_tx_rollback_fails),
         SQL_TEST(test_tx_read_snapshot),

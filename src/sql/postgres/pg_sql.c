@@ -284,7 +284,7 @@ static ex_sql_value column(const ex_sql_stmt *st, uint32_t column)
 static ex_status script(void *conn, const char *sql, ex_error *err)
 {
     pg_db *db = conn;
-    (void)flush(db, NULL); /* only a rollback comes with some left, and undoes them */
+    (void)flush(db, NULL); /* only a rollback comes with some left, all of what it undoes */
     return ex_pg_script(db->pg, sql, err);
 }
 
