@@ -54,6 +54,16 @@ ex_status pg_raise_result(ex_pg *pg, const PGresult *result, ex_error *err)
     return pg_raise_report(&r, PQuser(pg->conn), pg->target.label, err);
 }
 
+bool pg_is_copy(ExecStatusType kind)
+{
+    return kind == PGRES_COPY_IN || kind == PGRES_COPY_OUT || kind == PGRES_COPY_BOTH;
+}
+
+ex_status pg_refuse_copy(ex_pg *pg, ex_error *err)
+{
+    return pg_break(pg, ex_raise(err, EX_EINVAL, "COPY is not possible here"));
+}
+
 /* ---- text queries outside of the pipeline ---- */
 
 /* Read to the end of a text query; the first failure counts. */
@@ -68,14 +78,11 @@ static ex_status finish_script(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
         if (!result)
             return st;
         ExecStatusType kind = PQresultStatus(result);
-        bool is_copy = kind == PGRES_COPY_IN || kind == PGRES_COPY_OUT || kind == PGRES_COPY_BOTH;
-        if (is_copy && !st)
-            st = ex_raise(err, EX_EINVAL, "COPY is not possible here");
-        else if (!st && kind == PGRES_FATAL_ERROR)
+        if (!st && kind == PGRES_FATAL_ERROR)
             st = pg_raise_result(pg, result, err);
         PQclear(result);
-        if (is_copy) /* libpq would give the same result for ever */
-            return pg_break(pg, st);
+        if (pg_is_copy(kind))
+            return st ? pg_break(pg, st) : pg_refuse_copy(pg, err);
         if (PQstatus(pg->conn) == CONNECTION_BAD)
             return pg_break(pg, st ? st : pg_raise_broken(pg, err));
     }

@@ -104,6 +104,10 @@ ex_status pg_break(ex_pg *pg, ex_status st);
 /* Raise the failure that a result holds (NULL: the connection's); notes its SQLSTATE. */
 ex_status pg_raise_result(ex_pg *pg, const PGresult *result, ex_error *err);
 ex_status pg_raise_broken(ex_pg *pg, ex_error *err);
+/* Does this status of a result begin a COPY? Then libpq gives the same result for ever. */
+bool pg_is_copy(ExecStatusType kind);
+/* The end of the connection for it. */
+ex_status pg_refuse_copy(ex_pg *pg, ex_error *err);
 /* Take over what libpq knows of the transaction. */
 void pg_note_tx(ex_pg *pg);
 

@@ -197,6 +197,10 @@ static ex_status take_result(ex_pg *pg, PGresult **ret, ex_error *err)
     if (st)
         return st;
     ExecStatusType kind = PQresultStatus(result);
+    if (pg_is_copy(kind)) {
+        PQclear(result);
+        return pg_refuse_copy(pg, err);
+    }
     if (kind != PGRES_TUPLES_OK && kind != PGRES_COMMAND_OK && kind != PGRES_EMPTY_QUERY) {
         st = raise_statement(pg, s, result, err);
         PQclear(result);

@@ -472,6 +472,21 @@ static void test_pg_conn_value_stays_out_of_messages(void **state)
     ex_pg_close(pg);
 }
 
+/* COPY has no place here: it is refused, and does not keep the caller for ever. */
+static void test_pg_conn_copy_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"COPY (SELECT 1) TO STDOUT", "COPY copied FROM STDIN"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        ex_pg *pg = open_one();
+        assert_ok(ex_pg_script(pg, "CREATE TEMP TABLE copied (n int)", &err));
+        assert_int_equal(ex_pg_run(pg, ex_str(texts[i]), NULL, NULL, &err), EX_EINVAL);
+        assert_non_null(strstr(err.message, "COPY"));
+        assert_true(ex_pg_is_broken(pg));
+        ex_pg_close(pg);
+    }
+}
+
 static void test_pg_conn_session(void **state)
 {
     (void)state;
@@ -585,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_pg_conn_refused),
         cmocka_unit_test(test_pg_conn_missing_grant),
         cmocka_unit_test(test_pg_conn_value_stays_out_of_messages),
+        cmocka_unit_test(test_pg_conn_copy_is_refused),
         cmocka_unit_test(test_pg_conn_session),
         cmocka_unit_test(test_pg_conn_notifications),
         cmocka_unit_test(test_pg_conn_slow_statements),
