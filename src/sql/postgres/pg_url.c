@@ -37,6 +37,18 @@ static ex_status set_schema(ex_pg_target *t, ex_slice name, ex_error *err)
     return EX_OK;
 }
 
+/* A password with a bare / or @ in it would be read as host, port and database, and so be shown. */
+static ex_status check_password(const char *url, ex_error *err)
+{
+    const char *begin = strstr(url, "://") + 3;
+    const char *last = memrchr(begin, '@', strcspn(begin, "?"));
+    if (!last || last == begin + strcspn(begin, "@/"))
+        return EX_OK;
+    return ex_raise(err, EX_EINVAL,
+                    "the PostgreSQL URL has an @ where none can be: in a password / is written as "
+                    "%%2F and @ as %%40, other special characters as %%XX");
+}
+
 /* Copy the URL without schema=…; libpq refuses parameters that it does not know. */
 static ex_status strip_schema(ex_pg_target *t, const char *url, ex_error *err)
 {
@@ -81,7 +93,8 @@ static bool is_local(const char *host, size_t len)
 {
     ex_slice h = {host, len};
     return len == 0 || host[0] == '/' || host[0] == '@' || ex_slice_is(h, "localhost") ||
-           ex_slice_is(h, "::1") || ex_slice_starts(h, EX_S("127."));
+           ex_slice_is(h, "::1") ||
+           (ex_slice_starts(h, EX_S("127.")) && strspn(host, "0123456789.") >= len);
 }
 
 static bool has_remote_host(const char *hosts)
@@ -111,11 +124,21 @@ static ex_status read_sslmode(ex_pg_target *t, const char *mode, ex_error *err)
                     "verify-full");
 }
 
-static ex_status read_options(ex_pg_target *t, const PQconninfoOption *options, ex_error *err)
+/* What libpq takes from the environment when the URL says nothing: PGHOST, PGSERVICE, … */
+static const char *option_or(const PQconninfoOption *options, const PQconninfoOption *defaults,
+                             const char *keyword)
 {
-    const char *host = option(options, "host");
+    const char *value = option(options, keyword);
+    return *value ? value : option(defaults, keyword);
+}
+
+static ex_status read_options(ex_pg_target *t, const PQconninfoOption *options,
+                              const PQconninfoOption *defaults, ex_error *err)
+{
+    const char *address = option_or(options, defaults, "hostaddr"); /* the stronger one */
+    const char *host = option_or(options, defaults, "host");
     if (!*host)
-        host = option(options, "hostaddr");
+        host = address;
     const char *port = option(options, "port");
     const char *database = option(options, "dbname");
     const char *role = option(options, "user");
@@ -130,7 +153,8 @@ static ex_status read_options(ex_pg_target *t, const PQconninfoOption *options, 
     /* A long list of hosts is cut: the label is for people. */
     (void)snprintf(t->label, sizeof(t->label), "%.200s%s%s%s%s", *host ? host : "the local socket",
                    has_port ? ":" : "", has_port ? port : "", *database ? "/" : "", database);
-    t->is_remote = has_remote_host(host);
+    t->is_remote = has_remote_host(host) || has_remote_host(address) ||
+                   *option(options, "service"); /* stands in a file that libpq reads */
     const char *seconds = option(options, "connect_timeout");
     if (*seconds) {
         char *end;
@@ -160,13 +184,19 @@ ex_status ex_pg_target_init(ex_pg_target *ret, const char *url, ex_error *err)
 {
     ex_pg_target t = {.schema = DEFAULT_SCHEMA};
     char *text = NULL;
-    PQconninfoOption *options = NULL;
-    ex_status st = ex_pg_is_url(url) ? strip_schema(&t, url, err) : raise_bad_url(NULL, err);
+    PQconninfoOption *options = NULL, *defaults = NULL;
+    ex_status st = ex_pg_is_url(url) ? check_password(url, err) : raise_bad_url(NULL, err);
+    st = st ? st : strip_schema(&t, url, err);
     if (st)
         goto out;
     options = PQconninfoParse(t.url, &text);
-    st = options ? read_options(&t, options, err) : raise_bad_url(text, err);
+    defaults = PQconndefaults();
+    if (!defaults)
+        st = ex_raise(err, EX_ENOMEM, "no memory for a PostgreSQL URL");
+    else
+        st = options ? read_options(&t, options, defaults, err) : raise_bad_url(text, err);
 out:
+    PQconninfoFree(defaults);
     PQconninfoFree(options);
     PQfreemem(text);
     if (st)

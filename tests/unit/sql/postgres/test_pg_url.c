@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -55,6 +56,10 @@ static void test_pg_url_refused(void **state)
         {"postgres://a:secret%zz@b/c", "cannot be read"},
         {"postgres://a:secret@[::1/c", "cannot be read"},
         {"postgres://a:secret@b/c?speed=high", "unknown parameter \"speed\""},
+        {"postgres://a:secret/x@b:5432/c",
+         "other special characters as %XX"}, /* the host is a, its port the password */
+        {"postgres://a:17/secret@b:5432/c", "other special characters as %XX"},
+        {"postgres://a:secret@17@b/c", "other special characters as %XX"},
         {"postgres://a:secret@b/c?schema=", "the schema"},
         {"postgres://a:secret@b/c?schema=Shop", "the schema"},
         {"postgres://a:secret@b/c?schema=pg_x", "the schema"},
@@ -75,6 +80,23 @@ static void test_pg_url_refused(void **state)
     }
 }
 
+/* R-01-34: what stands in the environment counts as what stands in the URL. */
+static void test_pg_url_hosts_of_the_environment(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"PGHOST", "PGHOSTADDR"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        ex_pg_target t;
+        assert_int_equal(setenv(names[i], "10.1.2.3", 1), 0);
+        ex_status st = ex_pg_target_init(&t, "postgres:///x", NULL);
+        assert_int_equal(unsetenv(names[i]), 0);
+        assert_int_equal(st, EX_OK);
+        assert_true(t.is_remote);
+        assert_string_equal(t.label, "10.1.2.3:5432/x");
+        ex_pg_target_done(&t);
+    }
+}
+
 /* R-01-34 */
 static void test_pg_url_tls_in_production(void **state)
 {
@@ -90,6 +112,10 @@ static void test_pg_url_tls_in_production(void **state)
         {"postgres://localhost,db.example/x", EX_EINVAL},
         {"postgres://127.0.0.1/x", EX_OK},
         {"postgres:///x?host=/run/pg", EX_OK},
+        {"postgres://localhost/x?hostaddr=10.1.2.3", EX_EINVAL}, /* where libpq connects to */
+        {"postgres://localhost/x?hostaddr=127.0.0.2", EX_OK},
+        {"postgres://127.example.com/x", EX_EINVAL},
+        {"postgres:///x?service=shop", EX_EINVAL}, /* the host stands in a file */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ex_pg_target t;
@@ -212,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_pg_url_parts),
         cmocka_unit_test(test_pg_url_refused),
         cmocka_unit_test(test_pg_url_tls_in_production),
+        cmocka_unit_test(test_pg_url_hosts_of_the_environment),
         cmocka_unit_test(test_pg_url_shown_without_password),
         cmocka_unit_test(test_pg_error_status_of_sqlstate),
         cmocka_unit_test(test_pg_error_connect_texts),
