@@ -257,7 +257,6 @@ static ex_status connect_node(ex_leases *n, ex_error *err)
     ex_status st = ex_pg_open(&options, &pg, err);
     if (st)
         return st;
-    (void)snprintf(n->schema, sizeof(n->schema), "%s", ex_pg_target_of(pg)->schema);
     st = pg_lease_listen(pg, err);
     if (st) {
         ex_pg_close(pg);
@@ -360,6 +359,8 @@ ex_status lease_beat_start(ex_leases *n, ex_error *err)
 {
     beat b = {0};
     ex_status st = connect_node(n, err);
+    if (!st) /* before anybody can read it; a reconnection leaves it as it is */
+        (void)snprintf(n->schema, sizeof(n->schema), "%s", ex_pg_target_of(n->pg)->schema);
     st = st ? st : beat_once(n, &b, err);
     if (st) {
         disconnect(n); /* not known to the others: nothing to give back */
