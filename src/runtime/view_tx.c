@@ -43,10 +43,16 @@ void view_rows_forget(view_rows *rows)
     ex_arena_reset(&rows->arena);
 }
 
-/* The table's number, then the key. */
+/* The table's number, then the key: all of it, also behind a NUL byte that an event may hold. */
 static ex_slice name_of(ex_view_tx *tx, uint32_t table, ex_slice key)
 {
-    return ex_arena_printf(tx->arena, "%u %.*s", table, EX_ARG(key));
+    char *name = ex_arena_alloc(tx->arena, sizeof(table) + key.len);
+    if (!name)
+        return (ex_slice){NULL, 0};
+    memcpy(name, &table, sizeof(table));
+    if (key.len)
+        memcpy(name + sizeof(table), key.ptr, key.len);
+    return ex_slice_of(name, sizeof(table) + key.len);
 }
 
 static const ex_sql_value *known(ex_view_tx *tx, uint32_t table, ex_slice key)

@@ -316,6 +316,30 @@ static void test_view_parked_events_have_a_limit(void **ctx)
     tear_down(&f);
 }
 
+/* A key with a NUL byte in it is another key, also in the rows that a transaction keeps. */
+static void test_view_parked_key_with_a_nul_is_no_other_row(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f, (ex_runtime_options){.view_attempts = 2});
+    ex_new_event events[] = {
+        {.type = EX_S("AccountOpened"), .data = EX_S("{\"account_id\":\"a\",\"owner\":\"ann\"}")},
+        {.type = EX_S(MOVED),
+         .data = EX_S("{\"account_id\":\"a\\u0000x\",\"cents\":1,\"new_cents\":77}")},
+    };
+    ex_stream_write write = {EX_S("account-a"), EX_ANY, events, 2};
+    ex_append append = {.writes = &write, .write_count = 1};
+    ex_appended done = {0};
+    if (ex_store_append(f.store, &append, &done, &f.err))
+        fail_msg("%s", f.err.message);
+    wait_for_position(&f, done.position);
+    assert_balance(&f, 0, 0);
+    list(&f, 0, NO_LIMIT);
+    assert_int_equal(f.listed, 1);
+    assert_int_equal(f.list[0].position, done.position);
+    tear_down(&f);
+}
+
 /* Two hundred in a row, over many transactions: all aside, all others applied. */
 static void test_view_parked_many_in_a_row(void **ctx)
 {
@@ -344,6 +368,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_view_parked_never_for_a_failure_that_passes),
         cmocka_unit_test(test_view_parked_keeps_what_came_before),
         cmocka_unit_test(test_view_parked_events_have_a_limit),
+        cmocka_unit_test(test_view_parked_key_with_a_nul_is_no_other_row),
         cmocka_unit_test(test_view_parked_many_in_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
