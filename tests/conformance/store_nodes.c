@@ -498,6 +498,33 @@ static void test_nodes_lost_connections_lose_and_double_nothing(void **state)
     close_nodes(nodes);
 }
 
+/* A node that stands still before it has read an answer larger than the socket's buffers keeps the
+ * head's lock, and the server waits for it: the others wait once, then go on. */
+static void test_nodes_one_that_does_not_read_stops_the_others_once(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    ex_pg *pg = NULL;
+    assert_int_equal(ex_pg_open(&(ex_pg_options){.url = s->dir}, &pg, NULL), EX_OK);
+    assert_int_equal(ex_pg_send(pg, EX_S("BEGIN"), NULL, NULL), EX_OK);
+    assert_int_equal(ex_pg_send(pg, EX_S("SELECT FROM log_head FOR UPDATE"), NULL, NULL), EX_OK);
+    assert_int_equal(
+        ex_pg_send(pg, EX_S("SELECT repeat('x', 1000000) FROM generate_series(1, 20)"), NULL, NULL),
+        EX_OK);
+    assert_int_equal(ex_pg_sync(pg, NULL), EX_OK);
+    ex_pg_result begun = {0};
+    assert_int_equal(ex_pg_recv(pg, &begun, NULL), EX_OK);
+    ex_pg_result_free(&begun);
+    assert_int_equal(ex_pg_recv(pg, NULL, NULL), EX_OK); /* it has the lock, and reads no more */
+    ex_new_event event = EVENT("T", "{}");
+    ex_error err = {0};
+    assert_int_equal(append_to(s->store, "s-1", EX_ANY, &event, &err), EX_ESTORAGE);
+    assert_non_null(strstr(err.message, "a lock in PostgreSQL was not free in time"));
+    assert_int_equal(append_to(s->store, "s-1", EX_ANY, &event, &err), EX_OK);
+    assert_int_equal(assert_log_is_whole(s->store), 1);
+    ex_pg_close(pg);
+}
+
 int store_nodes_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +535,7 @@ int store_nodes_tests(suite *s)
         STORE_TEST(test_nodes_retry_elsewhere_is_a_duplicate),
         STORE_TEST(test_nodes_last_event_of_a_stream_is_always_found),
         STORE_TEST(test_nodes_lost_connections_lose_and_double_nothing),
+        STORE_TEST(test_nodes_one_that_does_not_read_stops_the_others_once),
     };
     return cmocka_run_group_tests_name("store nodes", tests, NULL, NULL);
 }

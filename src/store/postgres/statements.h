@@ -42,6 +42,11 @@
     X(HEAD,            FIND,  "SELECT position, recorded_at, last_id FROM log_head WHERE one")     \
     X(HEAD_LOCK,       WRITE, "SELECT position, recorded_at, last_id FROM log_head WHERE one "     \
                               "FOR UPDATE")                                                        \
+    /* the server does not end a session by itself that cannot get rid of its answer */            \
+    X(HEAD_FREE,       WRITE, "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN "   \
+                              "pg_locks l ON l.pid = a.pid WHERE l.relation = "                    \
+                              "'log_head'::regclass AND l.granted AND a.wait_event = "             \
+                              "'ClientWrite' AND a.query_start < now() - interval '10 seconds'")   \
     /* fails (division by zero) when the head is not where this batch began */                     \
     X(HEAD_MOVE,       WRITE, "WITH moved AS (UPDATE log_head SET position = $2, "                 \
                               "recorded_at = $3, last_id = $4 WHERE one AND position = $1 "        \

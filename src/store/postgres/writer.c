@@ -18,7 +18,9 @@
  * - the connection ends with the COMMIT under way: fate.c finds out.
  * - begin finds no connection: it connects anew, once; later batches try again.
  * - a node stands still with the lock: the server ends its session after
- *   IDLE_SECONDS, those who wait give up after LOCK_SECONDS, both retryable. */
+ *   IDLE_SECONDS, those who wait give up after LOCK_SECONDS, both retryable.
+ * - it stands still before it has read what begin asked for: the server waits for
+ *   it without end, so those who gave up end its session. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -211,6 +213,15 @@ static ex_status begin_once(postgres_driver *d, store_head *ret, ex_error *err)
     return st ? st : pg_log_end_learn(d, ret->position, err);
 }
 
+static void end_stuck_holder(postgres_driver *d)
+{
+    if (ex_pg_is_broken(d->writer) || strcmp(ex_pg_sqlstate(d->writer), "55P03") != 0)
+        return; /* it was not the lock */
+    pg_writer_rollback(d);
+    ex_status st = ex_pg_run(d->writer, pg_sql(PG_HEAD_FREE), NULL, NULL, NULL);
+    (void)st; /* the next batch meets the lock again, and tries again */
+}
+
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
 {
     postgres_driver *d = impl;
@@ -225,8 +236,10 @@ ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
         }
     }
     d->lookup = NULL;
-    if (st)
+    if (st) {
+        end_stuck_holder(d);
         return pg_as_storage(st, err);
+    }
     d->head = *ret;
     d->position = ret->position;
     pg_written_reset(&d->written);
