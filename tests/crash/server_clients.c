@@ -374,6 +374,23 @@ uint64_t server_load_repeat(server_load *load, const server_log *log, uint16_t p
     return count;
 }
 
+void server_load_each(const server_load *load, server_attempt_fn *fn, void *ctx)
+{
+    for (unsigned i = 0; i < CLIENTS; i++)
+        for (size_t k = 0; k < load->clients[i].attempt_count; k++)
+            fn(ctx, load->clients[i].attempts[k]);
+}
+
+static void check_attempt(void *log, const attempt *a)
+{
+    server_log_check(log, a);
+}
+
+void server_load_check(const server_load *load, const server_log *log)
+{
+    server_load_each(load, check_attempt, (void *)(uintptr_t)log);
+}
+
 void server_load_clear(server_load *load)
 {
     for (unsigned i = 0; i < CLIENTS; i++) {

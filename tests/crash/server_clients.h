@@ -60,6 +60,11 @@ void server_load_join(server_load *load);
  *  some of the others. @return how many */
 uint64_t server_load_repeat(server_load *load, const server_log *log, uint16_t port,
                             uint64_t *random);
+typedef void server_attempt_fn(void *ctx, const attempt *a);
+/** Each attempt of the round. */
+void server_load_each(const server_load *load, server_attempt_fn *fn, void *ctx);
+/** The log must agree with what the clients were told in this round. */
+void server_load_check(const server_load *load, const server_log *log);
 /** Frees the attempts of the round; a taken one (NULL in the array) is passed over. */
 void server_load_clear(server_load *load);
 void server_load_done(server_load *load);

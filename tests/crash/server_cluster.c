@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include "crash/server_run.h"
 
@@ -79,8 +78,7 @@ void cluster_init(server_cluster *c, const char *lease)
 
 void cluster_start(server_cluster *c, unsigned node)
 {
-    if (!server_spawn(&c->nodes[node], &c->options[node]) || !server_wait_ready(&c->nodes[node]))
-        run_fail("node %u did not become ready; see its log", node);
+    server_start(&c->nodes[node], &c->options[node]);
     cluster_use(c, node);
 }
 
@@ -97,20 +95,15 @@ void cluster_use(server_cluster *c, unsigned node)
 void cluster_kill(server_cluster *c, unsigned node)
 {
     cluster_avoid(c, node);
-    if (!server_signal(&c->nodes[node], SIGKILL))
-        run_fail("node %u had ended by itself", node);
-    int status = server_wait_end(&c->nodes[node]);
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-        run_fail("node %u ended by itself (wait status %d)", node, status);
+    (void)server_signal(&c->nodes[node], SIGKILL); /* the status tells */
+    server_was_killed(&c->nodes[node]);
 }
 
 void cluster_end(server_cluster *c, unsigned node)
 {
     cluster_avoid(c, node);
     (void)server_signal(&c->nodes[node], SIGTERM); /* the status tells */
-    int status = server_wait_end(&c->nodes[node]);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        run_fail("node %u ended with wait status %d after SIGTERM", node, status);
+    server_ended_in_order(&c->nodes[node]);
 }
 
 void cluster_done(server_cluster *c)

@@ -22,10 +22,10 @@
  *
  * The seed fixes what the clients send and when the signals come, not how the
  * threads interleave. */
-#include "crash/server_clients.h"
 #include "crash/server_follower.h"
 #include "crash/server_process.h"
 #include "crash/server_run.h"
+#include "crash/server_tally.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -50,8 +50,8 @@
 
 static struct {
     uint64_t kills, early_kills, terms, quick_ends, views_dropped;
-    uint64_t acknowledged, rejected, unanswered, unanswered_stored, repeated, rows, rows_asked;
-    uint64_t events;
+    uint64_t events, rows;
+    server_tally attempts;
 } counts;
 
 /* One directory's life. */
@@ -78,25 +78,13 @@ static void start_server(life *l)
     bool is_full = run_below(&l->random, 4) > 0, is_small = run_below(&l->random, 2);
     l->options.settings[0] = is_full ? "store.durability=full" : "store.durability=normal";
     l->options.settings[1] = is_small ? "store.ring_limit=64KiB" : "store.ring_limit=8MiB";
-    if (!server_spawn(&l->server, &l->options) || !server_wait_ready(&l->server))
-        run_fail("the server did not become ready; see server.log");
-}
-
-static void must_be_killed(life *l)
-{
-    int status = server_wait_end(&l->server);
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-        run_fail("the server ended by itself (wait status %d)", status);
+    server_start(&l->server, &l->options);
 }
 
 static void kill_while_starting(life *l)
 {
     for (uint32_t left = 1 + run_below(&l->random, 2); left > 0; left--) {
-        if (!server_spawn(&l->server, &l->options))
-            run_fail("no server could be started");
-        run_sleep_ms(run_below(&l->random, EARLY_MAX_MS));
-        (void)server_signal(&l->server, SIGKILL); /* must_be_killed sees if it was gone */
-        must_be_killed(l);
+        server_start_and_kill(&l->server, &l->options, run_below(&l->random, EARLY_MAX_MS));
         counts.early_kills++;
     }
 }
@@ -140,7 +128,7 @@ static bool load_and_end(life *l)
         end_by_term(l, is_twice);
     } else {
         (void)server_signal(&l->server, SIGKILL);
-        must_be_killed(l);
+        server_was_killed(&l->server);
         counts.kills++;
     }
     server_load_join(&l->load);
@@ -150,45 +138,21 @@ static bool load_and_end(life *l)
 
 /* ---- Checking ---- */
 
-typedef void attempt_fn(life *l, attempt *a);
-
-static void each_attempt(life *l, attempt_fn *fn)
+static void check_was_answered(void *log, const attempt *a)
 {
-    for (unsigned i = 0; i < CLIENTS; i++)
-        for (size_t k = 0; k < l->load.clients[i].attempt_count; k++)
-            fn(l, l->load.clients[i].attempts[k]);
-}
-
-static void check_attempt(life *l, attempt *a)
-{
-    server_log_check(l->log, a);
-}
-
-static void count_unanswered(life *l, attempt *a)
-{
-    if (a->state != ATTEMPT_OPEN)
-        return;
-    counts.unanswered++;
-    counts.unanswered_stored += server_log_has(l->log, a->number);
-}
-
-static void check_was_answered(life *l, attempt *a)
-{
-    if (a->state == ATTEMPT_OPEN && server_log_has(l->log, a->number))
+    if (a->state == ATTEMPT_OPEN && server_log_has(log, a->number))
         run_fail("%s was executed before an orderly end, but not answered", attempt_text(a));
 }
 
-static void note_outcome(life *l, attempt *a)
+static void note_acknowledged(void *check, const attempt *a)
 {
-    counts.rejected += a->state == ATTEMPT_REJECTED;
     if (a->state != ATTEMPT_DONE)
         return;
-    counts.acknowledged++;
     for (uint32_t i = 0; i < a->answer.event_count; i++) {
         ex_id id;
         if (ex_id_parse(ex_str(a->answer.events[i].id), &id, NULL))
             run_fail("%s: '%s' is no id", attempt_text(a), a->answer.events[i].id);
-        log_check_acknowledged(l->check, &id, a->answer.events[i].position);
+        log_check_acknowledged(check, &id, a->answer.events[i].position);
     }
 }
 
@@ -197,7 +161,7 @@ static void note_outcome(life *l, attempt *a)
 static void repeat_attempts(life *l)
 {
     http_client client;
-    counts.repeated += server_load_repeat(&l->load, l->log, l->server.port, &l->random);
+    counts.attempts.repeated += server_load_repeat(&l->load, l->log, l->server.port, &l->random);
     if (!http_client_open(&client, l->server.port))
         run_fail("no connection for repeating");
     for (int i = 0; i < OLD_REPEATED; i++) {
@@ -205,7 +169,7 @@ static void repeat_attempts(life *l)
         if (!a)
             continue;
         attempt_repeat(a, &client);
-        counts.repeated++;
+        counts.attempts.repeated++;
     }
     http_client_close(&client);
 }
@@ -224,9 +188,6 @@ static void keep_some(life *l)
             l->old[place] = a;
             c->attempts[k] = NULL;
         }
-        counts.repeated += c->repeated;
-        counts.rows_asked += c->rows_asked;
-        c->repeated = c->rows_asked = 0;
     }
 }
 
@@ -244,10 +205,10 @@ static void one_round(life *l)
     start_server(l);
     run.step = "check";
     server_log_read(l->log, l->server.port);
-    each_attempt(l, check_attempt);
-    each_attempt(l, count_unanswered);
+    server_load_check(&l->load, l->log);
+    server_tally_unanswered(&counts.attempts, &l->load, l->log);
     if (was_orderly)
-        each_attempt(l, check_was_answered);
+        server_load_each(&l->load, check_was_answered, l->log);
     run.step = "follow";
     server_follower_check(&l->follower, l->log); /* what it saw before the end */
     server_follower_catch_up(&l->follower, l->server.port, server_log_head(l->log));
@@ -255,8 +216,9 @@ static void one_round(life *l)
     run.step = "repeat";
     repeat_attempts(l);
     server_log_read(l->log, l->server.port);
-    each_attempt(l, check_attempt);
-    each_attempt(l, note_outcome);
+    server_load_check(&l->load, l->log);
+    server_load_each(&l->load, note_acknowledged, l->check);
+    server_tally_outcomes(&counts.attempts, &l->load);
     run.step = "view";
     counts.rows += server_orders_check(l->orders, l->server.port, server_log_head(l->log));
     if (run.round % 10 == 9) {
@@ -320,33 +282,7 @@ static void end_life(life *l)
     temp_dir_remove(&l->dir);
 }
 
-/* ---- Command line ---- */
-
-static uint64_t number_arg(const char *text)
-{
-    char *end = NULL;
-    uint64_t n = strtoull(text, &end, 10);
-    if (!*text || *end) {
-        fprintf(stderr, "'%s' is no number\n", text);
-        exit(2);
-    }
-    return n;
-}
-
-static void read_args(int argc, char **argv, uint64_t *rounds, uint64_t *seconds)
-{
-    for (int i = 1; i < argc; i += 2) {
-        uint64_t *to = strcmp(argv[i], "--rounds") == 0    ? rounds
-                       : strcmp(argv[i], "--seconds") == 0 ? seconds
-                       : strcmp(argv[i], "--seed") == 0    ? &run.seed
-                                                           : NULL;
-        if (!to || i + 1 == argc) {
-            fprintf(stderr, "usage: %s [--rounds N] [--seconds N] [--seed N]\n", argv[0]);
-            exit(2);
-        }
-        *to = number_arg(argv[i + 1]);
-    }
-}
+/* ---- The run ---- */
 
 static void print_counts(uint64_t begun_ms)
 {
@@ -355,21 +291,17 @@ static void print_counts(uint64_t begun_ms)
            " ended at once), views rebuilt %" PRIu64 " times\n",
            run.round, (run_now_ms() - begun_ms) / 1000, counts.kills, counts.early_kills,
            counts.terms, counts.quick_ends, counts.views_dropped);
-    printf("%" PRIu64 " requests acknowledged, %" PRIu64 " rejected, %" PRIu64
-           " without an answer (%" PRIu64 " of them stored), %" PRIu64 " repeated\n",
-           counts.acknowledged, counts.rejected, counts.unanswered, counts.unanswered_stored,
-           counts.repeated);
-    printf("%" PRIu64 " events and %" PRIu64 " rows compared, %" PRIu64
-           " rows read after a write\n",
-           counts.events, counts.rows, counts.rows_asked);
+    server_tally_print(&counts.attempts);
+    printf("%" PRIu64 " events and %" PRIu64 " rows compared\n", counts.events, counts.rows);
 }
 
 /* A run that never met what it is about has tested nothing. */
 static void check_was_a_test(void)
 {
+    const server_tally *t = &counts.attempts;
     run.step = "counts";
-    if (run.round >= 50 && (!counts.acknowledged || !counts.rejected || !counts.unanswered_stored ||
-                            !counts.repeated || !counts.rows_asked || !counts.early_kills))
+    if (run.round >= 50 && (!t->acknowledged || !t->rejected || !t->unanswered_stored ||
+                            !t->repeated || !t->rows_asked || !counts.early_kills))
         run_fail("some of what this test is about never happened; see the counts");
 }
 
@@ -378,7 +310,9 @@ int main(int argc, char **argv)
     static life l;
     uint64_t rounds = ROUNDS_DEFAULT, seconds = SECONDS_DEFAULT;
     run.seed = (uint64_t)ex_now_us(ex_clock_system());
-    read_args(argc, argv, &rounds, &seconds);
+    const run_option options[] = {
+        {"--rounds", &rounds}, {"--seconds", &seconds}, {"--seed", &run.seed}};
+    run_read_options(argc, argv, options, 3);
     printf("seed %" PRIu64 ", at most %" PRIu64 " rounds and %" PRIu64 " s\n", run.seed, rounds,
            seconds);
     fflush(stdout);

@@ -2,12 +2,13 @@
  *
  *   server_nodes [--kills N] [--seconds N] [--seed N]
  *
- *   stop      the node that applies the view's events is stopped (SIGSTOP) for longer than its
- * lease and woken: another one goes on meanwhile, and the woken one writes nothing kill      the
- * node that applies them is killed, N times, each time as soon as another took over; now and then
- * another node with it end       the node that applies them ends by SIGTERM and has given its lease
- * back check     the log: every acknowledged command once, positions contiguous; the view's rows on
- *             every node against a fold of the log
+ *   stop      the node that applies the view's events is stopped (SIGSTOP) for longer than
+ *             its lease and woken: another one goes on meanwhile, and the woken one writes nothing
+ *   kill      the node that applies them is killed, N times, each time as soon as another
+ *             took over; now and then another node with it
+ *   end       the node that applies them ends by SIGTERM and has given its lease back
+ *   check     the log: every acknowledged command once, positions contiguous; the view's
+ *             rows on every node against a fold of the log
  *   rebuild   the view's schema is dropped: the rows of a fresh rebuild are the same, byte by byte
  *
  * R-PC-01, R-PC-02, R-PC-03: rows and checkpoint move together, whoever moves them. The seed fixes
@@ -179,24 +180,7 @@ static void compare_with_rebuild(void)
     ex_buf_done(&fresh);
 }
 
-/* ---- Command line ---- */
-
-static void read_args(int argc, char **argv, uint64_t *kills, uint64_t *seconds)
-{
-    for (int i = 1; i < argc; i += 2) {
-        uint64_t *to = strcmp(argv[i], "--kills") == 0     ? kills
-                       : strcmp(argv[i], "--seconds") == 0 ? seconds
-                       : strcmp(argv[i], "--seed") == 0    ? &run.seed
-                                                           : NULL;
-        char *end = NULL;
-        uint64_t n = to && i + 1 < argc ? strtoull(argv[i + 1], &end, 10) : 0;
-        if (!end || *end || end == argv[i + 1]) {
-            fprintf(stderr, "usage: %s [--kills N] [--seconds N] [--seed N]\n", argv[0]);
-            exit(2);
-        }
-        *to = n;
-    }
-}
+/* ---- The run ---- */
 
 static void print_counts(void)
 {
@@ -215,7 +199,9 @@ int main(int argc, char **argv)
 {
     uint64_t kills = 100, seconds = 60;
     run.seed = (uint64_t)ex_now_us(ex_clock_system());
-    read_args(argc, argv, &kills, &seconds);
+    const run_option options[] = {
+        {"--kills", &kills}, {"--seconds", &seconds}, {"--seed", &run.seed}};
+    run_read_options(argc, argv, options, 3);
     printf("seed %" PRIu64 ", at most %" PRIu64 " kills and %" PRIu64 " s\n", run.seed, kills,
            seconds);
     fflush(stdout);

@@ -57,6 +57,7 @@ bool server_spawn(server_process *p, const server_options *options)
     close(ends[1]);
     p->out = ends[0];
     p->port = 0;
+    p->log = options->log;
     if (p->pid > 0)
         return true;
     close(ends[0]);
@@ -113,4 +114,43 @@ int server_wait_end(server_process *p)
     close(p->out);
     *p = (server_process){0};
     return status;
+}
+
+/* ---- Those that must go well ---- */
+
+static void must_spawn(server_process *p, const server_options *options)
+{
+    if (!server_spawn(p, options))
+        run_fail("no server could be started");
+}
+
+void server_start(server_process *p, const server_options *options)
+{
+    must_spawn(p, options);
+    if (!server_wait_ready(p))
+        run_fail("a server did not become ready; see %s", options->log);
+}
+
+void server_start_and_kill(server_process *p, const server_options *options, uint32_t after_ms)
+{
+    must_spawn(p, options);
+    run_sleep_ms(after_ms);
+    (void)server_signal(p, SIGKILL); /* the status tells if it was gone */
+    server_was_killed(p);
+}
+
+void server_was_killed(server_process *p)
+{
+    const char *log = p->log;
+    int status = server_wait_end(p);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        run_fail("a server ended by itself (wait status %d); see %s", status, log);
+}
+
+void server_ended_in_order(server_process *p)
+{
+    const char *log = p->log;
+    int status = server_wait_end(p);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        run_fail("a server ended with wait status %d after SIGTERM; see %s", status, log);
 }

@@ -21,6 +21,7 @@ typedef struct server_options {
 typedef struct server_process {
     pid_t pid; /* 0: none */
     int out;   /* its standard output */
+    const char *log;
     uint16_t port;
 } server_process;
 
@@ -31,8 +32,19 @@ bool server_spawn(server_process *p, const server_options *options);
 bool server_wait_ready(server_process *p);
 /** @return false when it is gone already */
 bool server_signal(const server_process *p, int number);
-/** Wait (30 s) for the end; `p` is then free. @return as of waitpid; -1: it did not end, and was
- * killed */
+/** Wait (30 s) for the end; `p` is then free again. @return as of waitpid; -1: it did not end, and
+ * was killed */
 int server_wait_end(server_process *p);
+
+/* ---- Those that must go well: otherwise the run fails, and names the log ---- */
+
+/** Spawn and wait until it is ready. */
+void server_start(server_process *p, const server_options *options);
+/** Spawn, and kill it before or just after it is ready. */
+void server_start_and_kill(server_process *p, const server_options *options, uint32_t after_ms);
+/** SIGKILL was sent, if perhaps to one that had ended by itself: that is what this tells. */
+void server_was_killed(server_process *p);
+/** SIGTERM was sent: it ends with 0. */
+void server_ended_in_order(server_process *p);
 
 #endif

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +63,31 @@ void run_sleep_ms(uint32_t ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     (void)nanosleep(&t, NULL); /* a shorter one is as random */
+}
+
+/* ---- The command line ---- */
+
+static void exit_with_usage(const char *program, const run_option *options, size_t count)
+{
+    fprintf(stderr, "usage: %s", program);
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, " [%s N]", options[i].name);
+    fputc('\n', stderr);
+    exit(2);
+}
+
+void run_read_options(int argc, char **argv, const run_option *options, size_t count)
+{
+    for (int i = 1; i < argc; i += 2) {
+        size_t k = 0;
+        char *end = NULL;
+        while (k < count && strcmp(argv[i], options[k].name) != 0)
+            k++;
+        uint64_t n = k < count && i + 1 < argc ? strtoull(argv[i + 1], &end, 10) : 0;
+        if (!end || *end || end == argv[i + 1])
+            exit_with_usage(argv[0], options, count);
+        *options[k].value = n;
+    }
 }
 
 /* ---- JSON that must be right ---- */

@@ -22,6 +22,13 @@ void run_fail(const char *fmt, ...) EX_PRINTF(1, 2) __attribute__((noreturn));
 /** Ends the run when memory is short. */
 void run_need(bool ok);
 
+/** `--name N` pairs of the command line; anything else ends the program with a usage and 2. */
+typedef struct run_option {
+    const char *name;
+    uint64_t *value;
+} run_option;
+void run_read_options(int argc, char **argv, const run_option *options, size_t count);
+
 /** A random number below n (n > 0) from a state that the caller seeds. */
 uint32_t run_below(uint64_t *state, uint32_t n);
 /** The start of a row of random numbers, for this seed and these two numbers. */

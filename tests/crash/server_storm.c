@@ -13,8 +13,9 @@
  *   check     the log: every acknowledged event once, where it was acknowledged; nothing in part,
  *             nothing twice, no gap; nothing of what was rejected or refused
  *   follow    the follower resumes at any node, without a gap; what it saw is in the log
- *   repeat    at any node, what got no answer: it takes effect once and is answered as the first
- * time view      the rows, asked of any node, against a fold of the log
+ *   repeat    at any node, what got no answer: it takes effect once and is answered as the
+ *             first time
+ *   view      the rows, asked of any node, against a fold of the log
  *
  * In every round, while nodes die and write, one statement looks at the database: no row is newer
  * than its view's checkpoint, no order is missing before it, no checkpoint is ahead of the log.
@@ -25,10 +26,10 @@
  */
 #include "support/postgres.h"
 
-#include "crash/server_clients.h"
 #include "crash/server_follower.h"
 #include "crash/server_process.h"
 #include "crash/server_run.h"
+#include "crash/server_tally.h"
 #include "sql/postgres/pg_conn.h"
 #include "support/temp_dir.h"
 
@@ -52,8 +53,8 @@
 
 static struct {
     uint64_t kills, all_at_once, early_kills, terms, database_kills;
-    uint64_t acknowledged, rejected, unanswered, unanswered_stored, repeated, rows, rows_asked,
-        looks;
+    uint64_t rows, looks;
+    server_tally attempts;
 } counts;
 
 static struct {
@@ -129,33 +130,17 @@ static uint64_t head_in_database(void)
 
 /* ---- Nodes ---- */
 
-static void spawn_node(unsigned i)
+/* Sometimes with a small ring: the follower falls back to the log. */
+static void choose_ring(unsigned i)
 {
     storm.options[i].settings[1] =
         run_below(&storm.random, 2) ? "store.ring_limit=64KiB" : "store.ring_limit=8MiB";
-    if (!server_spawn(&storm.nodes[i], &storm.options[i]))
-        run_fail("node %u could not be started", i);
 }
 
 static void start_node(unsigned i)
 {
-    spawn_node(i);
-    if (!server_wait_ready(&storm.nodes[i]))
-        run_fail("node %u did not become ready; see its log", i);
-}
-
-static void must_be_killed(unsigned i)
-{
-    int status = server_wait_end(&storm.nodes[i]);
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-        run_fail("node %u ended by itself (wait status %d)", i, status);
-}
-
-static void must_end_in_order(unsigned i)
-{
-    int status = server_wait_end(&storm.nodes[i]);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        run_fail("the wait status of node %u after SIGTERM is %d", i, status);
+    choose_ring(i);
+    server_start(&storm.nodes[i], &storm.options[i]);
 }
 
 static uint16_t any_port(void)
@@ -178,9 +163,9 @@ static void hit_nodes(const bool *is_hit)
         if (!is_hit[i])
             continue;
         if (is_term)
-            must_end_in_order(i);
+            server_ended_in_order(&storm.nodes[i]);
         else
-            must_be_killed(i);
+            server_was_killed(&storm.nodes[i]);
         counts.terms += is_term;
         counts.kills += !is_term;
     }
@@ -192,10 +177,9 @@ static void bring_back(const bool *is_hit)
         if (!is_hit[i])
             continue;
         if (run_below(&storm.random, 6) == 0) {
-            spawn_node(i);
-            run_sleep_ms(run_below(&storm.random, EARLY_MAX_MS));
-            (void)server_signal(&storm.nodes[i], SIGKILL); /* must_be_killed sees if it was gone */
-            must_be_killed(i);
+            choose_ring(i);
+            server_start_and_kill(&storm.nodes[i], &storm.options[i],
+                                  run_below(&storm.random, EARLY_MAX_MS));
             counts.early_kills++;
         }
         start_node(i);
@@ -255,32 +239,6 @@ static void load_and_blow(bool is_database)
 
 /* ---- Checking ---- */
 
-typedef void attempt_fn(attempt *a);
-
-static void each_attempt(attempt_fn *fn)
-{
-    for (unsigned i = 0; i < CLIENTS; i++)
-        for (size_t k = 0; k < storm.load.clients[i].attempt_count; k++)
-            fn(storm.load.clients[i].attempts[k]);
-}
-
-static void check_attempt(attempt *a)
-{
-    server_log_check(storm.log, a);
-}
-
-static void count_unanswered(attempt *a)
-{
-    counts.unanswered += a->state == ATTEMPT_OPEN;
-    counts.unanswered_stored += a->state == ATTEMPT_OPEN && server_log_has(storm.log, a->number);
-}
-
-static void count_outcome(attempt *a)
-{
-    counts.acknowledged += a->state == ATTEMPT_DONE;
-    counts.rejected += a->state == ATTEMPT_REJECTED;
-}
-
 static uint64_t head_of(uint16_t port)
 {
     http_reply r;
@@ -315,27 +273,23 @@ static void one_round(bool is_database)
     load_and_blow(is_database);
     run.step = "check";
     read_log();
-    each_attempt(check_attempt);
-    each_attempt(count_unanswered);
+    server_load_check(&storm.load, storm.log);
+    server_tally_unanswered(&counts.attempts, &storm.load, storm.log);
     run.step = "follow";
     server_follower_check(&storm.follower, storm.log);
     server_follower_catch_up(&storm.follower, any_port(), server_log_head(storm.log));
     server_follower_check(&storm.follower, storm.log);
     run.step = "repeat";
-    counts.repeated += server_load_repeat(&storm.load, storm.log, any_port(), &storm.random);
+    counts.attempts.repeated +=
+        server_load_repeat(&storm.load, storm.log, any_port(), &storm.random);
     read_log();
-    each_attempt(check_attempt);
-    each_attempt(count_outcome);
+    server_load_check(&storm.load, storm.log);
+    server_tally_outcomes(&counts.attempts, &storm.load);
     run.step = "view";
     counts.rows += server_orders_check(storm.orders, any_port(), server_log_head(storm.log));
     if (run.round % 8 == 7 || is_database) {
         run.step = "read all again";
         server_log_read_again(storm.log, any_port());
-    }
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        counts.repeated += storm.load.clients[i].repeated;
-        counts.rows_asked += storm.load.clients[i].rows_asked;
-        storm.load.clients[i].repeated = storm.load.clients[i].rows_asked = 0;
     }
     server_load_clear(&storm.load);
 }
@@ -378,7 +332,7 @@ static void end(void)
     run.step = "end";
     for (unsigned i = 0; i < NODES; i++) {
         (void)server_signal(&storm.nodes[i], SIGTERM); /* waiting tells */
-        must_end_in_order(i);
+        server_ended_in_order(&storm.nodes[i]);
     }
     run.step = "rows when nothing runs";
     look_at_views();
@@ -403,36 +357,17 @@ static void print_counts(uint64_t begun_ms, uint64_t events)
            " SIGTERM, the database killed %" PRIu64 " times\n",
            run.round, (run_now_ms() - begun_ms) / 1000, counts.kills, counts.all_at_once,
            counts.early_kills, counts.terms, counts.database_kills);
-    printf("%" PRIu64 " requests acknowledged, %" PRIu64 " rejected, %" PRIu64
-           " without an answer (%" PRIu64 " of them stored), %" PRIu64 " repeated\n",
-           counts.acknowledged, counts.rejected, counts.unanswered, counts.unanswered_stored,
-           counts.repeated);
-    printf("%" PRIu64 " events, %" PRIu64 " rows compared, %" PRIu64
-           " read at some node after a write, %" PRIu64 " looks at the checkpoint\n",
-           events, counts.rows, counts.rows_asked, counts.looks);
-}
-
-static uint64_t number_arg(const char *text)
-{
-    char *rest = NULL;
-    uint64_t n = strtoull(text, &rest, 10);
-    if (!*text || *rest) {
-        fprintf(stderr, "'%s' is no number\n", text);
-        exit(2);
-    }
-    return n;
+    server_tally_print(&counts.attempts);
+    printf("%" PRIu64 " events, %" PRIu64 " rows compared, %" PRIu64 " looks at the checkpoint\n",
+           events, counts.rows, counts.looks);
 }
 
 int main(int argc, char **argv)
 {
     uint64_t seconds = SECONDS_DEFAULT;
     run.seed = (uint64_t)ex_now_us(ex_clock_system());
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seconds") == 0)
-            seconds = number_arg(argv[i + 1]);
-        else if (strcmp(argv[i], "--seed") == 0)
-            run.seed = number_arg(argv[i + 1]);
-    }
+    const run_option options[] = {{"--seconds", &seconds}, {"--seed", &run.seed}};
+    run_read_options(argc, argv, options, 2);
     printf("seed %" PRIu64 ", %" PRIu64 " s\n", run.seed, seconds);
     fflush(stdout);
     begin();
@@ -443,8 +378,9 @@ int main(int argc, char **argv)
     end();
     print_counts(begun_ms, events);
     run.step = "counts";
-    if (!counts.acknowledged || !counts.rejected || !counts.unanswered || !counts.repeated ||
-        !counts.rows_asked || counts.database_kills != DATABASE_KILLS)
+    const server_tally *t = &counts.attempts;
+    if (!t->acknowledged || !t->rejected || !t->unanswered || !t->repeated || !t->rows_asked ||
+        counts.database_kills != DATABASE_KILLS)
         run_fail("some of what this test is about never happened; see the counts");
     return 0;
 }
