@@ -3,7 +3,10 @@
  * An aggregate is a state, a function for each command that decides, and a
  * function for each event that evolves the state. Decide functions run on the
  * store's sequencer: no I/O, no clock but ex_now, no allocation but the
- * decision's arena. The same input always gives the same outcome.
+ * decision's arena. The same input always gives the same outcome. Evolve
+ * functions run there and, when a long stream is folded, on threads beside it:
+ * several at once, each with a state of its own, so they must not write to
+ * anything else.
  *
  *     static ex_status decide_confirm(const order *o, const confirm_order *cmd, ex_decision *d)
  *     {

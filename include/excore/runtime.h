@@ -111,7 +111,8 @@ struct ex_command_call {
 EX_API EX_NODISCARD ex_status ex_command_submit(ex_runtime *rt, ex_command_call *call,
                                                 ex_arena *arena, ex_error *err);
 /** The same and wait; `done` is not used. @return also EX_EREJECTED, EX_ECONFLICT,
- *  EX_EIDEMPOTENCY (same command id, other content), EX_ESTORAGE. Blocking: until committed. */
+ *  EX_EIDEMPOTENCY (same command id, other content), EX_ESTORAGE, EX_ETIMEOUT (a long stream, and
+ * no reader of the store became free). Blocking: until committed. */
 EX_API EX_NODISCARD ex_status ex_command_run(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
                                              ex_error *err);
 

@@ -5,7 +5,9 @@
  * a known command id is answered as it is stored; otherwise the state comes from
  * the cache (events it has not seen yet are folded in), decide answers, its
  * events are staged, folded into the cached state, and the outcome is recorded
- * when the command has an id. done() runs after the commit.
+ * when the command has an id. done() runs after the commit. When the state lacks
+ * more events than a batch may read, the command leaves the batch and is staged
+ * anew when they are folded (state_load.h); nothing of it is decided before.
  *
  * Failures: a rejection or a fault stages nothing. When the batch does not
  * commit, done() drops the state that had run ahead of the log. A rejection of
@@ -18,9 +20,19 @@
 #include "runtime/outcome.h"
 #include "runtime/registry.h"
 #include "runtime/runtime_internal.h"
+#include "runtime/state_load.h"
 #include "store/submission.h"
 
 #define TARGET_ID_MAX 200
+
+/* What a command may read of its stream while the batch holds the lock: as much as costs less than
+ * a round of its own. Each round allows twice as much as the one before, up to the fourth, so that
+ * it comes to an end on a stream that grows meanwhile. */
+#define FOLD_EVENTS 1000u
+#define FOLD_BYTES  ((uint64_t)4 << 20)
+#define FOLD_NS     ((uint64_t)50 * 1000000)
+#define FOLD_DOUBLE 4u
+#define ROUNDS_MAX  20u /* then it grows faster than it can be folded */
 
 /** Lies in the caller's arena until done. */
 typedef struct ex_command_work {
@@ -35,6 +47,7 @@ typedef struct ex_command_work {
     ex_slice command_id;  /* the caller's, or a fresh one */
     uint64_t fingerprint; /* with a caller's id only */
     uint64_t started_ns;
+    uint32_t rounds;  /* of loading its state beside the batch */
     bool ran_ahead;   /* the cached state holds events of this batch */
     bool is_rejected; /* stored rejection: in `rejection` */
     ex_error rejection;
@@ -43,47 +56,91 @@ typedef struct ex_command_work {
     ex_error *waiter_err;
 } ex_command_work;
 
+/* ---- State ---- */
+
 typedef struct fold {
-    state_cache *cache;
+    const ex_runtime *rt;
+    ex_arena *scratch;
     state_entry *entry;
+    uint64_t committed; /* of the stream: up to here a reader could go on */
+    uint64_t until_ns;
+    uint64_t bytes_left;
+    bool is_enough; /* it did stop, with events missing that are committed */
 } fold;
 
 static ex_status fold_event(void *ctx, const ex_event *event, ex_error *err)
 {
     fold *f = ctx;
-    return state_entry_apply(f->cache, f->entry, event->type, event->data, NULL, event->version,
-                             err);
+    ex_status st = state_entry_apply(f->scratch, f->entry, event->type, event->data, NULL,
+                                     event->version, err);
+    if (st || event->version >= f->committed)
+        return st;
+    f->is_enough = event->data.len >= f->bytes_left ||
+                   (event->version % 16 == 0 && ex_monotonic_ns(f->rt->clock) >= f->until_ns);
+    f->bytes_left -= f->is_enough ? 0 : event->data.len;
+    return f->is_enough ? ex_raise(err, EX_EAGAIN, "the rest is folded beside the batch") : EX_OK;
 }
 
-/* Fold the events that the entry has not seen. */
-static ex_status rehydrate(ex_command_work *w, ex_batch *b, state_entry *entry, ex_error *err)
+static void observe_fold(const ex_command_work *w, uint64_t started_ns)
 {
     ex_runtime *rt = w->rt;
-    fold f = {rt->cache, entry};
+    if (!rt->metrics.rehydration_seconds)
+        return;
+    ex_slice label = ex_str(w->aggregate->name);
+    ex_histogram_observe(ex_histogram_with(rt->metrics.rehydration_seconds, &label),
+                         (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9);
+}
+
+/* Leave the batch until the entry has what is committed now. */
+static ex_status load_beside(ex_command_work *w, ex_batch *b, state_entry *entry,
+                             uint64_t committed, ex_error *err)
+{
+    if (++w->rounds > ROUNDS_MAX)
+        return ex_raise(err, EX_EOVERLOADED,
+                        "stream '%.*s' grows faster than its state can be folded",
+                        EX_ARG(w->stream));
+    return state_loads_begin(w->rt->loads, b, entry, committed, &w->submission, err);
+}
+
+/* Fold the events that the entry has not seen, or leave the batch (EX_EAGAIN). */
+static ex_status catch_up(ex_command_work *w, ex_batch *b, uint64_t version, state_entry *entry,
+                          ex_error *err)
+{
+    ex_runtime *rt = w->rt;
+    uint64_t committed = 0;
+    ex_status st = ex_batch_committed_version(b, w->stream, &committed, err);
+    if (st)
+        return st;
+    uint32_t doubled = w->rounds < FOLD_DOUBLE ? w->rounds : FOLD_DOUBLE;
+    if (committed > entry->version + (FOLD_EVENTS << doubled))
+        return load_beside(w, b, entry, committed, err);
     uint64_t started_ns = ex_monotonic_ns(rt->clock);
-    ex_status st = ex_batch_read_stream(b, w->stream, entry->version + 1, fold_event, &f, err);
-    if (rt->metrics.rehydration_seconds) {
-        ex_slice label = ex_str(w->aggregate->name);
-        ex_histogram_observe(ex_histogram_with(rt->metrics.rehydration_seconds, &label),
-                             (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9);
-    }
+    fold f = {.rt = rt,
+              .scratch = state_cache_scratch(rt->cache),
+              .entry = entry,
+              .committed = committed,
+              .until_ns = started_ns + (FOLD_NS << doubled),
+              .bytes_left = FOLD_BYTES << doubled};
+    st = ex_batch_read_stream(b, w->stream, entry->version + 1, fold_event, &f, err);
+    observe_fold(w, started_ns);
+    if (f.is_enough)
+        return load_beside(w, b, entry, committed, err);
+    w->ran_ahead = version > committed;
+    if (st)
+        state_cache_drop(rt->cache, w->stream);
     return st;
 }
 
-/* The entry of the command's stream, folded up to `version`. */
+/* The entry of the command's stream, folded up to `version`. EX_EAGAIN: the command left the batch.
+ */
 static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, state_entry **ret,
                             ex_error *err)
 {
-    state_cache *cache = w->rt->cache;
     state_entry *entry = NULL;
-    ex_status st = state_cache_get(cache, w->aggregate, w->stream, &entry, err);
-    if (st)
-        return st;
-    if (entry->version < version)
-        st = rehydrate(w, b, entry, err);
-    if (st)
-        state_cache_drop(cache, w->stream);
-    else
+    ex_status st = state_cache_get(w->rt->cache, w->aggregate, w->stream, &entry, err);
+    if (!st && entry->version < version)
+        st = catch_up(w, b, version, entry, err);
+    if (!st)
         *ret = entry;
     return st;
 }
@@ -230,8 +287,8 @@ static void evolve(ex_command_work *w, const ex_decision *d, state_entry *entry)
     w->ran_ahead = true;
     for (uint32_t i = 0; i < d->event_count; i++) {
         const decision_event *e = &d->events[i];
-        if (state_entry_apply(cache, entry, ex_str(e->type->name), (ex_slice){NULL, 0}, e->value,
-                              version + i + 1, NULL)) {
+        if (state_entry_apply(state_cache_scratch(cache), entry, ex_str(e->type->name),
+                              (ex_slice){NULL, 0}, e->value, version + i + 1, NULL)) {
             state_cache_drop(cache, w->stream);
             return;
         }
@@ -293,6 +350,8 @@ static ex_status stage(ex_submission *s, ex_batch *b, ex_error *err)
         if (st != EX_ENOTFOUND)
             return st;
     }
+    if (state_loads_has(w->rt->loads, w->stream))
+        return state_loads_wait(w->rt->loads, b, w->stream, s, err);
     return execute(w, b, err);
 }
 
@@ -351,7 +410,7 @@ static void done(ex_submission *s, ex_status status, const ex_error *err)
 {
     ex_command_work *w = (ex_command_work *)s;
     ex_runtime *rt = w->rt;
-    if (status && w->ran_ahead)
+    if (status == EX_ESTORAGE && w->ran_ahead) /* all others leave the batch as it is */
         state_cache_drop(rt->cache, w->stream);
     if (!status && w->is_rejected) {
         status = EX_EREJECTED;

@@ -4,6 +4,7 @@
 #include "runtime/event_check.h"
 #include "runtime/registry.h"
 #include "runtime/runtime_internal.h"
+#include "runtime/state_load.h"
 #include "runtime/views.h"
 #include "sql/postgres/pg_url.h"
 #include "store/store_internal.h"
@@ -64,6 +65,7 @@ static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *e
         {{"state_cache_evictions_total", "States dropped over a limit.", {NULL}}, &r->cache_evictions, NULL},
         {{"state_cache_bytes", "Memory of cached states.", {NULL}}, NULL, &r->cache_bytes},
         {{"state_cache_states", "Cached states.", {NULL}}, NULL, &r->cache_states},
+        {{"state_loads", "States being read from long streams, beside the batches.", {NULL}}, NULL, &r->state_loads},
         {{"view_lag_events", "Events between a view and the log head.", {"view"}}, NULL, &r->view_lag},
         {{"view_position", "Checkpoint of a view.", {"view"}}, NULL, &r->view_position},
         {{"view_parked_events", "Events that a view could not apply and left out.", {"view"}}, NULL, &r->view_parked},
@@ -149,6 +151,7 @@ static ex_status start_parts(ex_runtime *rt, ex_error *err)
     };
     st = event_check_new(rt->app, &rt->event_check, err);
     st = st ? st : state_cache_new(&cache, &rt->cache, err);
+    st = st ? st : state_loads_start(rt, &rt->loads, err);
     if (!st && rt->options.report)
         st = watchdog_start(rt->options.decide_warn_ms, rt->clock, report_slow_decide, rt,
                             &rt->watchdog, err);
@@ -199,6 +202,7 @@ void ex_runtime_stop(ex_runtime *rt)
     views_stop(rt->views);
     ex_leases_stop(rt->own_leases);
     watchdog_stop(rt->watchdog);
+    state_loads_stop(rt->loads);
     state_cache_free(rt->cache);
     event_check_free(rt->event_check);
     ex_buf_done(&rt->json);

@@ -1,6 +1,6 @@
 /* runtime_internal.h: the runtime's own structure, shared by the files of this folder.
  *
- * Owner of what: `cache`, `decision` and `json` belong to the sequencer's thread;
+ * Owner of what: `cache`, `loads`, `decision` and `json` belong to the sequencer's thread;
  * everything else is set at start or has its own lock. */
 #ifndef EXCORE_RUNTIME_RUNTIME_INTERNAL_H
 #define EXCORE_RUNTIME_RUNTIME_INTERNAL_H
@@ -18,6 +18,7 @@
 
 struct views;
 struct event_check;
+typedef struct state_loads state_loads;
 
 typedef struct runtime_metrics {
     ex_histogram *command_seconds;     /* name, outcome */
@@ -26,7 +27,7 @@ typedef struct runtime_metrics {
     ex_counter *slow_queries;          /* name */
     ex_counter *rejections;            /* name, code */
     ex_counter *cache_hits, *cache_misses, *cache_evictions;
-    ex_gauge *cache_bytes, *cache_states;
+    ex_gauge *cache_bytes, *cache_states, *state_loads;
     ex_gauge *view_lag, *view_position, *view_parked; /* view */
     ex_counter *view_events, *view_failures;          /* view */
 } runtime_metrics;
@@ -54,6 +55,7 @@ struct ex_runtime {
     struct event_check *event_check;
     /* sequencer's thread */
     state_cache *cache;
+    state_loads *loads;
     ex_decision decision;
     ex_buf json;
     command_series series[COMMAND_SERIES];

@@ -92,8 +92,8 @@ ex_status ex_scenario_given(ex_scenario *s, const ex_type *type, const void *eve
     state_entry *entry = entry_of(s);
     if (!s->status)
         s->status =
-            state_entry_apply(s->cache, entry, ex_str(type->name), write_json(s, type, event), NULL,
-                              entry->version + 1, &s->error);
+            state_entry_apply(state_cache_scratch(s->cache), entry, ex_str(type->name),
+                              write_json(s, type, event), NULL, entry->version + 1, &s->error);
     return s->status;
 }
 
@@ -121,9 +121,9 @@ static void run(ex_scenario *s, const ex_command_def *def, const void *command, 
     if (s->status)
         s->error = d->error;
     for (uint32_t i = 0; !s->status && i < d->event_count; i++)
-        s->status =
-            state_entry_apply(s->cache, entry, ex_str(d->events[i].type->name), (ex_slice){NULL, 0},
-                              d->events[i].value, entry->version + 1, &s->error);
+        s->status = state_entry_apply(state_cache_scratch(s->cache), entry,
+                                      ex_str(d->events[i].type->name), (ex_slice){NULL, 0},
+                                      d->events[i].value, entry->version + 1, &s->error);
     state_cache_settle(s->cache, entry);
 }
 

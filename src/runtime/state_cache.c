@@ -37,8 +37,10 @@ ex_status state_cache_new(const state_cache_options *options, state_cache **ret,
     return EX_OK;
 }
 
-static void free_entry(state_entry *e)
+void state_entry_free(state_entry *e)
 {
+    if (!e)
+        return;
     ex_arena_done(&e->memory);
     free(e);
 }
@@ -50,7 +52,7 @@ void state_cache_free(state_cache *c)
     while (c->newest) {
         state_entry *e = c->newest;
         c->newest = e->older;
-        free_entry(e);
+        state_entry_free(e);
     }
     ex_arena_done(&c->scratch);
     free(c->buckets);
@@ -104,13 +106,31 @@ static void publish_size(state_cache *c)
     ex_gauge_set(c->options.count, c->count);
 }
 
-static void remove_entry(state_cache *c, state_entry *e)
+static void unlink_entry(state_cache *c, state_entry *e)
 {
     *find_slot(c, e->stream, e->hash) = e->chain;
     list_remove(c, e);
     c->count--;
     c->bytes -= e->charged_bytes;
-    free_entry(e);
+    e->charged_bytes = 0;
+}
+
+static void link_entry(state_cache *c, state_entry *e)
+{
+    if (c->count >= c->bucket_count)
+        grow(c);
+    state_entry **slot = find_slot(c, e->stream, e->hash);
+    assert(!*slot);
+    e->chain = NULL;
+    *slot = e;
+    list_push(c, e);
+    c->count++;
+}
+
+static void remove_entry(state_cache *c, state_entry *e)
+{
+    unlink_entry(c, e);
+    state_entry_free(e);
 }
 
 static void evict_over_limits(state_cache *c, const state_entry *keep)
@@ -167,8 +187,6 @@ ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slic
         *ret = e;
         return EX_OK;
     }
-    if (c->count >= c->bucket_count)
-        grow(c);
     e = calloc(1, sizeof(*e) + stream.len);
     if (!e)
         return ex_raise(err, EX_ENOMEM, "no memory for a state");
@@ -178,11 +196,7 @@ ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate, ex_slic
     e->keeps_events = holds_pointers(aggregate->state);
     e->hash = hash;
     ex_arena_init(&e->memory, c->options.state_limit_bytes);
-    state_entry **slot = find_slot(c, stream, hash);
-    e->chain = *slot;
-    *slot = e;
-    list_push(c, e);
-    c->count++;
+    link_entry(c, e);
     charge(c, e);
     *ret = e;
     return EX_OK;
@@ -194,6 +208,23 @@ void state_cache_drop(state_cache *c, ex_slice stream)
     if (e)
         remove_entry(c, e);
     publish_size(c);
+}
+
+void state_cache_take(state_cache *c, state_entry *e)
+{
+    unlink_entry(c, e);
+    publish_size(c);
+}
+
+void state_cache_put(state_cache *c, state_entry *e)
+{
+    link_entry(c, e);
+    state_cache_settle(c, e);
+}
+
+ex_arena *state_cache_scratch(state_cache *c)
+{
+    return &c->scratch;
 }
 
 /* ---- Folding ---- */
@@ -209,7 +240,7 @@ static ex_status state_failure(const state_entry *e, ex_error *err)
 
 /* The event's struct with all it points to: in the state's own memory, which may then point to it,
  * or as it is when the state keeps no pointers. */
-static ex_status read_event(state_cache *c, state_entry *e, const ex_type *type, ex_slice json,
+static ex_status read_event(ex_arena *scratch, state_entry *e, const ex_type *type, ex_slice json,
                             const void *value, const void **ret, ex_error *err)
 {
     static const ex_read_options options = {.ignore_unknown = true};
@@ -217,14 +248,14 @@ static ex_status read_event(state_cache *c, state_entry *e, const ex_type *type,
         *ret = value;
         return EX_OK;
     }
-    ex_arena *memory = e->keeps_events ? &e->memory : &c->scratch;
+    ex_arena *memory = e->keeps_events ? &e->memory : scratch;
     void *event = ex_arena_alloc(memory, type->size);
     *ret = event;
     if (!event || value)
         return !event || ex_type_copy(type, value, memory, event, NULL) ? state_failure(e, err)
                                                                         : EX_OK;
     ex_json tree;
-    ex_status st = ex_json_parse(json, &c->scratch, NULL, &tree, err);
+    ex_status st = ex_json_parse(json, scratch, NULL, &tree, err);
     if (!st)
         st = ex_type_read_json(type, &tree, memory, &options, event, err);
     if (st == EX_ENOMEM || st == EX_ETOOLARGE)
@@ -267,7 +298,7 @@ static bool is_worth_compacting(const state_entry *e)
            (used > e->memory.limit_bytes / 2 && used > e->live_bytes + COMPACT_SLACK_BYTES);
 }
 
-ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_slice json,
+ex_status state_entry_apply(ex_arena *scratch, state_entry *e, ex_slice type, ex_slice json,
                             const void *value, uint64_t version, ex_error *err)
 {
     if (!e->state) {
@@ -278,10 +309,10 @@ ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type, ex_sl
     const ex_event_def *def = registry_find_event(e->aggregate, type);
     if (def) { /* a type without handler changes nothing but counts (R-08-02) */
         const void *event = NULL;
-        ex_status st = read_event(c, e, def->type, json, value, &event, err);
+        ex_status st = read_event(scratch, e, def->type, json, value, &event, err);
         if (!st)
             def->evolve(e->state, event, &e->memory);
-        ex_arena_reset(&c->scratch);
+        ex_arena_reset(scratch);
         if (st)
             return st;
     }

@@ -2,7 +2,8 @@
  *
  * Owned by the sequencer's thread. A state lives in an arena of its own; when
  * events have left more garbage than state in it, the state is copied into a
- * fresh one. */
+ * fresh one. An entry that was taken out belongs to whoever took it, on any
+ * thread, until it is put back (state_load.c). */
 #ifndef EXCORE_RUNTIME_STATE_CACHE_H
 #define EXCORE_RUNTIME_STATE_CACHE_H
 
@@ -42,10 +43,20 @@ void state_cache_free(state_cache *c);
  *  drop or settle. @return EX_OK, EX_ENOMEM */
 EX_NODISCARD ex_status state_cache_get(state_cache *c, const ex_aggregate *aggregate,
                                        ex_slice stream, state_entry **ret, ex_error *err);
+/** Take an entry out: it stands in for no stream any more, and counts against no limit. */
+void state_cache_take(state_cache *c, state_entry *e);
+/** Put it back; meanwhile nobody made another one for its stream. Evicts others over the limits. */
+void state_cache_put(state_cache *c, state_entry *e);
+/** Of an entry that was taken out. NULL is accepted. */
+void state_entry_free(state_entry *e);
+
+/** For state_entry_apply on the sequencer's thread. */
+ex_arena *state_cache_scratch(state_cache *c);
 /** Fold one event into the entry. `json` is the event's data, or `value` its struct (the other
- * NULL). On failure the entry must be dropped. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE (state
- * limit), EX_ECORRUPT */
-EX_NODISCARD ex_status state_entry_apply(state_cache *c, state_entry *e, ex_slice type,
+ * NULL). On failure the entry must be dropped.
+ *  @param scratch emptied after it; each thread has its own @return EX_OK, EX_ENOMEM, EX_ETOOLARGE
+ * (state limit), EX_ECORRUPT */
+EX_NODISCARD ex_status state_entry_apply(ex_arena *scratch, state_entry *e, ex_slice type,
                                          ex_slice json, const void *value, uint64_t version,
                                          ex_error *err);
 /** After a command: charge what the state takes, evict others over the limits. The entry stays. */

@@ -67,6 +67,8 @@ void batch_reset(ex_batch *b)
     b->bytes = 0;
     b->is_broken = false;
     b->has_words = b->is_probe = false;
+    b->is_deferred = false;
+    b->resumed = NULL;
     b->words_upto = 0;
     staged_index_reset(&b->ids);
     staged_index_reset(&b->words);
@@ -283,6 +285,8 @@ ex_status batch_push_event(ex_batch *b, batch_stream *s, ex_event *event, bool h
         return ex_raise(err, EX_ENOMEM, "no memory for the events of a batch");
     b->events[at] = *event;
     b->streams[at] = &s->stream;
+    if (!s->last)
+        s->committed = s->stream.version;
     b->previous[at] = s->last;
     s->stream.version++;
     s->last = ++b->event_count;
@@ -325,6 +329,15 @@ ex_status ex_batch_stream_version(ex_batch *b, ex_slice stream, uint64_t *ret, e
     ex_status st = find_named(b, stream, &s, err);
     if (st == EX_OK)
         *ret = s->stream.version;
+    return st;
+}
+
+ex_status ex_batch_committed_version(ex_batch *b, ex_slice stream, uint64_t *ret, ex_error *err)
+{
+    batch_stream *s = NULL;
+    ex_status st = find_named(b, stream, &s, err);
+    if (st == EX_OK)
+        *ret = s->last ? s->committed : s->stream.version;
     return st;
 }
 
@@ -401,6 +414,19 @@ ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64_t from_versi
             st = read_driver(b, s, from_version, fn, ctx, err);
     }
     return st ? st : read_staged(b, s, from_version, fn, ctx, err);
+}
+
+/* ---- Leaving and coming back ---- */
+
+void ex_batch_defer(ex_batch *b)
+{
+    b->is_deferred = true;
+}
+
+void ex_batch_resume(ex_batch *b, ex_submission *first)
+{
+    assert(!b->resumed);
+    b->resumed = first;
 }
 
 /* ---- Command records ---- */

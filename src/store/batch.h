@@ -19,6 +19,7 @@ typedef struct batch_stream {
     store_stream stream; /* first; version counts what is staged */
     uint64_t hash;
     uint32_t last; /* its newest staged event, number + 1; 0: none */
+    uint64_t committed; /* while last is set: version before the first staged one */
 } batch_stream;
 
 /** What was wanted and what of it was found (batch_lookup.c). */
@@ -63,6 +64,9 @@ struct ex_batch {
     uint32_t words_upto; /* events that are in words */
     bool has_words;
     bool is_probe; /* to be committed although nothing may be written */
+    /* what the running stage asked of the sequencer */
+    bool is_deferred;
+    ex_submission *resumed;
     /* engines behind a network only */
     batch_wants wants;
     store_news news;           /* appended by others, told when the batch began */

@@ -93,23 +93,44 @@ static const ex_error *keep_error(ex_arena *arena, const ex_error *detail)
     return kept;
 }
 
+/* Those who come back go before all that waits. On a shared engine what they want was asked for by
+ * whoever brings them: it counts as looked up. */
+static void take_back_resumed(sequencer *q)
+{
+    ex_submission *first = q->batch.resumed, **end = &q->batch.resumed;
+    uint32_t count = 0;
+    for (; *end; end = &(*end)->next)
+        count++;
+    *end = q->pending;
+    q->pending = first;
+    q->looked_up += q->looked_up ? count : 0;
+    q->batch.resumed = NULL;
+}
+
 static void stage_one(sequencer *q)
 {
     ex_submission *submission = q->pending;
     q->pending = submission->next;
-    if (q->looked_up)
-        q->looked_up--;
+    bool is_looked_up = q->looked_up != 0;
     staged *s = &q->staged[q->staged_count++];
     *s = (staged){.submission = submission};
     ex_error detail = {0};
     uint32_t audits = q->batch.audit_count;
     batch_mark mark = batch_save(&q->batch);
+    q->batch.is_deferred = false;
     s->status = submission->stage(submission, &q->batch, &detail);
-    if (s->status) {
+    if (s->status || q->batch.is_deferred)
         batch_restore(&q->batch, mark);
+    if (q->batch.is_deferred) {
+        q->staged_count--; /* it is its owner's */
+    } else if (s->status) {
         s->err = keep_error(&q->batch.arena, &detail);
         s->audit = q->batch.audit_count > audits ? q->batch.audit_count : 0;
     }
+    if (q->batch.resumed)
+        take_back_resumed(q);
+    if (is_looked_up)
+        q->looked_up--;
 }
 
 static void observe_taken(sequencer *q)
@@ -118,7 +139,8 @@ static void observe_taken(sequencer *q)
         return;
     uint64_t now = ex_monotonic_ns(q->clock);
     for (const ex_submission *s = q->pending; s; s = s->next)
-        ex_histogram_observe(q->metrics->queue_age, (double)(now - s->queued_ns) / 1e9);
+        if (s->queued_ns)
+            ex_histogram_observe(q->metrics->queue_age, (double)(now - s->queued_ns) / 1e9);
     ex_gauge_set(q->metrics->queue_depth, submit_queue_depth(&q->queue));
 }
 
@@ -386,9 +408,11 @@ static void observe_done(sequencer *q)
     if (!q->metrics->is_on)
         return;
     uint64_t now = ex_monotonic_ns(q->clock);
-    for (uint32_t i = 0; i < q->staged_count; i++)
-        ex_histogram_observe(q->metrics->append_seconds,
-                             (double)(now - q->staged[i].submission->queued_ns) / 1e9);
+    for (uint32_t i = 0; i < q->staged_count; i++) {
+        uint64_t queued = q->staged[i].submission->queued_ns;
+        if (queued) /* else it is an errand of our own, see sequencer_submit_again */
+            ex_histogram_observe(q->metrics->append_seconds, (double)(now - queued) / 1e9);
+    }
 }
 
 /* The ids of audits are known once they are written (R-ES-04). */
@@ -558,4 +582,12 @@ ex_status sequencer_submit(sequencer *q, ex_submission *s, ex_error *err)
     if (st == EX_EOVERLOADED)
         ex_counter_add(q->metrics->overloaded, 1);
     return st;
+}
+
+void sequencer_submit_again(sequencer *q, ex_submission *s)
+{
+    s->queued_ns = 0;
+    ex_status st = submit_queue_push_over(&q->queue, s, NULL);
+    assert(st == EX_OK);
+    (void)st; /* the store is open as long as its users are */
 }

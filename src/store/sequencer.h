@@ -13,5 +13,7 @@ EX_NODISCARD ex_status sequencer_start(ex_store *store, sequencer **ret, ex_erro
 void sequencer_stop(sequencer *q);
 /** Queue a submission. @return EX_OK, EX_EOVERLOADED, EX_ECLOSED. Thread: any. */
 EX_NODISCARD ex_status sequencer_submit(sequencer *q, ex_submission *s, ex_error *err);
+/** The same whatever the limit, not counted among the appends; the sequencer is not stopping. */
+void sequencer_submit_again(sequencer *q, ex_submission *s);
 
 #endif

@@ -227,6 +227,11 @@ ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error *err)
     return sequencer_submit(s->sequencer, sub, err);
 }
 
+void ex_store_submit_again(ex_store *s, ex_submission *sub)
+{
+    sequencer_submit_again(s->sequencer, sub);
+}
+
 store_live *store_live_of(ex_store *s)
 {
     return &s->live;

@@ -33,6 +33,11 @@ struct ex_submission {
  *  @return EX_OK, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY. Thread: any. Blocking: no. */
 EX_NODISCARD ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error *err);
 
+/** The same whatever the queue holds, for work that goes on with submissions which were let in
+ * before (ex_batch_defer): it cannot be refused. Who submits bounds how many there are. The store
+ * must not be closing. Thread: any. Blocking: no. */
+void ex_store_submit_again(ex_store *s, ex_submission *sub);
+
 /* ---- For want(), on the sequencer's thread. Names and ids must live until done. ---- */
 
 void ex_batch_want_stream(ex_batch *b, ex_slice stream);
@@ -54,6 +59,9 @@ EX_NODISCARD ex_status ex_batch_stream_version(ex_batch *b, ex_slice stream, uin
  * current) */
 EX_NODISCARD ex_status ex_batch_expect(ex_batch *b, ex_slice stream, ex_expected expected,
                                        uint64_t *ret_version, ex_error *err);
+/** The same without what this batch staged: a reader of the store finds all of it. */
+EX_NODISCARD ex_status ex_batch_committed_version(ex_batch *b, ex_slice stream, uint64_t *ret,
+                                                  ex_error *err);
 /** Call `fn` for each event of the stream from `from_version` (inclusive), committed and staged.
  *  The event is borrowed for the call. A failing fn ends it with its status. */
 typedef ex_status ex_batch_event_fn(void *ctx, const ex_event *event, ex_error *err);
@@ -64,6 +72,13 @@ EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64
  *  decision emits may hold JSON that the domain code made (ex_raw_json). */
 EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret,
                                        ex_error *err);
+
+/** Leave the batch: what was staged is dropped, what stage returns is ignored and done is not
+ * called. The submission is its owner's again until ex_batch_resume. */
+void ex_batch_defer(ex_batch *b);
+/** Let deferred submissions come back: they are staged right after the running one, before all that
+ *  waits. Also when the running one fails. @param first the oldest; linked by `next` */
+void ex_batch_resume(ex_batch *b, ex_submission *first);
 
 /** The stored outcome of a command id. */
 typedef struct ex_command_record {

@@ -29,12 +29,9 @@ static ex_status refuse_closed(submit_queue *q, ex_error *err)
     return ex_raise(err, EX_ECLOSED, "the store is closing");
 }
 
-ex_status submit_queue_push(submit_queue *q, ex_submission *s, ex_error *err)
+/* It is counted already. */
+static ex_status push(submit_queue *q, ex_submission *s, ex_error *err)
 {
-    if (atomic_fetch_add(&q->depth, 1) >= q->limit) {
-        (void)atomic_fetch_sub(&q->depth, 1);
-        return ex_raise(err, EX_EOVERLOADED, "%u submissions are waiting already", q->limit);
-    }
     if (atomic_load(&q->is_closing))
         return refuse_closed(q, err);
     ex_submission *newest = atomic_load_explicit(&q->newest, memory_order_relaxed);
@@ -45,6 +42,21 @@ ex_status submit_queue_push(submit_queue *q, ex_submission *s, ex_error *err)
     } while (!atomic_compare_exchange_weak(&q->newest, &newest, s));
     wake(q);
     return EX_OK;
+}
+
+ex_status submit_queue_push(submit_queue *q, ex_submission *s, ex_error *err)
+{
+    if (atomic_fetch_add(&q->depth, 1) >= q->limit) {
+        (void)atomic_fetch_sub(&q->depth, 1);
+        return ex_raise(err, EX_EOVERLOADED, "%u submissions are waiting already", q->limit);
+    }
+    return push(q, s, err);
+}
+
+ex_status submit_queue_push_over(submit_queue *q, ex_submission *s, ex_error *err)
+{
+    (void)atomic_fetch_add(&q->depth, 1);
+    return push(q, s, err);
 }
 
 ex_submission *submit_queue_take(submit_queue *q)

@@ -22,6 +22,8 @@ typedef struct submit_queue {
 void submit_queue_init(submit_queue *q, uint32_t limit);
 /** @return EX_OK, EX_EOVERLOADED, EX_ECLOSED. Thread: any. Blocking: no. */
 EX_NODISCARD ex_status submit_queue_push(submit_queue *q, ex_submission *s, ex_error *err);
+/** The same whatever the limit. @return EX_OK, EX_ECLOSED. */
+EX_NODISCARD ex_status submit_queue_push_over(submit_queue *q, ex_submission *s, ex_error *err);
 /** All that is queued, oldest first; NULL when nothing is. Thread: the consumer. */
 ex_submission *submit_queue_take(submit_queue *q);
 /** The same, but wait for some. NULL: closed, and nothing will come any more. */

@@ -415,6 +415,67 @@ static void test_submission_command_records_expire(void **state)
     suite_reopen(s, NULL);
 }
 
+/* number: how often it was staged. */
+static ex_status run_leave_once(step *st, ex_batch *b, ex_error *err)
+{
+    ex_status status = ex_batch_append(b, &st->append, &st->out, err);
+    uint64_t version = 0, committed = 0;
+    if (status == EX_OK)
+        status = ex_batch_stream_version(b, EX_S("a"), &version, err);
+    if (status == EX_OK)
+        status = ex_batch_committed_version(b, EX_S("a"), &committed, err);
+    if (status == EX_OK && (version != 3 || committed != 2))
+        status = ex_raise(err, EX_EINTERNAL, "%llu of %llu", (unsigned long long)committed,
+                          (unsigned long long)version);
+    if (status == EX_OK && ++st->number == 1) {
+        ex_batch_defer(b);
+        return EX_EAGAIN;
+    }
+    return status;
+}
+
+static step *leaver;
+
+static ex_status run_bring_back(step *st, ex_batch *b, ex_error *err)
+{
+    (void)st, (void)err;
+    leaver->submission.next = NULL;
+    ex_batch_resume(b, &leaver->submission);
+    return EX_OK;
+}
+
+/* Who leaves stages nothing and is not answered; who comes back is next, whoever waits. */
+static void test_submission_leaves_and_comes_back(void **state)
+{
+    suite *s = *state;
+    suite_fill(s, "a", 2);
+    ex_new_event event = EVENT("T", "{}");
+    ex_stream_write write = {EX_S("a"), EX_EXACT(2), &event, 1};
+    step leaves = {.append = {&write, 1, NULL, 0}}, before = {0}, brings = {0}, after = {0};
+    leaver = &leaves;
+    gate g;
+    gate_close(s, &g);
+    queue_step(s, &g, &leaves, run_leave_once);
+    queue_step(s, &g, &before, run_version);
+    brings.submission = (ex_submission){.stage = step_stage, .done = step_done};
+    brings.gate = &g;
+    brings.run = run_bring_back;
+    ex_store_submit_again(s->store, &brings.submission);
+    queue_step(s, &g, &after, run_version);
+    gate_open(&g, 4);
+    if (leaves.status)
+        fail_msg("%s", leaves.err.message);
+    assert_int_equal(leaves.number, 2);
+    assert_int_equal(leaves.out.version, 3);
+    assert_int_equal(before.number, 2);
+    assert_int_equal(after.number, 3);
+    assert_int_equal(before.done_at, 0);
+    assert_int_equal(brings.done_at, 1);
+    assert_int_equal(leaves.done_at, 2);
+    assert_int_equal(after.done_at, 3);
+    assert_int_equal(suite_version(s, "a"), 3);
+}
+
 int store_submission_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +488,7 @@ int store_submission_tests(suite *s)
         STORE_TEST(test_submission_may_write_streams_of_the_platform),
         STORE_TEST(test_submission_command_records),
         STORE_TEST(test_submission_command_records_expire),
+        STORE_TEST(test_submission_leaves_and_comes_back),
     };
     return cmocka_run_group_tests_name("store submission", tests, NULL, NULL);
 }

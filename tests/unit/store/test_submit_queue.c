@@ -39,6 +39,12 @@ static void test_submit_queue_refuses_above_its_limit(void **state)
     assert_int_equal(submit_queue_push(&q, &s[2], NULL), EX_EOVERLOADED);
     assert_ptr_equal(submit_queue_take(&q), &s[0]);
     assert_int_equal(submit_queue_push(&q, &s[2], NULL), EX_OK);
+    assert_int_equal(submit_queue_push(&q, &s[0], NULL), EX_OK);
+    assert_int_equal(submit_queue_push_over(&q, &s[1], NULL), EX_OK); /* was let in before */
+    assert_int_equal(submit_queue_depth(&q), 3);
+    submit_queue_close(&q);
+    assert_ptr_equal(submit_queue_take(&q), &s[2]);
+    assert_int_equal(submit_queue_push_over(&q, &s[0], NULL), EX_ECLOSED);
 }
 
 static void test_submit_queue_hands_out_the_rest_before_it_ends(void **state)
