@@ -101,8 +101,8 @@ static void look_at_views(void)
         "SELECT v.position, h.position,"
         " (SELECT coalesce(max(last_position), 0) FROM " SCHEMA "_views.order_summary),"
         " (SELECT count(*) FROM " SCHEMA "_views.order_summary),"
-        " (SELECT count(*) FROM events e JOIN types t ON t.id = e.type_id"
-        "  WHERE t.name = 'OrderCreated' AND e.position <= v.position)"
+        " (SELECT count(*) FROM events e"
+        "  WHERE e.type = 'OrderCreated' AND e.position <= v.position)"
         " FROM " SCHEMA "_views.excore_views v, log_head h";
     ex_pg_result r = {0};
     run_sql(sql, &r);

@@ -19,9 +19,8 @@ uint64_t pg_event_bytes(const ex_pg_result *r, int row);
 /** Put an event's id: 16 bytes, or 17 for a ULID. */
 void pg_put_event_id(ex_pg_args *args, const ex_id *id);
 
-/** Put the arrays of EVENTS_INSERT.
- *  @param type_ids of each event; the stream ids are those of `streams` */
+/** Put the arrays of EVENTS_INSERT. @param stream_ids of each event */
 void pg_put_events(ex_pg_args *args, const ex_event *events, const uint64_t *stream_ids,
-                   const uint64_t *type_ids, uint32_t count);
+                   uint32_t count);
 
 #endif

@@ -45,7 +45,6 @@ static void driver_close(void *impl)
     free(d->news.stream_ids);
     ex_pg_close(d->writer);
     ex_pg_args_done(&d->args);
-    ex_map_done(&d->types, NULL);
     ex_map_done(&d->tags, NULL);
     pg_written_done(&d->written);
     free(d->asked_tags);
@@ -63,7 +62,6 @@ static void init(postgres_driver *d, const store_driver_options *options)
     d->tags_at = d->oldest_at = SIZE_MAX;
     ex_pg_args_init(&d->args);
     ex_pg_args_init(&d->written.commands);
-    ex_map_init(&d->types, PG_TYPE_NAMES_LIMIT);
     ex_map_init(&d->tags, PG_TAG_NAMES_LIMIT);
     d->oldest_command_us = INT64_MIN;
     (void)pthread_mutex_init(&d->listener.mu, NULL); /* cannot fail on Linux */
@@ -110,9 +108,9 @@ static ex_status check_grants(const postgres_driver *d, ex_pg *pg, ex_error *err
 {
     static const char sql[] =
         "SELECT current_user::text, p, t FROM (VALUES"
-        " ('SELECT', '{log_head,events,streams,types,tags,event_tags,commands,idempotency_audit}'),"
+        " ('SELECT', '{log_head,events,streams,tags,event_tags,commands,idempotency_audit}'),"
         " ('UPDATE', '{log_head}'),"
-        " ('INSERT', '{events,streams,types,tags,event_tags,commands,idempotency_audit}'),"
+        " ('INSERT', '{events,streams,tags,event_tags,commands,idempotency_audit}'),"
         " ('UPDATE', '{idempotency_audit}'), ('DELETE', '{commands}')) AS needed (p, tables),"
         " unnest(tables::text[]) AS t WHERE NOT has_table_privilege(to_regclass(t), p) LIMIT 1";
     ex_pg_result r = {0};

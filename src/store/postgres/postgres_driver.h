@@ -17,8 +17,7 @@
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "                         \
     "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; "
 
-#define PG_TYPE_NAMES_LIMIT 4096
-#define PG_TAG_NAMES_LIMIT  16384
+#define PG_TAG_NAMES_LIMIT 16384
 
 /** What a batch wrote, to recognise it after a commit whose fate is unknown (fate.c). */
 typedef struct pg_written_event {
@@ -75,7 +74,6 @@ typedef struct postgres_driver {
     /* the sequencer's thread */
     ex_pg *writer;
     ex_pg_args args;   /* of the statement that is being built */
-    ex_map types;      /* name -> id */
     ex_map tags;       /* name -> id */
     store_head head;   /* as the batch began */
     uint64_t last_id;  /* given to a name */

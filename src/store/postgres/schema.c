@@ -10,11 +10,12 @@
  *   events             position                 the log; columns in event_row.c
  *     events_stream    (stream_id, version)     reading a stream, its version
  *     events_id        (id, stream_id)          idempotency
- *     events_type      (type_id, position)      the log by type
+ *     events_type      (type, position)         the log by type
  *     events_correlation (correlation_id, position) of events that have one
+ *     events_large     position                 events too large to be read by the thousand. A sum
+ *                                               of its own, so that no other index can serve it
  *   streams            name                     a stream's version is its last event's
- *   types              id; name                 interned names
- *   tags               name                     the same; nobody asks for a stream's or tag's id
+ *   tags               name                     interned names; nobody asks for the name of an id
  *   event_tags         (tag_id, position)       the log by tag
  *   commands           seq; command_id          outcomes of commands; seq rises with time, so
  *                                               the oldest are found without a further index
@@ -45,19 +46,20 @@ static const char schema_1[] =
     "INSERT INTO log_head (position, recorded_at, last_id) VALUES (0, 0, 0);"
 
     "CREATE TABLE streams (name text COLLATE \"C\" PRIMARY KEY, id bigint NOT NULL);"
-    "CREATE TABLE types (id bigint PRIMARY KEY, name text COLLATE \"C\" NOT NULL UNIQUE);"
     "CREATE TABLE tags (name text COLLATE \"C\" PRIMARY KEY, id bigint NOT NULL);"
 
     "CREATE TABLE events (position bigint PRIMARY KEY, stream_id bigint NOT NULL,"
-    "  version bigint NOT NULL, type_id bigint NOT NULL, recorded_at bigint NOT NULL,"
+    "  version bigint NOT NULL, recorded_at bigint NOT NULL,"
     "  schema_version int, id bytea NOT NULL, content_type text COLLATE \"C\","
     "  correlation_id text COLLATE \"C\", causation_id text COLLATE \"C\", tags bytea,"
-    "  metadata bytea, stream text COLLATE \"C\" NOT NULL, data bytea NOT NULL);"
+    "  metadata bytea, type text COLLATE \"C\" NOT NULL, stream text COLLATE \"C\" NOT NULL,"
+    "  data bytea NOT NULL);"
     "CREATE UNIQUE INDEX events_stream ON events (stream_id, version);"
     "CREATE UNIQUE INDEX events_id ON events (id, stream_id);"
-    "CREATE INDEX events_type ON events (type_id, position);"
+    "CREATE INDEX events_type ON events (type, position);"
     "CREATE INDEX events_correlation ON events (correlation_id, position)"
     "  WHERE correlation_id IS NOT NULL;"
+    "CREATE INDEX events_large ON events ((position + 0)) WHERE " PG_IS_LARGE ";"
     "CREATE TABLE event_tags (tag_id bigint, position bigint, PRIMARY KEY (tag_id, position));"
 
     "CREATE TABLE commands (seq bigint PRIMARY KEY, command_id bytea NOT NULL UNIQUE,"
@@ -75,7 +77,6 @@ static const char schema_1[] =
     "END $$;"
     APPEND_ONLY("events")
     APPEND_ONLY("streams")
-    APPEND_ONLY("types")
     APPEND_ONLY("tags")
     APPEND_ONLY("event_tags")
 
@@ -101,14 +102,14 @@ static const char schema_1[] =
     "  RETURN names;"
     "END $$;"
     "CREATE VIEW log AS SELECT e.position, e.stream,"
-    "  split_part(e.stream, '-', 1) AS category, e.version, t.name AS type,"
+    "  split_part(e.stream, '-', 1) AS category, e.version, e.type,"
     "  encode(substr(e.id, 1, 16), 'hex')::uuid AS id, coalesce(e.schema_version, 1) AS schema_version,"
     "  coalesce(e.content_type, 'application/json') AS content_type,"
     "  event_json(e.content_type, e.data) AS data, e.data AS data_bytes,"
     "  coalesce(event_json(NULL, e.metadata), '{}') AS metadata,"
     "  coalesce(event_tag_names(e.tags), '{}') AS tags, e.correlation_id, e.causation_id,"
     "  timestamptz 'epoch' + e.recorded_at * interval '1 microsecond' AS recorded_at"
-    "  FROM events e JOIN types t ON t.id = e.type_id;"
+    "  FROM events e;"
     "COMMENT ON VIEW log IS 'the events with their names; data is NULL where jsonb cannot hold it';";
 /* clang-format on */
 

@@ -6,6 +6,11 @@
 
 #define PG_SCHEMA_VERSION 2
 
+/* Bytes of an event that can be large; their number is read without the bytes themselves. */
+#define PG_EVENT_BYTES "(octet_length(data) + coalesce(octet_length(metadata), 0))"
+/* Which events the index events_large has; a thousand of the others may come at once. */
+#define PG_IS_LARGE PG_EVENT_BYTES " > 2048"
+
 typedef enum pg_schema_wish {
     PG_SCHEMA_MUST_EXIST, /* and be of this version */
     PG_SCHEMA_CREATE,     /* make it when there is none; an older one is refused */

@@ -8,29 +8,32 @@
 
 #include <excore/base.h>
 
+#include "store/postgres/schema.h"
+
 /* Columns of an event in the order of event_row.c. */
 #define EVENT_COLUMNS                                                                              \
     "e.position, e.version, e.stream_id, e.recorded_at, e.id, e.schema_version, e.content_type, "  \
-    "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data, e.stream, t.name"
-/* An outer join, so that the events lead. */
-#define EVENT_NAMES " LEFT JOIN types t ON t.id = e.type_id"
+    "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data, e.stream, e.type"
 
 /* At least one event, and no more than `limit` of them or than `bytes` hold: what libpq keeps of a
  * chunk is bounded. The length of bytea is read without the bytes themselves. */
-#define EVENT_BYTES "(octet_length(data) + coalesce(octet_length(metadata), 0))"
 #define EVENTS_BOUNDED(where, order, limit, bytes)                                                 \
-    "SELECT " EVENT_COLUMNS " FROM (SELECT *, sum(" EVENT_BYTES ") OVER (ORDER BY " order          \
-    ") - " EVENT_BYTES " AS bytes_before FROM (SELECT * FROM events WHERE " where                  \
-    " ORDER BY " order " LIMIT " limit ") x) e" EVENT_NAMES " WHERE e.bytes_before < " bytes       \
-    " ORDER BY e." order
+    "SELECT " EVENT_COLUMNS " FROM (SELECT *, sum(" PG_EVENT_BYTES ") OVER (ORDER BY " order       \
+    ") - " PG_EVENT_BYTES " AS bytes_before FROM (SELECT * FROM events WHERE " where               \
+    " ORDER BY " order " LIMIT " limit ") x) e WHERE e.bytes_before < " bytes " ORDER BY e." order
 
-/* The log is read most of all, and a running sum costs it a third: here the chunk is measured
- * first, and cut to a few events when it is too large. */
-#define LOG_RANGE "position >= $1 AND position <= $2 ORDER BY position"
-#define LOG_FEW   "8"
+/* The log is read most of all, and a running sum costs it half its speed: only chunks with a large
+ * event in them are measured. */
+#define LOG_RANGE "FROM events e WHERE position >= $1 AND position <= $2 ORDER BY position"
+#define LOG_HAS_LARGE                                                                              \
+    "EXISTS (SELECT 1 FROM events WHERE position + 0 >= $1 AND position + 0 < $1 + $3 "            \
+    "AND " PG_IS_LARGE ")"
+#define LOG_MEASURED                                                                               \
+    "(SELECT count(*) FROM (SELECT sum(bytes) OVER (ORDER BY position) - bytes AS bytes_before "   \
+    "FROM (SELECT position, " PG_EVENT_BYTES " AS bytes " LOG_RANGE " LIMIT $3) x) y "             \
+    "WHERE bytes_before < $4)"
 
 #define TAG_ID(name)    "(SELECT id FROM tags WHERE name = " name ")"
-#define TYPE_ID(name)   "(SELECT id FROM types WHERE name = " name ")"
 #define STREAM_ID(name) "(SELECT id FROM streams WHERE name = " name ")"
 
 /* clang-format off */
@@ -67,21 +70,17 @@
                               "stream_id = s.id ORDER BY version DESC LIMIT 1) v ON true")         \
     X(STREAMS_INSERT,  WRITE, "INSERT INTO streams (id, name) "                                    \
                               "SELECT * FROM unnest($1::bigint[], $2::text[])")                    \
-    X(TYPES_INSERT,    WRITE, "INSERT INTO types (id, name) SELECT * FROM "                        \
-                              "unnest($1::bigint[], $2::text[]) ON CONFLICT (name) DO NOTHING")    \
-    X(TYPES_FIND,      FIND,  "SELECT u.n, t.id FROM unnest($1::text[]) "                          \
-                              "WITH ORDINALITY u (name, n) JOIN types t ON t.name = u.name")       \
     X(TAGS_INSERT,     WRITE, "INSERT INTO tags (id, name) SELECT * FROM "                         \
                               "unnest($1::bigint[], $2::text[]) ON CONFLICT (name) DO NOTHING")    \
     X(TAGS_FIND,       FIND,  "SELECT u.n, t.id FROM unnest($1::text[]) "                          \
                               "WITH ORDINALITY u (name, n) JOIN tags t ON t.name = u.name")        \
     /* --- events --- */                                                                           \
-    X(EVENTS_INSERT,   WRITE, "INSERT INTO events (position, stream_id, version, type_id, "        \
-                              "recorded_at, id, schema_version, content_type, correlation_id, "    \
-                              "causation_id, tags, metadata, stream, data) SELECT * FROM "          \
+    X(EVENTS_INSERT,   WRITE, "INSERT INTO events (position, stream_id, version, recorded_at, "    \
+                              "id, stream, type, data, schema_version, content_type, "             \
+                              "correlation_id, causation_id, tags, metadata) SELECT * FROM "       \
                               "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "    \
-                              "$5::bigint[], $6::bytea[], $7::int[], $8::text[], $9::text[], "     \
-                              "$10::text[], $11::bytea[], $12::bytea[], $13::text[], $14::bytea[])")\
+                              "$5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::int[], "      \
+                              "$10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])")\
     X(EVENT_TAGS,      WRITE, "INSERT INTO event_tags (tag_id, position) "                         \
                               "SELECT * FROM unnest($1::bigint[], $2::bigint[])")                  \
     X(EVENT_TAG_NAMES, WRITE, "INSERT INTO event_tags (tag_id, position) SELECT t.id, u.position " \
@@ -89,25 +88,21 @@
                               "JOIN tags t ON t.name = u.name")                                    \
     X(EVENTS_FIND,     FIND,  "SELECT " EVENT_COLUMNS ", u.n FROM unnest($1::bytea[], "            \
                               "$2::bigint[]) WITH ORDINALITY u (id, stream_id, n) JOIN events e "  \
-                              "ON e.id = u.id AND e.stream_id = u.stream_id" EVENT_NAMES)          \
+                              "ON e.id = u.id AND e.stream_id = u.stream_id")                      \
     /* the large ones without their data: is_cut */                                                \
     X(EVENTS_LOOK_UP,  FIND,  "SELECT position, version, stream_id, recorded_at, id, "             \
                               "schema_version, content_type, correlation_id, causation_id, tags, " \
                               "NULL::bytea, CASE WHEN is_cut THEN ''::bytea ELSE data END, "       \
                               "stream, type, n, is_cut FROM (SELECT e.*, "                         \
-                              "t.name AS type, u.n, sum(octet_length(e.data)) OVER "               \
-                              "(ORDER BY u.n) > $3 AS is_cut FROM unnest($1::text[], $2::bytea[])" \
+                              "u.n, sum(octet_length(e.data)) OVER (ORDER BY u.n) "                \
+                              " > $3 AS is_cut FROM unnest($1::text[], $2::bytea[])" \
                               " WITH ORDINALITY u (name, id, n) JOIN streams s ON s.name = u.name "\
-                              "JOIN events e ON e.id = u.id AND e.stream_id = s.id "               \
-                              "LEFT JOIN types t ON t.id = e.type_id) x")                          \
+                              "JOIN events e ON e.id = u.id AND e.stream_id = s.id) x")            \
     X(EVENTS_ARE,      FIND,  "SELECT count(*) FROM unnest($1::bigint[], $2::bytea[], "            \
                               "$3::bigint[]) u (position, id, at) JOIN events e ON "               \
                               "e.position = u.position AND e.id = u.id AND e.recorded_at = u.at")  \
-    X(LOG_CHUNK,       FIND,  "SELECT " EVENT_COLUMNS " FROM (SELECT * FROM events WHERE "         \
-                              LOG_RANGE " LIMIT CASE WHEN (SELECT sum(" EVENT_BYTES ") FROM "      \
-                              "(SELECT data, metadata FROM events WHERE " LOG_RANGE " LIMIT $3) x)"\
-                              " <= $4 THEN $3 ELSE " LOG_FEW " END) e" EVENT_NAMES                 \
-                              " ORDER BY e.position")                                              \
+    X(LOG_CHUNK,       FIND,  "SELECT " EVENT_COLUMNS " " LOG_RANGE " LIMIT CASE WHEN "            \
+                              LOG_HAS_LARGE " THEN " LOG_MEASURED " ELSE $3 END")                  \
     X(STREAM_FORWARD,  FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version >= $2",  \
                                              "version", "$3", "$4"))                               \
     X(STREAM_BACKWARD, FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version <= $2 "  \
@@ -117,8 +112,8 @@
     X(STREAM_VERSION,  FIND,  "SELECT version FROM events WHERE stream_id = " STREAM_ID("$1")      \
                               " AND position <= $2 ORDER BY version DESC LIMIT 1")                 \
     /* --- posting lists --- */                                                                    \
-    X(LIST_TYPE,       FIND,  "SELECT position FROM events WHERE type_id = " TYPE_ID("$1")         \
-                              " AND position >= $2 ORDER BY position LIMIT $3")                    \
+    X(LIST_TYPE,       FIND,  "SELECT position FROM events WHERE type = $1 "                       \
+                              "AND position >= $2 ORDER BY position LIMIT $3")                     \
     X(LIST_TAG,        FIND,  "SELECT position FROM event_tags WHERE tag_id = " TAG_ID("$1")       \
                               " AND position >= $2 ORDER BY position LIMIT $3")                    \
     X(LIST_CORRELATION,FIND,  "SELECT position FROM events WHERE correlation_id = $1 "             \
@@ -141,12 +136,11 @@
                               "AND NOT EXISTS (SELECT 1 FROM unnest($2::text[]) u (name) "         \
                               "WHERE NOT EXISTS (SELECT 1 FROM event_tags b WHERE "                \
                               "b.tag_id = " TAG_ID("u.name") " AND b.position = a.position)) "     \
-                              "AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT 1 FROM events e "         \
-                              "JOIN types t ON t.id = e.type_id WHERE e.position = a.position "    \
-                              "AND t.name = ANY ($3::text[]))) ORDER BY a.position LIMIT 1")       \
+                              "AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT 1 FROM events e " \
+                              "WHERE e.position = a.position AND e.type = ANY ($3::text[]))) ORDER BY a.position LIMIT 1")       \
     X(MATCH_TYPES,     FIND,  "SELECT min(x.position) FROM unnest($1::text[]) u (name) "           \
-                              "JOIN types t ON t.name = u.name CROSS JOIN LATERAL (SELECT "        \
-                              "position FROM events WHERE type_id = t.id AND position > $2 "       \
+                              "CROSS JOIN LATERAL (SELECT position FROM events "                   \
+                              "WHERE type = u.name AND position > $2 "                             \
                               "ORDER BY position LIMIT 1) x")                                      \
     /* --- commands --- */                                                                         \
     X(COMMANDS_FIND,   FIND,  "SELECT u.n, c.fingerprint, c.recorded_at, c.outcome FROM "          \

@@ -3,7 +3,6 @@
  *   what        statements
  *   ----------  ------------------------------------------------------------------
  *   streams     one for all new ones; their ids follow the last id under the head
- *   types       two and a round trip when a type is met for the first time
  *   events      one
  *   tags        one for those whose ids are known; three for the others: make them
  *               unless they are there, use them by name, tell their ids
@@ -23,7 +22,6 @@ typedef struct building {
     const store_write *w;
     ex_arena arena;
     uint64_t *stream_ids;
-    uint64_t *type_ids;
 } building;
 
 static ex_status no_memory(ex_error *err)
@@ -89,59 +87,6 @@ static ex_status write_streams(building *b, ex_error *err)
     return pg_queue_write(d, PG_STREAMS_INSERT, err);
 }
 
-/* The ids of types that nobody here has met: made unless they are there. */
-static ex_status learn_types(postgres_driver *d, const ex_slice *names, uint32_t count, ex_map *ids,
-                             ex_error *err)
-{
-    ex_pg_result r = {0};
-    put_new_names(d, names, count);
-    ex_status st = pg_queue_write(d, PG_TYPES_INSERT, err);
-    if (st)
-        return st;
-    put_names(&d->args, names, count);
-    st = pg_queue(d, PG_TYPES_FIND, err);
-    if (st == EX_OK)
-        st = pg_settle(d, err);
-    if (st == EX_OK)
-        st = ex_pg_recv(d->writer, &r, err);
-    if (st == EX_OK && r.rows != (int)count)
-        st = ex_raise(err, EX_ECORRUPT, "an event type was not stored");
-    for (int row = 0; st == EX_OK && row < r.rows; row++) {
-        ex_slice name = names[ex_pg_get_i64(&r, row, 0) - 1];
-        uint64_t id = (uint64_t)ex_pg_get_i64(&r, row, 1);
-        if (ex_map_put(ids, name, (void *)(uintptr_t)id, NULL))
-            st = no_memory(err);
-        remember_name(&d->types, name, id);
-    }
-    ex_pg_result_free(&r);
-    return st;
-}
-
-static ex_status find_types(building *b, ex_map *unknown, ex_error *err)
-{
-    const store_write *w = b->w;
-    ex_slice *names = ex_arena_array(&b->arena, w->event_count, sizeof(*names));
-    uint32_t count = 0;
-    if (!names)
-        return no_memory(err);
-    for (uint32_t i = 0; i < w->event_count; i++) {
-        ex_slice type = w->events[i].type;
-        b->type_ids[i] = id_of(&b->d->types, type);
-        if (b->type_ids[i] || ex_map_get(unknown, type))
-            continue;
-        names[count++] = type;
-        if (ex_map_put(unknown, type, names, NULL)) /* any pointer: it is only there */
-            return no_memory(err);
-    }
-    if (count == 0)
-        return EX_OK;
-    ex_status st = learn_types(b->d, names, count, unknown, err);
-    for (uint32_t i = 0; st == EX_OK && i < w->event_count; i++)
-        if (!b->type_ids[i])
-            b->type_ids[i] = id_of(unknown, w->events[i].type);
-    return st;
-}
-
 /* ---- Events ---- */
 
 static ex_status note_written(postgres_driver *d, const store_write *w, ex_error *err)
@@ -167,19 +112,13 @@ static ex_status note_written(postgres_driver *d, const store_write *w, ex_error
 static ex_status write_events(building *b, ex_error *err)
 {
     const store_write *w = b->w;
-    ex_map unknown;
-    ex_map_init(&unknown, 0);
     b->stream_ids = ex_arena_array(&b->arena, w->event_count, sizeof(uint64_t));
-    b->type_ids = ex_arena_array(&b->arena, w->event_count, sizeof(uint64_t));
-    ex_status st = b->stream_ids && b->type_ids ? EX_OK : no_memory(err);
-    if (st == EX_OK)
-        st = find_types(b, &unknown, err);
-    ex_map_done(&unknown, NULL);
-    if (st == EX_OK)
-        st = write_streams(b, err);
+    if (!b->stream_ids)
+        return no_memory(err);
+    ex_status st = write_streams(b, err);
     if (st)
         return st;
-    pg_put_events(&b->d->args, w->events, b->stream_ids, b->type_ids, w->event_count);
+    pg_put_events(&b->d->args, w->events, b->stream_ids, w->event_count);
     st = pg_queue_write(b->d, PG_EVENTS_INSERT, err);
     return st ? st : note_written(b->d, w, err);
 }

@@ -342,9 +342,7 @@ ex_status pg_writer_commit(void *impl, ex_error *err)
 
 void pg_names_forget(postgres_driver *d)
 {
-    ex_map_done(&d->types, NULL);
     ex_map_done(&d->tags, NULL);
-    ex_map_init(&d->types, PG_TYPE_NAMES_LIMIT);
     ex_map_init(&d->tags, PG_TAG_NAMES_LIMIT);
     d->oldest_command_us = INT64_MIN;
 }
