@@ -9,6 +9,7 @@
 #define DEFAULT_SCHEMA        "excore"
 #define SCHEMA_MAX            48 /* leaves room for a suffix such as _views */
 #define CONNECT_TIMEOUT_MAX_S 3600
+#define HOST_MAX              255
 
 static const char *const ssl_modes[] = {"disable", "prefer", "require", "verify-ca", "verify-full"};
 #define SSL_MODE_REQUIRE 2
@@ -124,6 +125,82 @@ static ex_status read_sslmode(ex_pg_target *t, const char *mode, ex_error *err)
                     "verify-full");
 }
 
+/* ---- Lists of hosts ---- */
+
+static uint32_t count_items(const char *list)
+{
+    uint32_t count = *list != 0;
+    for (; *list; list++)
+        count += *list == ',';
+    return count;
+}
+
+static bool has_bad_item(const char *list, size_t max_len, bool may_be_empty)
+{
+    for (bool has_more = *list; has_more;) {
+        size_t n = strcspn(list, ",");
+        if (n > max_len || (n == 0 && !may_be_empty))
+            return true;
+        has_more = list[n] == ',';
+        list += n + 1;
+    }
+    return false;
+}
+
+/* As libpq wants them: as many addresses and ports as hosts, or one port for all. */
+static ex_status read_hosts(ex_pg_target *t, const char *hosts, const char *addresses,
+                            const char *ports, ex_error *err)
+{
+    uint32_t host_count = count_items(hosts), address_count = count_items(addresses);
+    uint32_t port_count = count_items(ports);
+    t->host_count = host_count ? host_count : address_count ? address_count : 1;
+    bool is_bad = (address_count && address_count != t->host_count) ||
+                  (port_count > 1 && port_count != t->host_count);
+    if (is_bad)
+        return ex_raise(err, EX_EINVAL,
+                        "the PostgreSQL URL must have as many ports and addresses as hosts");
+    if (has_bad_item(hosts, HOST_MAX, t->host_count == 1) ||
+        has_bad_item(addresses, HOST_MAX, t->host_count == 1) || has_bad_item(ports, 5, true))
+        return ex_raise(err, EX_EINVAL,
+                        "a host, an address or a port in the PostgreSQL URL is empty or too long");
+    t->hosts = strdup(hosts);
+    t->addresses = strdup(addresses);
+    t->ports = strdup(ports);
+    if (!t->hosts || !t->addresses || !t->ports)
+        return ex_raise(err, EX_ENOMEM, "no memory for a PostgreSQL URL");
+    return EX_OK;
+}
+
+static ex_status read_session_attrs(ex_pg_target *t, const char *attrs, ex_error *err)
+{
+    static const char *const known[] = {"",        "any",     "read-write",    "read-only",
+                                        "primary", "standby", "prefer-standby"};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(attrs, known[i]) == 0) {
+            (void)snprintf(t->session_attrs, sizeof(t->session_attrs), "%s", attrs); /* fits */
+            return EX_OK;
+        }
+    }
+    return ex_raise(
+        err, EX_EINVAL,
+        "target_session_attrs in the PostgreSQL URL must be any, read-write, read-only, "
+        "primary, standby or prefer-standby");
+}
+
+static ex_status read_connect_timeout(ex_pg_target *t, const char *seconds, ex_error *err)
+{
+    char *end;
+    if (!*seconds)
+        return EX_OK;
+    long s = strtol(seconds, &end, 10);
+    if (*end || s < 1 || s > CONNECT_TIMEOUT_MAX_S)
+        return ex_raise(err, EX_EINVAL,
+                        "connect_timeout in the PostgreSQL URL must be 1 to %d seconds",
+                        CONNECT_TIMEOUT_MAX_S);
+    t->connect_timeout_ms = (uint32_t)s * 1000;
+    return EX_OK;
+}
+
 /* What libpq takes from the environment when the URL says nothing: PGHOST, PGSERVICE, … */
 static const char *option_or(const PQconninfoOption *options, const PQconninfoOption *defaults,
                              const char *keyword)
@@ -147,25 +224,19 @@ static ex_status read_options(ex_pg_target *t, const PQconninfoOption *options,
     (void)snprintf(t->role, sizeof(t->role), "%s", role);             /* fits */
     (void)snprintf(t->database, sizeof(t->database), "%s", database); /* fits */
     bool is_list = strchr(host, ',') != NULL;
+    const char *shown_port = port;
     if (strspn(port, ",") == strlen(port)) /* of a list: each empty, the default */
-        port = is_list ? "" : "5432";
-    bool has_port = host[0] != '/' && *port;
+        shown_port = is_list ? "" : "5432";
+    bool has_port = host[0] != '/' && *shown_port;
     /* A long list of hosts is cut: the label is for people. */
     (void)snprintf(t->label, sizeof(t->label), "%.200s%s%s%s%s", *host ? host : "the local socket",
-                   has_port ? ":" : "", has_port ? port : "", *database ? "/" : "", database);
+                   has_port ? ":" : "", has_port ? shown_port : "", *database ? "/" : "", database);
     t->is_remote = has_remote_host(host) || has_remote_host(address) ||
                    *option(options, "service"); /* stands in a file that libpq reads */
-    const char *seconds = option(options, "connect_timeout");
-    if (*seconds) {
-        char *end;
-        long s = strtol(seconds, &end, 10);
-        if (*end || s < 1 || s > CONNECT_TIMEOUT_MAX_S)
-            return ex_raise(err, EX_EINVAL,
-                            "connect_timeout in the PostgreSQL URL must be 1 to %d seconds",
-                            CONNECT_TIMEOUT_MAX_S);
-        t->connect_timeout_ms = (uint32_t)s * 1000;
-    }
-    return read_sslmode(t, option(options, "sslmode"), err);
+    ex_status st = read_hosts(t, option(options, "host"), option(options, "hostaddr"), port, err);
+    st = st ? st : read_session_attrs(t, option(options, "target_session_attrs"), err);
+    st = st ? st : read_connect_timeout(t, option(options, "connect_timeout"), err);
+    return st ? st : read_sslmode(t, option(options, "sslmode"), err);
 }
 
 /* libpq names the parameter that it does not know; all else it says may quote the password. */
@@ -211,6 +282,9 @@ void ex_pg_target_done(ex_pg_target *t)
     if (t->url)
         explicit_bzero(t->url, strlen(t->url));
     free(t->url);
+    free(t->hosts);
+    free(t->addresses);
+    free(t->ports);
     memset(t, 0, sizeof(*t));
 }
 

@@ -20,8 +20,11 @@ typedef struct ex_pg_target {
     char database[EX_PG_NAME_SIZE]; /* "" when the URL names none */
     char label[EX_PG_LABEL_SIZE];   /* "HOST:PORT/DATABASE" or "/socket/dir/DATABASE" */
     char sslmode[16];               /* [prefer] disable, prefer, require, verify-ca, verify-full */
-    bool is_remote;                 /* some host is neither a socket nor loopback */
-    uint32_t connect_timeout_ms;    /* 0 when the URL has none */
+    uint32_t host_count;            /* at least 1; the lists have as many, one for all, or are "" */
+    char *hosts, *addresses, *ports; /* separated by commas */
+    char session_attrs[16];          /* target_session_attrs, "" when the URL has none */
+    bool is_remote;                  /* some host is neither a socket nor loopback */
+    uint32_t connect_timeout_ms;     /* 0 when the URL has none */
 } ex_pg_target;
 
 /** Does the text begin with postgres:// or postgresql://? Thread: any. */

@@ -60,6 +60,10 @@ static void test_pg_url_refused(void **state)
          "other special characters as %XX"}, /* the host is a, its port the password */
         {"postgres://a:17/secret@b:5432/c", "other special characters as %XX"},
         {"postgres://a:secret@17@b/c", "other special characters as %XX"},
+        {"postgres://a:secret@b,c:1,d:2/x?port=1,2", "as many ports"},
+        {"postgres://a:secret@b,,c/x", "is empty"},
+        {"postgres://a:secret@b,c/x?hostaddr=127.0.0.1", "as many ports and addresses"},
+        {"postgres://a:secret@b,c/x?target_session_attrs=boss", "target_session_attrs"},
         {"postgres://a:secret@b/c?schema=", "the schema"},
         {"postgres://a:secret@b/c?schema=Shop", "the schema"},
         {"postgres://a:secret@b/c?schema=pg_x", "the schema"},
