@@ -5,6 +5,7 @@
  * refused can be repeated with the same event ids. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -15,8 +16,10 @@
 
 #include <cmocka.h>
 
+#include <excore/clock.h>
 #include <excore/store.h>
 
+#include "sql/postgres/pg_conn.h"
 #include "support/postgres.h"
 #include "support/temp_dir.h"
 
@@ -161,10 +164,85 @@ static void test_crash_postgres_loses_and_doubles_nothing(void **state)
     temp_dir_remove(&dir);
 }
 
+/* ---- A server that takes no connections ---- */
+
+static ex_pg *open_raw(const char *url)
+{
+    ex_pg *pg = NULL;
+    ex_error err = {0};
+    if (ex_pg_open(&(ex_pg_options){.url = url}, &pg, &err))
+        fail_msg("%s", err.message);
+    return pg;
+}
+
+/* The first value of a statement; 0: no row, or the statement fails. */
+static int64_t number_of(ex_pg *pg, const char *sql)
+{
+    ex_pg_result r = {0};
+    bool is_there = ex_pg_run(pg, ex_str(sql), NULL, &r, NULL) == EX_OK && r.rows;
+    int64_t number = is_there ? ex_pg_get_i64(&r, 0, 0) : 0;
+    ex_pg_result_free(&r);
+    return number;
+}
+
+static void *write_one(void *arg)
+{
+    writer *w = arg;
+    atomic_store(&w->is_failed, append_one(w, "s-0") == EX_ESTORAGE);
+    return NULL;
+}
+
+/* The connection ends with the commit under way, and the server, which still listens, answers
+ * nobody: the question of what became of it is given up within seconds, whatever a single attempt
+ * to connect may take. */
+static void test_crash_postgres_unknown_fate_is_told_in_time(void **state)
+{
+    (void)state;
+    temp_dir dir = temp_dir_make();
+    char url[POSTGRES_URL_SIZE] = "", impatient[POSTGRES_URL_SIZE + 32];
+    run_script("start", dir.path, url, sizeof(url));
+    (void)snprintf(impatient, sizeof(impatient), "%s&connect_timeout=1", url);
+    writer w = {0};
+    ex_error err = {0};
+    if (ex_store_open(impatient, NULL, &w.store, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(append_one(&w, "s-0"), EX_OK); /* its names are known from here on */
+    w.stored++;
+    ex_pg *pg = open_raw(url);
+    assert_int_equal(ex_pg_script(pg, "BEGIN; LOCK TABLE events IN SHARE MODE", NULL), EX_OK);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, write_one, &w), 0);
+    static const char stuck[] = "SELECT pid FROM pg_locks WHERE relation = 'events'::regclass AND "
+                                "NOT granted";
+    int64_t pid;
+    while ((pid = number_of(pg, stuck)) == 0)
+        sched_yield();
+    int64_t server =
+        number_of(pg, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::bigint");
+    assert_true(pid > 0 && server > 1);
+    assert_int_equal(kill((pid_t)server, SIGSTOP), 0);
+    uint64_t begun_ns = ex_monotonic_ns(ex_clock_system());
+    assert_int_equal(kill((pid_t)pid, SIGTERM), 0);
+    int joined = pthread_join(thread, NULL);
+    uint64_t took_ns = ex_monotonic_ns(ex_clock_system()) - begun_ns;
+    assert_int_equal(kill((pid_t)server, SIGCONT), 0);
+    assert_int_equal(joined, 0);
+    assert_true(w.is_failed);
+    assert_non_null(strstr(w.err.message, "it is not known whether the commit happened"));
+    assert_true(took_ns < 30 * UINT64_C(1000000000));
+    assert_int_equal(ex_pg_script(pg, "ROLLBACK", NULL), EX_OK);
+    ex_pg_close(pg);
+    assert_int_equal(append_one(&w, "s-0"), EX_OK);
+    ex_store_close(w.store);
+    run_script("stop", dir.path, NULL, 0);
+    temp_dir_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crash_postgres_loses_and_doubles_nothing),
+        cmocka_unit_test(test_crash_postgres_unknown_fate_is_told_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
  * them together; a batch of commands alone has their records. Either all of it
  * is in the log or nothing. The question is only put while the head is locked:
  * then the server has ended the old session's transaction, one way or the other. */
+#include <excore/clock.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,7 +13,7 @@
 #include "store/postgres/event_row.h"
 #include "store/postgres/postgres_driver.h"
 
-#define FATE_TRIES    40 /* of connecting, with pauses: 10 seconds for a server that starts again */
+#define FATE_LIMIT_MS 10000 /* for a server that starts again; nobody is answered meanwhile */
 #define FATE_PAUSE_MS 250
 
 void pg_written_reset(pg_written *w)
@@ -46,17 +48,17 @@ void pg_note_command(pg_written *w, const ex_command_record *record)
 
 static ex_status reconnect(postgres_driver *d, ex_error *err)
 {
-    ex_status st = EX_EAGAIN;
+    const struct timespec pause = {.tv_nsec = FATE_PAUSE_MS * 1000000L};
+    uint64_t begun_ns = ex_monotonic_ns(ex_clock_system());
     d->end.is_proven = false;
-    for (int i = 0; st && i < FATE_TRIES; i++) {
-        struct timespec pause = {.tv_nsec = FATE_PAUSE_MS * 1000000L};
-        if (i)
-            (void)nanosleep(&pause, NULL); /* a shorter one is fine */
-        st = ex_pg_reopen(d->writer, err);
-        if (st && st != EX_EAGAIN && st != EX_ETIMEOUT)
-            break; /* it will not come back by waiting */
+    for (;;) {
+        ex_status st = ex_pg_reopen(d->writer, err);
+        uint64_t took_ms = (ex_monotonic_ns(ex_clock_system()) - begun_ns) / 1000000;
+        bool may_come_back = st == EX_EAGAIN || st == EX_ETIMEOUT;
+        if (!may_come_back || took_ms >= FATE_LIMIT_MS)
+            return st;
+        (void)nanosleep(&pause, NULL); /* a shorter one is fine */
     }
-    return st;
 }
 
 static ex_status queue_question(postgres_driver *d, ex_error *err)
