@@ -4,8 +4,6 @@
 #include <excore/clock.h>
 #include <excore/runtime.h>
 
-#include "sql/lease_list.h"
-
 void status_json_begin(ex_json_writer *w, ex_buf *out)
 {
     ex_json_writer_init(w, out);
@@ -126,12 +124,12 @@ static void begin_leases(void *ctx)
     ex_json_begin_array(w);
 }
 
-ex_status status_json_nodes(ex_json_writer *w, const char *url, ex_error *err)
+ex_status status_json_nodes(ex_json_writer *w, ex_lease_lister *lister, ex_error *err)
 {
     ex_lease_list list = {begin_leases, put_node, put_lease, w};
     ex_json_key(w, EX_S("nodes"));
     ex_json_begin_array(w);
-    ex_status st = ex_lease_list_read(url, &list, err);
+    ex_status st = ex_lease_lister_read(lister, &list, err);
     ex_json_end_array(w);
     return st;
 }

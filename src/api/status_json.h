@@ -18,6 +18,7 @@
 
 #include <excore/json.h>
 
+#include "sql/lease_list.h"
 #include "store/describe.h"
 
 struct ex_runtime;
@@ -39,6 +40,6 @@ void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint6
 
 /** The nodes that share a PostgreSQL and their leases. What was written is of no use on a failure.
  *  Blocking: the network. */
-EX_NODISCARD ex_status status_json_nodes(ex_json_writer *w, const char *url, ex_error *err);
+EX_NODISCARD ex_status status_json_nodes(ex_json_writer *w, ex_lease_lister *lister, ex_error *err);
 
 #endif

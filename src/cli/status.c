@@ -27,6 +27,15 @@ static void put_view(void *ctx, ex_slice name, uint64_t position)
     status_json_view(l->w, name, position, l->head);
 }
 
+static ex_status put_nodes(ex_json_writer *w, const char *url, ex_error *err)
+{
+    ex_lease_lister *lister = NULL;
+    ex_status st = ex_lease_lister_new(url, &lister, err);
+    st = st ? st : status_json_nodes(w, lister, err);
+    ex_lease_lister_free(lister);
+    return st;
+}
+
 static ex_status describe(const char *data, ex_buf *out, ex_error *err)
 {
     const ex_store_options options = {.read_only = true, .must_exist = true};
@@ -46,7 +55,7 @@ static ex_status describe(const char *data, ex_buf *out, ex_error *err)
     st = view_list_read(data, put_view, &(listing){&w, facts.head}, err);
     ex_json_end_array(&w);
     if (st == EX_OK && ex_pg_is_url(data))
-        st = status_json_nodes(&w, data, err);
+        st = put_nodes(&w, data, err);
     status_json_end(&w);
     return st;
 }

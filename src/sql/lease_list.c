@@ -3,7 +3,17 @@
 
 #include "sql/postgres/pg_conn.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #define TIMEOUT_MS 5000
+
+struct ex_lease_lister {
+    char *url;
+    ex_pg_options options;
+    pthread_mutex_t mu;
+    ex_pg *pg; /* guarded by mu; NULL: never connected */
+};
 
 static const char sql_are_there[] =
     "SELECT to_regclass('nodes') IS NOT NULL AND to_regclass('leases') IS NOT NULL";
@@ -65,20 +75,56 @@ static ex_status has_tables(ex_pg *pg, bool *ret, ex_error *err)
     return st;
 }
 
-ex_status ex_lease_list_read(const char *url, const ex_lease_list *list, ex_error *err)
+static ex_status connect_if_needed(ex_lease_lister *l, ex_error *err)
 {
-    ex_pg *pg = NULL;
+    if (l->pg && ex_pg_check(l->pg, NULL) == EX_OK)
+        return EX_OK;
+    return l->pg ? ex_pg_reopen(l->pg, err) : ex_pg_open(&l->options, &l->pg, err);
+}
+
+static ex_status read_lists(ex_pg *pg, const ex_lease_list *list, ex_error *err)
+{
     bool is_there = false;
-    const ex_pg_options options = {
-        .url = url, .connect_timeout_ms = TIMEOUT_MS, .statement_timeout_ms = TIMEOUT_MS};
-    ex_status st = ex_pg_open(&options, &pg, err);
-    st = st ? st : has_tables(pg, &is_there, err);
+    ex_status st = has_tables(pg, &is_there, err);
     if (!st && is_there)
         st = read_nodes(pg, list, err);
     if (!st && list->begin_leases)
         list->begin_leases(list->ctx);
-    if (!st && is_there)
-        st = read_leases(pg, list, err);
-    ex_pg_close(pg);
+    return st || !is_there ? st : read_leases(pg, list, err);
+}
+
+ex_status ex_lease_lister_new(const char *url, ex_lease_lister **ret, ex_error *err)
+{
+    ex_lease_lister *l = calloc(1, sizeof(*l));
+    if (l)
+        l->url = strdup(url);
+    if (!l || !l->url) {
+        free(l);
+        return ex_raise(err, EX_ENOMEM, "no memory to list nodes");
+    }
+    (void)pthread_mutex_init(&l->mu, NULL); /* cannot fail with default attributes on Linux */
+    l->options = (ex_pg_options){
+        .url = l->url, .connect_timeout_ms = TIMEOUT_MS, .statement_timeout_ms = TIMEOUT_MS};
+    *ret = l;
+    return EX_OK;
+}
+
+void ex_lease_lister_free(ex_lease_lister *l)
+{
+    if (!l)
+        return;
+    ex_pg_close(l->pg);
+    (void)pthread_mutex_destroy(&l->mu);
+    explicit_bzero(l->url, strlen(l->url)); /* may hold a password */
+    free(l->url);
+    free(l);
+}
+
+ex_status ex_lease_lister_read(ex_lease_lister *l, const ex_lease_list *list, ex_error *err)
+{
+    (void)pthread_mutex_lock(&l->mu);
+    ex_status st = connect_if_needed(l, err);
+    st = st ? st : read_lists(l->pg, list, err);
+    (void)pthread_mutex_unlock(&l->mu);
     return st;
 }

@@ -28,11 +28,19 @@ typedef struct ex_lease_list {
     void *ctx;
 } ex_lease_list;
 
+typedef struct ex_lease_lister ex_lease_lister;
+
+/** Connects at the first list and stays connected, for a server that is asked often.
+ *  @param url of a PostgreSQL; copied
+ *  @return EX_OK, EX_ENOMEM */
+EX_NODISCARD ex_status ex_lease_lister_new(const char *url, ex_lease_lister **ret, ex_error *err);
+/** NULL is accepted. */
+void ex_lease_lister_free(ex_lease_lister *l);
 /** Tell the nodes by the time of their start, then the leases by name; none where the store has no
- *  such tables yet.
- *  @param url of a PostgreSQL
- *  @return EX_OK, or as ex_pg_open and a query. Thread: any. Blocking: connecting, two queries. */
-EX_NODISCARD ex_status ex_lease_list_read(const char *url, const ex_lease_list *list,
-                                          ex_error *err);
+ *  such tables yet. What was told is of no use on a failure.
+ *  @return EX_OK, or as ex_pg_open and a query. Thread: any; one waits for the other.
+ *  Blocking: three queries, and connecting when the connection has ended. */
+EX_NODISCARD ex_status ex_lease_lister_read(ex_lease_lister *l, const ex_lease_list *list,
+                                            ex_error *err);
 
 #endif

@@ -119,6 +119,8 @@ ex_status api_new(const api_options *options, api **ret, ex_error *err)
     link_init_head(&a->jobs);
     ex_buf_init(&a->openapi, 0);
     ex_status st = start_threads(a, err);
+    if (!st && a->options.nodes_url)
+        st = ex_lease_lister_new(a->options.nodes_url, &a->nodes, err);
     st = st ? st : add_metrics(a, err);
     if (st) {
         api_free(a);
@@ -164,6 +166,7 @@ void api_free(api *a)
         return;
     api_stop(a);
     sse_service_free(a->sse);
+    ex_lease_lister_free(a->nodes);
     ex_buf_done(&a->openapi);
     gate_done(&a->gate);
     (void)pthread_mutex_destroy(&a->jobs_mu);

@@ -8,6 +8,7 @@
 #include "api/rest/view_wait.h"
 #include "api/sse/sse.h"
 #include "kernel/workers.h"
+#include "sql/lease_list.h"
 
 #define API_ROUTES_MAX 16
 #define API_POOLS      3 /* readers, queriers, prober */
@@ -21,6 +22,7 @@ struct api {
     ex_workers *queriers;   /* queries of views; NULL without an application */
     ex_workers *prober;     /* one thread: health checks may take seconds */
     view_waits *view_waits; /* NULL without an application */
+    ex_lease_lister *nodes; /* NULL: no other node can be */
     sse_service *sse;
     ex_buf openapi;
     int64_t started_us;

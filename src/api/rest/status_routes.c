@@ -20,8 +20,8 @@ static ex_status ask(void *job, ex_buf *out, ex_error *err)
         &w, &(status_server){o->version, o->commit, ex_now_us(o->clock) - j->api->started_us});
     status_json_store(&w, &store);
     status_json_runtime(&w, o->runtime);
-    if (o->nodes_url)
-        st = status_json_nodes(&w, o->nodes_url, err);
+    if (j->api->nodes)
+        st = status_json_nodes(&w, j->api->nodes, err);
     status_json_end(&w);
     return st;
 }
