@@ -342,16 +342,49 @@ static ex_status write_single(query_run *q, ex_sql_stmt *st)
     return EX_OK;
 }
 
+/* How far the rows of this transaction are; `known` is the runner's word, from before it. */
+static ex_status read_position(query_run *q, ex_sql *db, uint64_t known, uint64_t based_on,
+                               uint64_t *ret)
+{
+    uint64_t position = 0;
+    ex_status st = view_store_position(db, q->def->view, &position, q->err);
+    if (st)
+        return st;
+    if (position >= based_on && position < known)
+        position = known;
+    if (position < q->call->min_position)
+        return ex_raise(q->err, EX_EAGAIN, "view '%s' is built anew and at position %llu",
+                        q->def->view->name, (unsigned long long)position);
+    *ret = position;
+    return EX_OK;
+}
+
+/* Before the first turn of the view there is nothing to hold. */
+static ex_status look_for_tables(query_run *q, ex_sql *db, view_runner *view)
+{
+    bool is_there = false;
+    if (atomic_load(&view->has_tables))
+        return EX_OK;
+    ex_status st = view_store_has_tables(db, q->def->view, &is_there, q->err);
+    if (!st && is_there)
+        atomic_store(&view->has_tables, true);
+    return st;
+}
+
 /* Rows and checkpoint from one snapshot. */
-static ex_status answer(query_run *q, ex_sql *db, uint64_t known_position)
+static ex_status answer(query_run *q, ex_sql *db, view_runner *view)
 {
     ex_sql_stmt *st = NULL;
     uint64_t position = 0;
     ex_sql_tx tx;
-    ex_status status = ex_sql_begin(db, EX_SQL_READ, &tx, q->err);
+    uint64_t based_on = 0, known = view_runner_position(view, &based_on);
+    ex_status status = look_for_tables(q, db, view);
+    status = status ? status : ex_sql_begin(db, EX_SQL_READ, &tx, q->err);
     if (status)
         return status;
-    status = view_store_position(db, q->def->view, &position, q->err);
+    if (atomic_load(&view->has_tables))
+        status = view_store_hold(db, q->def->view, q->err);
+    status = status ? status : read_position(q, db, known, based_on, &position);
     status = status ? status : prepare(q, db, &st);
     if (!status) {
         bool is_rows = q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST;
@@ -361,7 +394,7 @@ static ex_status answer(query_run *q, ex_sql *db, uint64_t known_position)
     if (status)
         return status;
     ex_buf_put(q->out, EX_S(",\"position\":"));
-    ex_buf_put_u64(q->out, position > known_position ? position : known_position);
+    ex_buf_put_u64(q->out, position);
     ex_buf_put_char(q->out, '}');
     return ex_buf_status(q->out)
                ? ex_raise(q->err, ex_buf_status(q->out), "the answer is too large")
@@ -397,13 +430,12 @@ static ex_status run(ex_runtime *rt, query_run *q)
                               q->call->cancel, q->err);
     if (st)
         return st;
-    uint64_t known_position = view_runner_position(view);
     ex_sql *db = NULL;
     st = ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, q->err);
     if (st)
         return st;
     st = ex_cancel_attach(q->call->cancel, cancel_statement, db, q->err);
-    st = st ? st : answer(q, db, known_position);
+    st = st ? st : answer(q, db, view);
     ex_cancel_detach(q->call->cancel); /* before the connection is another's */
     ex_sql_pool_give(rt->views->pool, db);
     return st;

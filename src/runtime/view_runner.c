@@ -85,10 +85,11 @@ static void rest(view_runner *r)
     pthread_mutex_unlock(&r->mu);
 }
 
-uint64_t view_runner_position(view_runner *r)
+uint64_t view_runner_position(view_runner *r, uint64_t *ret_based_on)
 {
     pthread_mutex_lock(&r->mu);
     uint64_t position = r->position;
+    *ret_based_on = r->based_on;
     pthread_mutex_unlock(&r->mu);
     return position;
 }
@@ -131,6 +132,7 @@ void view_runner_publish(view_runner *r, uint64_t position)
 {
     pthread_mutex_lock(&r->mu);
     r->position = position;
+    r->based_on = r->stored_position;
     r->shown_parked = r->parked;
     if (r->state == EX_VIEW_REBUILDING && position >= r->rebuild_to)
         view_move(r, EX_VIEW_ACTIVE);
@@ -258,7 +260,7 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
         return st;
     r->stored_position = position;
     pthread_mutex_lock(&r->mu);
-    r->position = position;
+    r->position = r->based_on = position;
     r->shown_parked = r->parked;
     r->rebuild_to = head;
     if (position == 0 && head > 0)

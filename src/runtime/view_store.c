@@ -237,6 +237,43 @@ ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t fro
     return ex_sql_affected(st) == 1 ? EX_OK : raise_moved(def, err);
 }
 
+ex_status view_store_has_tables(ex_sql *db, const ex_view_def *def, bool *ret, ex_error *err)
+{
+    char table[ROW_NAME_SIZE];
+    bool is_there = true;
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; !st && is_there && i < def->table_count; i++)
+        st = ex_sql_has_table(db, row_table_name(def->tables[i], table).ptr, &is_there, err);
+    if (!st)
+        *ret = is_there;
+    return st;
+}
+
+static void put_hold(const ex_view_def *def, ex_buf *sql)
+{
+    char table[ROW_NAME_SIZE];
+    for (uint32_t i = 0; i < def->table_count; i++) {
+        ex_buf_put_str(sql, i ? ", " : "LOCK TABLE ");
+        row_sql_name(EX_SQL_POSTGRES, row_table_name(def->tables[i], table).ptr, sql);
+    }
+    ex_buf_put_str(sql,
+                   " IN ACCESS SHARE MODE"); /* takes no snapshot, so that one comes after it */
+}
+
+ex_status view_store_hold(ex_sql *db, const ex_view_def *def, ex_error *err)
+{
+    ex_sql_stmt *st = NULL;
+    ex_buf sql;
+    if (ex_sql_engine_of(db) == EX_SQL_SQLITE || def->table_count == 0)
+        return EX_OK; /* a snapshot of a file holds its tables */
+    ex_buf_init(&sql, 0);
+    put_hold(def, &sql);
+    ex_status status = ex_buf_status(&sql) ? ex_raise(err, EX_ENOMEM, "no memory for a statement")
+                                           : ex_sql_prepare(db, ex_buf_slice(&sql), &st, err);
+    ex_buf_done(&sql);
+    return status ? status : ex_sql_queue(st, err);
+}
+
 ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret, ex_error *err)
 {
     checkpoint c;

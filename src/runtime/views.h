@@ -71,7 +71,8 @@ typedef struct view_runner {
     pthread_cond_t wake;  /* for the runner: a commit, or a request */
     pthread_cond_t moved; /* for queries: position rose */
     ex_view_state state;
-    uint64_t position;   /* everything up to it was applied or passed over */
+    uint64_t position;   /* everything up to it was applied or passed over … */
+    uint64_t based_on;   /* … as long as the checkpoint is not below this */
     uint64_t rebuild_to; /* REBUILDING ends there */
     uint64_t wanted;     /* the highest position that anybody has waited for */
     bool has_news, is_resting, is_stopping, wants_pause, wants_rebuild;
@@ -80,6 +81,8 @@ typedef struct view_runner {
     uint32_t failures;   /* in a row */
     uint64_t shown_parked;
     char error[256];
+    /* any thread */
+    atomic_bool has_tables; /* they were seen; they never go for good while somebody runs */
 } view_runner;
 
 typedef struct views {
@@ -106,8 +109,10 @@ void view_runner_stop(view_runner *r);
 /** Wait until the view has seen `position`. @return EX_OK, EX_ETIMEOUT, EX_ECLOSED */
 EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms,
                                         ex_cancel *cancel, ex_error *err);
-/** The position up to which everything was applied or passed over. Thread: any. */
-uint64_t view_runner_position(view_runner *r);
+/** The position up to which everything was applied or passed over. Thread: any.
+ *  @param ret_based_on a checkpoint below it was written since: the view is built anew, and the
+ *                      position holds no more */
+uint64_t view_runner_position(view_runner *r, uint64_t *ret_based_on);
 
 /* view_runner.c, for view_standby.c: the runner's thread */
 /** Follow the log behind `position`. */
@@ -149,6 +154,13 @@ EX_NODISCARD ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def,
 /** How far the node that holds the lease is; 0 while it has an older version of the view. */
 EX_NODISCARD ex_status view_store_seen(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                        ex_error *err);
+/** Are all tables of the view there? Not before its first turn; not in a transaction that reads. */
+EX_NODISCARD ex_status view_store_has_tables(ex_sql *db, const ex_view_def *def, bool *ret,
+                                             ex_error *err);
+/** First in a transaction that reads, when they are there: a rebuild does not put other tables in
+ * the place of the view's before it ends. PostgreSQL would show the new ones to an old snapshot,
+ * and show them empty. */
+EX_NODISCARD ex_status view_store_hold(ex_sql *db, const ex_view_def *def, ex_error *err);
 EX_NODISCARD ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                            ex_error *err);
 

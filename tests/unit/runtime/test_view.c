@@ -1,4 +1,5 @@
 /* test_view.c: views and queries on a real store, in files and in PostgreSQL. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <excore/runtime.h>
 
+#include "sql/sql.h"
 #include "support/accounts.h"
 #include "support/store_place.h"
 
@@ -577,6 +579,70 @@ static void test_view_writes_nothing_under_an_old_token(void **ctx)
     tear_down(&f);
 }
 
+/* As when the runner rebuilds the view; on a connection of its own, so that the test has the time
+ * to look. */
+static ex_sql *begin_rebuild(fixture *f, ex_sql_tx *tx)
+{
+    ex_sql *db = NULL;
+    ex_sql_options options = {.place = f->place.text, .schema_suffix = "_views"};
+    if (ex_sql_open(&options, &db, &f->err) || ex_sql_begin(db, EX_SQL_WRITE, tx, &f->err) ||
+        ex_sql_script(db,
+                      "LOCK TABLE excore_views IN SHARE ROW EXCLUSIVE MODE;"
+                      "CREATE TABLE anew (LIKE balance INCLUDING ALL); DROP TABLE balance;"
+                      "ALTER TABLE anew RENAME TO balance; UPDATE excore_views SET position = 0",
+                      &f->err))
+        fail_msg("%s", f->err.message);
+    return db;
+}
+
+typedef struct asking {
+    fixture *f;
+    ask what;
+    ex_status status;
+} asking;
+
+static void *ask_on(void *ctx)
+{
+    asking *a = ctx;
+    a->status = query(a->f, a->what);
+    return NULL;
+}
+
+/* A query that meets a rebuild sees the rows of before or says that they are not there yet: never
+ * an empty view at the position that it had. */
+static void test_query_meets_a_rebuild(void **ctx)
+{
+    (void)ctx;
+    if (!store_place_is_server())
+        return; /* a reader of a file is held up by nothing */
+    for (int is_waiting = 0; is_waiting < 2; is_waiting++) {
+        fixture f;
+        pthread_t thread;
+        ex_sql_tx tx;
+        set_up(&f);
+        uint64_t position = fill(&f, 3);
+        assert_int_equal(query(&f, (ask){"account-count", .min_position = position}), EX_OK);
+        asking a = {&f, {"account-count", .min_position = is_waiting ? position : 0}, EX_OK};
+        ex_sql *db = begin_rebuild(&f, &tx);
+        assert_int_equal(pthread_create(&thread, NULL, ask_on, &a), 0);
+        while (raw_number(&f,
+                          "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+                          " WHERE NOT granted AND relname = 'balance'") == 0) {
+        }
+        assert_int_equal(ex_sql_commit(&tx, &f.err), EX_OK);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        if (is_waiting) {
+            assert_int_equal(a.status, EX_EAGAIN);
+        } else {
+            assert_int_equal(a.status, EX_OK);
+            assert_int_equal(answer(&f, "count")->as.i64, 0);
+            assert_int_equal(answer(&f, "position")->as.i64, 0);
+        }
+        ex_sql_close(db);
+        tear_down(&f);
+    }
+}
+
 /* What the log holds is what the view holds, quotes, comments and all. R-02-13 */
 static void test_view_keeps_any_text(void **ctx)
 {
@@ -613,6 +679,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_view_sees_what_came_while_it_rested),
         cmocka_unit_test(test_view_is_shared_by_nodes),
         cmocka_unit_test(test_view_writes_nothing_under_an_old_token),
+        cmocka_unit_test(test_query_meets_a_rebuild),
         cmocka_unit_test(test_view_keeps_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
