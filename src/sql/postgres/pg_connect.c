@@ -182,9 +182,8 @@ static void add_reason(ex_error *all, const ex_error *one)
     size_t n = strlen(all->message);
     if (n == 0)
         *all = *one;
-    else
-        (void)snprintf(all->message + n, sizeof(all->message) - n, "; %s",
-                       one->message); /* cut is fine: for people */
+    else if (snprintf(all->message + n, sizeof(all->message) - n, "; %s", one->message) < 0)
+        all->message[n] = '\0'; /* not cut, which is fine: for people */
 }
 
 ex_status pg_connect(const ex_pg_target *target, uint64_t deadline_ns,
