@@ -196,6 +196,8 @@ static ex_status apply(ex_pg *pg, const ex_pg_options *o, ex_error *err)
         st = ex_pg_target_check_tls(&pg->target, err);
     if (st)
         return st;
+    if (o->is_primary && !*pg->target.session_attrs)
+        (void)snprintf(pg->target.session_attrs, sizeof(pg->target.session_attrs), "primary");
     if (o->schema)
         (void)snprintf(pg->target.schema, sizeof(pg->target.schema), "%s", o->schema);
     uint32_t url_ms = pg->target.connect_timeout_ms;

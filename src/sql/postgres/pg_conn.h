@@ -32,8 +32,9 @@
 typedef struct ex_pg ex_pg;
 
 typedef struct ex_pg_options {
-    const char *url;             /* postgres://…, see pg_url.h */
-    bool is_production;          /* R-01-34: a remote host needs TLS */
+    const char *url;    /* postgres://…, see pg_url.h */
+    bool is_production; /* R-01-34: a remote host needs TLS */
+    bool is_primary;    /* a standby is passed over, unless the URL says target_session_attrs */
     uint32_t connect_timeout_ms; /* [the URL's, else 30 s]; all of connecting and setting up */
     uint32_t
         statement_timeout_ms; /* [30 s] of one statement, held by the server; EX_PG_NO_TIMEOUT */

@@ -28,7 +28,9 @@
 ex_status pg_open_session(const postgres_driver *d, const char *setup_sql, ex_pg **ret,
                           ex_error *err)
 {
-    ex_pg_options options = {.url = d->url, .setup_sql = setup_sql};
+    /* Whoever writes also reads on the primary: a reader that went to a standby, because the
+     * primary was just starting again, would not see what this node has said to be there. */
+    ex_pg_options options = {.url = d->url, .setup_sql = setup_sql, .is_primary = !d->is_read_only};
     return ex_pg_open(&options, ret, err);
 }
 
@@ -59,6 +61,7 @@ static void driver_close(void *impl)
 static void init(postgres_driver *d, const store_driver_options *options)
 {
     d->durability = options->durability;
+    d->is_read_only = options->read_only;
     d->tags_at = d->oldest_at = SIZE_MAX;
     ex_pg_args_init(&d->args);
     ex_pg_args_init(&d->written.commands);

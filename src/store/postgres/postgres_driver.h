@@ -71,6 +71,7 @@ typedef struct postgres_driver {
     char label[EX_PG_LABEL_SIZE];
     char channel[EX_PG_NAME_SIZE];
     ex_durability durability;
+    bool is_read_only;
     /* the sequencer's thread */
     ex_pg *writer;
     ex_pg_args args;   /* of the statement that is being built */

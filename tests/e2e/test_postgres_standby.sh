@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# A hot standby behind the primary, made by PostgreSQL's own replication. Whoever writes finds the primary among the
+# hosts of the URL without being told to, for writing and for reading; a standby alone can be read, and is refused in
+# one sentence by what writes. Both servers are this script's own.
+# shellcheck disable=SC2119,SC2317 # helpers are called through others
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+patience=60
+postgres=$(realpath "$tests/../../tools/postgres.sh")
+primary=$("$postgres" start "$scratch/primary") || fail "no database: $primary"
+standby=$("$postgres" start "$scratch/standby") || fail "no database: $standby"
+stop_databases() {
+    local name
+    for name in primary standby; do
+        "$postgres" kill "$scratch/$name" >/dev/null 2>&1 || true
+        rm -rf "$(cat "$scratch/$name/data.place" 2>/dev/null || true)"
+    done
+    cleanup
+}
+trap stop_databases EXIT
+
+expect 0 "$excore" append a T '{"n":1}' --data "$primary"
+"$postgres" stop "$scratch/standby"
+data=$(<"$scratch/standby/data.place")/data
+find "$data" -mindepth 1 -delete
+pg_basebackup -d "$primary" -D "$data" -R -X stream -c fast || fail "no copy of the primary"
+chown -R --reference="$data" "$data"
+"$postgres" start "$scratch/standby" >/dev/null || fail "the standby does not start"
+is "$(psql -qXAt "$standby" -c 'SELECT pg_is_in_recovery()')" t
+
+for verb in "append a T {}" "serve --listen 127.0.0.1:0" "migrate"; do
+    # shellcheck disable=SC2086
+    run timeout "$patience" "$excore" $verb --data "$standby"
+    [ "$verb" != migrate ] || break # up to date: nothing is written
+    is "$code" 1
+    is "$(wc -l <<<"$err")" 1
+    has "$err" "excore ${verb%% *}: cannot connect to PostgreSQL at "
+    has "$err" "server is in hot standby mode"
+done
+is "$code" 0
+has "$out" "up to date"
+expect 0 "$excore" read a --data "$standby"
+has "$out" '"n":1'
+
+parameter() {
+    grep -oE "[?&]$2=[^&]*" <<<"$1" | cut -d= -f2
+}
+hosts="$(parameter "$standby" host),$(parameter "$primary" host)"
+ports="$(parameter "$standby" port),$(parameter "$primary" port)"
+both="postgres://excore@/excore?host=$hosts&port=$ports"
+psql -qX "$standby" -c 'SELECT pg_wal_replay_pause()' >/dev/null # from here on it lags
+expect 0 "$excore" append a T '{"n":2}' --data "$both"
+is "$out" "a@2 position 2"
+start_server --data "$both" --listen 127.0.0.1:0
+is "$(curl -sS -m 20 "$url/v1/streams/a" | jq -c '[.events[].data.n]')" '[1,2]'
+is "$(curl -sS -m 20 "$url/v1/events?types=T" | jq -c '[.events[].data.n]')" '[1,2]'
+stop_server
+is "$code" 0
+psql -qX "$standby" -c 'SELECT pg_wal_replay_resume()' >/dev/null
+finish
