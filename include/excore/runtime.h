@@ -48,7 +48,8 @@ typedef struct ex_runtime_options {
 EX_API EX_NODISCARD ex_status ex_runtime_start(ex_store *store, const ex_app *app,
                                                const ex_runtime_options *options, ex_runtime **ret,
                                                ex_error *err);
-/** Stop the views, wait for commands in flight, free. Before ex_store_close. NULL is accepted. */
+/** Stop the views, end queries (those under way have a second), wait for commands in flight, free.
+ *  Before ex_store_close. NULL is accepted. */
 EX_API void ex_runtime_stop(ex_runtime *rt);
 EX_API const ex_app *ex_runtime_app(const ex_runtime *rt);
 
@@ -173,7 +174,7 @@ typedef struct ex_parked_event {
 /** Borrowed for the call. Must not call the runtime. */
 typedef void ex_parked_fn(void *ctx, const ex_parked_event *event);
 /** Call `fn` for up to `limit` parked events of a view after a position, in order.
- *  @return EX_OK, EX_ENOTFOUND, EX_EAGAIN (no read connection), EX_ESTORAGE.
+ *  @return EX_OK, EX_ENOTFOUND, EX_EAGAIN (no read connection), EX_ESTORAGE, EX_ECLOSED.
  *  Thread: any. Blocking: disk reads. */
 EX_API EX_NODISCARD ex_status ex_runtime_view_parked(ex_runtime *rt, const char *view,
                                                      uint64_t after, uint32_t limit,

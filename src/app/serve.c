@@ -13,6 +13,7 @@
 #include "app/version.h"
 #include "model/openapi.h"
 #include "observe/health.h"
+#include "runtime/views.h"
 #include "sql/lease.h"
 #include "sql/postgres/pg_url.h"
 #include "store/describe.h"
@@ -168,6 +169,13 @@ static ex_status check_views(void *ctx, ex_error *err)
                     failed, first.name, (unsigned long long)first.position, first.error);
 }
 
+/* Worth telling, too: what queries need. A server whose connections are all in use is busy, not
+ * ill. */
+static ex_status check_queries(void *ctx, ex_error *err)
+{
+    return views_check(ctx, err);
+}
+
 static ex_status start_runtime(server *s, ex_error *err)
 {
     if (!s->application.app)
@@ -180,14 +188,17 @@ static ex_status start_runtime(server *s, ex_error *err)
     ex_status status = ex_runtime_start(s->store, s->application.app, &options, &s->runtime, err);
     if (status)
         return ex_error_context(err, status, "application %s", s->application.app->name);
-    const ex_health_check check = {
-        .name = "views", .run = check_views, .ctx = s->runtime, .is_minor = true};
-    return ex_health_add(s->health, &check, err);
+    const ex_health_check checks[] = {
+        {.name = "views", .run = check_views, .ctx = s->runtime, .is_minor = true},
+        {.name = "queries", .run = check_queries, .ctx = s->runtime, .is_minor = true}};
+    status = ex_health_add(s->health, &checks[0], err);
+    return status ? status : ex_health_add(s->health, &checks[1], err);
 }
 
 static void stop_runtime(server *s)
 {
     (void)ex_health_remove(s->health, "views"); /* not there without an application */
+    (void)ex_health_remove(s->health, "queries");
     ex_runtime_stop(s->runtime);
 }
 

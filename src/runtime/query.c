@@ -458,11 +458,15 @@ ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scra
                        ex_error *err)
 {
     query_run q = {.call = call, .arena = scratch, .out = out, .err = err};
-    ex_status st = registry_find_query(rt->app, call->context, call->query, &q.def, err);
+    ex_status st = runtime_enter(rt, err);
     if (st)
         return st;
-    uint64_t started_ns = ex_monotonic_ns(rt->clock);
-    st = run(rt, &q);
-    count(rt, q.def, st, started_ns);
+    st = registry_find_query(rt->app, call->context, call->query, &q.def, err);
+    if (!st) {
+        uint64_t started_ns = ex_monotonic_ns(rt->clock);
+        st = run(rt, &q);
+        count(rt, q.def, st, started_ns);
+    }
+    runtime_leave(rt);
     return st;
 }

@@ -69,6 +69,7 @@ static ex_status register_metrics(ex_metrics *m, runtime_metrics *r, ex_error *e
         {{"view_lag_events", "Events between a view and the log head.", {"view"}}, NULL, &r->view_lag},
         {{"view_position", "Checkpoint of a view.", {"view"}}, NULL, &r->view_position},
         {{"view_parked_events", "Events that a view could not apply and left out.", {"view"}}, NULL, &r->view_parked},
+        {{"view_connections", "Connections to the database of the views, and queries that wait for one.", {"state"}}, NULL, &r->view_connections},
         {{"view_events_total", "Events applied by a view.", {"view"}}, &r->view_events, NULL},
         {{"view_failures_total", "Failed view transactions.", {"view"}}, &r->view_failures, NULL},
     };
@@ -194,12 +195,13 @@ void ex_runtime_stop(ex_runtime *rt)
     if (!rt)
         return;
     atomic_store(&rt->is_stopping, true);
+    views_stop(rt->views);
     runtime_leave(rt);
     pthread_mutex_lock(&rt->mu);
     while (!rt->is_idle)
         pthread_cond_wait(&rt->idle, &rt->mu);
     pthread_mutex_unlock(&rt->mu);
-    views_stop(rt->views);
+    views_free(rt->views);
     ex_leases_stop(rt->own_leases);
     watchdog_stop(rt->watchdog);
     state_loads_stop(rt->loads);

@@ -29,6 +29,7 @@ typedef struct runtime_metrics {
     ex_counter *cache_hits, *cache_misses, *cache_evictions;
     ex_gauge *cache_bytes, *cache_states, *state_loads;
     ex_gauge *view_lag, *view_position, *view_parked; /* view */
+    ex_gauge *view_connections;                       /* state */
     ex_counter *view_events, *view_failures;          /* view */
 } runtime_metrics;
 
@@ -60,7 +61,7 @@ struct ex_runtime {
     ex_buf json;
     command_series series[COMMAND_SERIES];
     /* atomic */
-    atomic_uint_fast64_t in_flight; /* commands, and the runtime itself until it stops */
+    atomic_uint_fast64_t in_flight; /* commands, queries, and the runtime itself until it stops */
     atomic_bool is_stopping;
     /* guarded by mu */
     pthread_mutex_t mu;
@@ -68,7 +69,7 @@ struct ex_runtime {
     bool is_idle; /* stopping, and the last one has left */
 };
 
-/** Count a command in; EX_ECLOSED while stopping. */
+/** Count a command or a query in; EX_ECLOSED while stopping. */
 EX_NODISCARD ex_status runtime_enter(ex_runtime *rt, ex_error *err);
 void runtime_leave(ex_runtime *rt);
 void runtime_report(ex_runtime *rt, const char *what, const char *name, const ex_error *err);

@@ -90,11 +90,15 @@ ex_status ex_runtime_view_parked(ex_runtime *rt, const char *view, uint64_t afte
 {
     view_runner *r = NULL;
     ex_sql *db = NULL;
-    ex_status st = views_find_name(rt->views, view, &r, err);
-    st = st ? st : ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, err);
+    ex_status st = runtime_enter(rt, err);
     if (st)
         return st;
-    st = list(db, r->def->name, after, limit, fn, ctx, err);
-    ex_sql_pool_give(rt->views->pool, db);
+    st = views_find_name(rt->views, view, &r, err);
+    st = st ? st : ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, err);
+    if (!st) {
+        st = list(db, r->def->name, after, limit, fn, ctx, err);
+        ex_sql_pool_give(rt->views->pool, db);
+    }
+    runtime_leave(rt);
     return st;
 }

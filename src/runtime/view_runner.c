@@ -498,14 +498,20 @@ static void end_thread(view_runner *r)
 
 void view_runner_stop(view_runner *r)
 {
-    if (!r->is_initialised)
-        return;
     if (r->is_started)
         end_thread(r);
+    r->is_started = false;
+}
+
+void view_runner_done(view_runner *r)
+{
+    if (!r->is_initialised)
+        return;
+    assert(!r->is_started);
     ex_lease_drop(r->lease);
     ex_arena_done(&r->arena);
     view_texts_done(&r->texts);
     view_rows_done(&r->rows);
     done_locks(r);
-    r->is_initialised = r->is_started = false;
+    r->is_initialised = false;
 }

@@ -6,6 +6,7 @@
 
 #define WAIT_MS        10000 /* for a free connection */
 #define LEASES_WAIT_MS 2000
+#define STOP_MS        1000 /* for queries under way, before they are cancelled */
 #define CACHE_BYTES    (8u << 20)
 
 /* A statement that an operator should look at. */
@@ -94,6 +95,12 @@ static void collect(void *ctx)
     ex_view_status status;
     for (uint32_t i = 0; ex_runtime_view_status(v->rt, i, &status); i++)
         ex_gauge_set(v->runners[i].lag_gauge, (int64_t)status.lag);
+    ex_sql_pool_stats stats = ex_sql_pool_stats_of(v->pool);
+    const ex_slice states[] = {EX_S("in_use"), EX_S("idle"), EX_S("waited_for")};
+    const uint32_t counts[] = {
+        stats.in_use, stats.open > stats.in_use ? stats.open - stats.in_use : 0, stats.waiting};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        ex_gauge_set(ex_gauge_with(v->rt->metrics.view_connections, &states[i]), counts[i]);
 }
 
 ex_status views_start(ex_runtime *rt, views **ret, ex_error *err)
@@ -109,10 +116,12 @@ ex_status views_start(ex_runtime *rt, views **ret, ex_error *err)
         st = ex_metrics_on_collect(rt->options.metrics, collect, v)
                  ? ex_raise(err, EX_ENOMEM, "no memory for metrics")
                  : EX_OK;
-    if (st)
+    if (st) {
         views_stop(v);
-    else
+        views_free(v);
+    } else {
         *ret = v;
+    }
     return st;
 }
 
@@ -120,11 +129,27 @@ void views_stop(views *v)
 {
     if (!v)
         return;
+    ex_metrics_off_collect(v->rt->options.metrics, collect, v);
     for (uint32_t i = 0; i < v->runner_count; i++)
         view_runner_stop(&v->runners[i]);
+    if (v->pool && ex_sql_pool_close(v->pool, STOP_MS, NULL))
+        return; /* a query that did not even end when it was cancelled: it is waited for */
+}
+
+void views_free(views *v)
+{
+    if (!v)
+        return;
+    for (uint32_t i = 0; i < v->runner_count; i++)
+        view_runner_done(&v->runners[i]);
     ex_sql_pool_free(v->pool);
     free(v->runners);
     free(v);
+}
+
+ex_status views_check(ex_runtime *rt, ex_error *err)
+{
+    return ex_sql_pool_health(rt->views->pool, err);
 }
 
 view_runner *views_find(views *v, const ex_view_def *def)

@@ -94,8 +94,13 @@ typedef struct views {
 } views;
 
 EX_NODISCARD ex_status views_start(ex_runtime *rt, views **ret, ex_error *err);
-/** NULL and half-started ones are accepted. */
+/** End the threads, refuse queries, end those under way. NULL and half-started ones are accepted.
+ *  Blocking: a second for queries, then until they notice. */
 void views_stop(views *v);
+/** When nobody uses them any more. NULL is accepted. */
+void views_free(views *v);
+/** R-02-15: can a query have a connection, and does it work? Blocking: 5 s. */
+EX_NODISCARD ex_status views_check(ex_runtime *rt, ex_error *err);
 view_runner *views_find(views *v, const ex_view_def *def);
 /** @return EX_OK, EX_ENOTFOUND */
 EX_NODISCARD ex_status views_find_name(views *v, const char *view, view_runner **ret,
@@ -106,6 +111,8 @@ EX_NODISCARD ex_status views_find_name(views *v, const char *view, view_runner *
 EX_NODISCARD ex_status view_runner_init(view_runner *r, ex_error *err);
 EX_NODISCARD ex_status view_runner_start(view_runner *r, ex_error *err);
 void view_runner_stop(view_runner *r);
+/** After view_runner_stop, when nobody waits for it any more. */
+void view_runner_done(view_runner *r);
 /** Wait until the view has seen `position`. @return EX_OK, EX_ETIMEOUT, EX_ECLOSED */
 EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms,
                                         ex_cancel *cancel, ex_error *err);

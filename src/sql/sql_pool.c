@@ -342,7 +342,7 @@ ex_sql_pool_stats ex_sql_pool_stats_of(ex_sql_pool *p)
 ex_status ex_sql_pool_health(ex_sql_pool *p, ex_error *err)
 {
     ex_sql_pool_stats stats = ex_sql_pool_stats_of(p);
-    if (stats.in_use == stats.max)
+    if (stats.in_use == stats.max && !p->is_memory) /* there the only one is used by turns */
         return ex_raise(err, EX_EOVERLOADED, "%u/%u in use", stats.in_use, stats.max);
     ex_sql *db = NULL;
     ex_status st = ex_sql_pool_take(p, EX_SQL_READ, &db, err);

@@ -21,6 +21,7 @@ wait_for ready_is degraded 200
 is "$(jq -r .checks.store ready.json)" ok
 has "$(jq -r .checks.views ready.json)" "error: 1 of the views stand still; 'order_summary' at position 1: "
 has "$(jq -r .checks.views ready.json)" "1 events are parked, no more can be"
+is "$(jq -r .checks.queries ready.json)" ok
 expect 0 "$excore" status --url "$url"
 has "$out" "order_summary error at position 1, 1 behind, 1 events parked"
 expect 0 curl -sSf -o /dev/null "$url/health/live"
@@ -36,6 +37,7 @@ expect 0 curl -sSf "$url/v1/orders/open-orders?min_position=2"
 is "$(jq -c .items <<<"$out")" "[]"
 expect 0 curl -sSf "$url/metrics"
 has "$out" 'excore_view_parked_events{view="order_summary"} 2'
+has "$out" 'excore_view_connections{state="idle"}'
 stop_server
 
 # A disk that is full (a limit on the size of files stands for it), and then no more.

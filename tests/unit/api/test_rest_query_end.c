@@ -1,11 +1,13 @@
 /* test_rest_query_end.c: a query that nobody waits for any more, that takes too long, or that
  * stands in the way of stopping is ended in the database too (R-02-10, R-02-14), on both engines.
  */
+#include "runtime/runtime_internal.h"
 #include "sql/postgres/pg_conn.h"
 #include "support/api_server.h"
 #include "support/postgres.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,6 +250,54 @@ static void test_query_end_waiting_client_closes(void **state)
     stop(w);
 }
 
+/* ---- A program without a server ---- */
+
+typedef struct caller {
+    ex_runtime *rt;
+    ex_status status;
+} caller;
+
+static void *call_endless(void *arg)
+{
+    caller *c = arg;
+    const ex_query_call call = {.context = EX_S("clockwork"), .query = EX_S("endless")};
+    ex_arena scratch;
+    ex_buf out;
+    ex_arena_init(&scratch, 0);
+    ex_buf_init(&out, 0);
+    c->status = ex_query_run(c->rt, &call, &scratch, &out, NULL);
+    ex_buf_done(&out);
+    ex_arena_done(&scratch);
+    return NULL;
+}
+
+static void check_runtime_stops(bool is_postgres)
+{
+    world *w = start(is_postgres, 0);
+    caller c = {w->server.runtime, EX_OK};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, call_endless, &c), 0);
+    while (atomic_load(&w->server.runtime->in_flight) < 2) /* the runtime itself is one */
+        (void)sched_yield();
+    wait_until_working(w);
+    uint64_t begun = now_ms();
+    ex_runtime_stop(w->server.runtime);
+    w->server.runtime = NULL;
+    assert_true(now_ms() - begun < 8000);
+    assert_false(w->pg && is_working(w));
+    pthread_join(thread, NULL);
+    assert_true(c.status == EX_ECANCELLED || c.status == EX_ECLOSED);
+    stop(w);
+}
+
+/* R-02-14: stopping ends a query under way, and what it works with is there until it has ended. */
+static void test_query_end_runtime_stops(void **state)
+{
+    (void)state;
+    check_runtime_stops(false);
+    check_runtime_stops(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_query_end_server_stops),
         cmocka_unit_test(test_query_end_half_closed_is_answered),
         cmocka_unit_test(test_query_end_waiting_client_closes),
+        cmocka_unit_test(test_query_end_runtime_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
