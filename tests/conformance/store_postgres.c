@@ -3,6 +3,7 @@
  * only. */
 #include "conformance/store_suite.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -423,6 +424,53 @@ static void test_postgres_open_failures_are_clear(void **state)
     }
 }
 
+enum { OPENERS = 4 };
+
+typedef struct opener {
+    const char *url;
+    pthread_barrier_t *start;
+    ex_error err;
+} opener;
+
+static void *open_one(void *arg)
+{
+    opener *o = arg;
+    ex_store *store = NULL;
+    (void)pthread_barrier_wait(o->start);
+    if (ex_store_open(o->url, NULL, &store, &o->err) == EX_OK)
+        ex_store_close(store);
+    return NULL;
+}
+
+/* Nodes that start at the same moment on an empty database: one makes the tables, the others wait
+ * and find them, whatever the database's default for transactions is. */
+static void test_postgres_is_made_once_by_those_who_start_together(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    char url[POSTGRES_URL_SIZE], strict[POSTGRES_URL_SIZE + 64];
+    (void)postgres_schema_url(postgres_url(), "together", url);
+    (void)snprintf(strict, sizeof(strict),
+                   "%s&options=-c%%20default_transaction_isolation%%3Dserializable", url);
+    for (int round = 0; round < 3; round++) {
+        pthread_barrier_t start;
+        pthread_t threads[OPENERS];
+        opener openers[OPENERS];
+        assert_int_equal(pthread_barrier_init(&start, NULL, OPENERS), 0);
+        for (int i = 0; i < OPENERS; i++) {
+            openers[i] = (opener){.url = strict, .start = &start};
+            assert_int_equal(pthread_create(&threads[i], NULL, open_one, &openers[i]), 0);
+        }
+        for (int i = 0; i < OPENERS; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        (void)pthread_barrier_destroy(&start);
+        for (int i = 0; i < OPENERS; i++)
+            if (openers[i].err.status)
+                fail_msg("%s", openers[i].err.message);
+        postgres_drop_schema(url);
+    }
+}
+
 int store_postgres_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +481,7 @@ int store_postgres_tests(suite *s)
         STORE_TEST(test_postgres_refuses_a_log_that_lost_its_end),
         STORE_TEST(test_postgres_every_find_uses_an_index),
         STORE_TEST(test_postgres_chunk_of_the_log_is_bounded_in_bytes),
+        STORE_TEST(test_postgres_is_made_once_by_those_who_start_together),
         STORE_TEST(test_postgres_schemas_that_do_not_fit_are_refused),
         STORE_TEST(test_postgres_open_failures_are_clear),
     };

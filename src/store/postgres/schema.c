@@ -267,9 +267,10 @@ static ex_status migrate_locked(ex_pg *pg, pg_schema_wish wish, ex_error *err)
 /* One at a time, whoever opens first; the others find it done. */
 static ex_status migrate(ex_pg *pg, pg_schema_wish wish, ex_error *err)
 {
-    char sql[160];
+    char sql[256];
     (void)snprintf(sql, sizeof(sql), /* always fits */
-                   "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('excore %s', 0));",
+                   "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+                   "SELECT pg_advisory_xact_lock(hashtextextended('excore %s', 0));",
                    ex_pg_target_of(pg)->schema);
     ex_status st = ex_pg_script(pg, sql, err);
     if (st == EX_OK)
