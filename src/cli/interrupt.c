@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "kernel/thread.h"
+
 #define EXIT_SECOND_SIGNAL 130
 
 static struct {
@@ -47,10 +49,10 @@ ex_status interrupt_start(ex_error *err)
     pthread_t thread;
     own_signals(&set);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* fails only for a bad first argument */
-    if (pthread_create(&thread, NULL, wait_for_signals, NULL) != 0)
-        return ex_raise(err, EX_EAGAIN, "cannot start a thread");
-    (void)pthread_detach(thread);
-    return EX_OK;
+    ex_status st = ex_thread_start(&thread, "interrupt", wait_for_signals, NULL, err);
+    if (!st)
+        (void)pthread_detach(thread);
+    return st;
 }
 
 void interrupt_on(void (*fn)(void *ctx), void *ctx)

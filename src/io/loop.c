@@ -11,15 +11,15 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "kernel/thread.h"
 
 struct ex_loop {
     /* immutable after start */
     uv_loop_t uv;
     pthread_t thread;
-    char name[16];
     /* any thread */
     uv_async_t wake;
     _Atomic(ex_post *) posts;  /* newest first */
@@ -64,9 +64,6 @@ static void *loop_main(void *arg)
 {
     ex_loop *l = arg;
     current = l;
-#ifdef __linux__
-    (void)pthread_setname_np(pthread_self(), l->name); /* only a help for the debugger */
-#endif
     do {
         (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* whether handles are left is asked below */
         run_posts(l);
@@ -76,31 +73,13 @@ static void *loop_main(void *arg)
     return NULL;
 }
 
-/* Signals are the main thread's, and a closed socket must not raise SIGPIPE here: all are blocked
- * but those that a fault raises. */
-static int create_thread(ex_loop *l)
-{
-    sigset_t blocked, old;
-    (void)sigfillset(&blocked); /* these fail for unknown signals only */
-    const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-        (void)sigdelset(&blocked, faults[i]);
-    int rc = pthread_sigmask(SIG_SETMASK, &blocked, &old);
-    if (rc)
-        return rc;
-    rc = pthread_create(&l->thread, NULL, loop_main, l);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL); /* the mask it has just returned */
-    return rc;
-}
-
 ex_status ex_loop_start(const char *name, ex_loop **ret, ex_error *err)
 {
     ex_loop *l = calloc(1, sizeof(*l));
     if (!l)
         return ex_raise(err, EX_ENOMEM, "event loop \"%s\"", name);
-    size_t n = strlen(name) < sizeof(l->name) ? strlen(name) : sizeof(l->name) - 1;
-    memcpy(l->name, name, n);
     l->stop = (ex_post){.fn = on_stop, .arg = l};
+    ex_status st = EX_OK;
     int rc = uv_loop_init(&l->uv);
     if (rc)
         goto out_free;
@@ -108,19 +87,20 @@ ex_status ex_loop_start(const char *name, ex_loop **ret, ex_error *err)
     if (rc)
         goto out_loop;
     l->wake.data = l;
-    rc = create_thread(l);
-    if (rc == 0) {
+    st = ex_thread_start(&l->thread, name, loop_main, l, err);
+    if (st == EX_OK) {
         *ret = l;
         return EX_OK;
     }
-    rc = uv_translate_sys_error(rc);
     uv_close((uv_handle_t *)&l->wake, NULL);
     (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* runs the close of the wake-up handle */
 out_loop:
     (void)uv_loop_close(&l->uv); /* nothing is left in it */
 out_free:
     free(l);
-    return ex_raise(err, EX_EAGAIN, "event loop \"%s\" did not start: %s", name, uv_strerror(rc));
+    return st ? st
+              : ex_raise(err, EX_EAGAIN, "event loop \"%s\" did not start: %s", name,
+                         uv_strerror(rc));
 }
 
 void ex_loop_stop(ex_loop *l)

@@ -8,9 +8,10 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "kernel/thread.h"
 
 #define THREADS_MAX     256u
 #define QUEUE_LIMIT_MAX (1u << 20)
@@ -66,36 +67,16 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* New threads inherit the mask of their maker: block what could be delivered to any thread. */
-static void block_signals(sigset_t *ret_old)
-{
-    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof(synchronous) / sizeof(synchronous[0]); i++)
-        sigdelset(&all, synchronous[i]);
-    pthread_sigmask(SIG_SETMASK, &all, ret_old);
-}
-
 static ex_status start_threads(ex_workers *w, uint32_t threads, ex_error *err)
 {
-    int rc = 0;
-    sigset_t old;
-    block_signals(&old);
-    while (rc == 0 && w->thread_count < threads) {
-        rc = pthread_create(&w->threads[w->thread_count], NULL, worker_main, w);
-        if (rc)
-            break;
-        char name[16]; /* the kernel's limit, NUL included */
-        (void)snprintf(name, sizeof(name), "%s-%u", w->name, w->thread_count % 1000);
-        (void)pthread_setname_np(w->threads[w->thread_count], name); /* only a label */
-        w->thread_count++;
+    ex_status st = EX_OK;
+    while (!st && w->thread_count < threads) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "%s-%u", w->name, w->thread_count); /* fits */
+        st = ex_thread_start(&w->threads[w->thread_count], name, worker_main, w, err);
+        w->thread_count += st == EX_OK;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc)
-        return ex_raise(err, EX_EAGAIN, "cannot start thread %u of %u of pool \"%s\": %s",
-                        w->thread_count + 1, threads, w->name, strerror(rc));
-    return EX_OK;
+    return st;
 }
 
 static ex_status check_arguments(const char *name, uint32_t threads, uint32_t queue_limit,

@@ -13,13 +13,13 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "kernel/deadline.h"
 #include "kernel/log.h"
+#include "kernel/thread.h"
 
 #define DEFAULT_LIMIT_MS 5000
 #define DEFAULT_KEEP_MS  1000
@@ -147,24 +147,13 @@ static void *run_main(void *arg)
 }
 
 /* A detached thread that takes no signals. */
-static int spawn(health_run *r)
+static ex_status spawn(health_run *r)
 {
     pthread_t thread;
-    pthread_attr_t attr;
-    sigset_t all, old;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&thread, &attr, run_main, r);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
+    ex_status st = ex_thread_start(&thread, "ex-health", run_main, r, NULL);
+    if (!st)
+        pthread_detach(thread);
+    return st;
 }
 
 /* With h->mu held. */

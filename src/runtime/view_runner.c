@@ -20,6 +20,7 @@
 #include "runtime/views.h"
 
 #include "kernel/deadline.h"
+#include "kernel/thread.h"
 #include "store/import.h"
 
 #define RETRY_LIMIT_MS 30000u
@@ -475,11 +476,11 @@ ex_status view_runner_init(view_runner *r, ex_error *err)
 
 ex_status view_runner_start(view_runner *r, ex_error *err)
 {
-    if (pthread_create(&r->thread, NULL, run, r))
-        return ex_raise(err, EX_EAGAIN, "cannot start the thread of view '%s'", r->def->name);
-    char name[16];
+    char name[64];
     (void)snprintf(name, sizeof(name), "view-%s", r->def->name); /* cut is fine: for people */
-    (void)pthread_setname_np(r->thread, name);                   /* likewise */
+    ex_status st = ex_thread_start(&r->thread, name, run, r, err);
+    if (st)
+        return st;
     r->is_started = true;
     ex_store_watch(r->rt->store, &r->watcher);
     return EX_OK;

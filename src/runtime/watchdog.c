@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "kernel/deadline.h"
+#include "kernel/thread.h"
 
 struct watchdog {
     /* immutable */
@@ -66,11 +67,12 @@ ex_status watchdog_start(uint32_t limit_ms, const ex_clock *clock, watchdog_repo
     w->ctx = ctx;
     pthread_mutex_init(&w->mu, NULL);
     ex_cond_init(&w->wake);
-    if (pthread_create(&w->thread, NULL, watch, w)) {
+    ex_status st = ex_thread_start(&w->thread, "ex-watchdog", watch, w, err);
+    if (st) {
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->mu);
         free(w);
-        return ex_raise(err, EX_EAGAIN, "cannot start the watchdog's thread");
+        return st;
     }
     *ret = w;
     return EX_OK;

@@ -18,6 +18,7 @@
 #include "kernel/backoff.h"
 #include "kernel/deadline.h"
 #include "kernel/log.h"
+#include "kernel/thread.h"
 
 #define NS_PER_MS  UINT64_C(1000000)
 #define PAUSE_MS   50
@@ -367,12 +368,9 @@ ex_status lease_beat_start(ex_leases *n, ex_error *err)
         disconnect(n); /* not known to the others: nothing to give back */
         return st;
     }
-    int rc = pthread_create(&n->thread, NULL, run, n);
-    if (rc)
-        return ex_raise(err, EX_EAGAIN, "cannot start the thread of the leases: %s", strerror(rc));
-    (void)pthread_setname_np(n->thread, "ex-leases"); /* for people's eyes only */
-    n->is_running = true;
-    return EX_OK;
+    st = ex_thread_start(&n->thread, "ex-leases", run, n, err);
+    n->is_running = st == EX_OK;
+    return st;
 }
 
 static void leave(ex_leases *n)

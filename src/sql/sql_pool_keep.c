@@ -9,8 +9,7 @@
 #include "sql/sql_pool_int.h"
 
 #include "kernel/deadline.h"
-
-#include <signal.h>
+#include "kernel/thread.h"
 
 #define CONNECT_MS 5000 /* closing the pool waits for it */
 
@@ -108,18 +107,11 @@ static void *keep(void *arg)
 
 ex_status pool_keeper_start(ex_sql_pool *p, ex_error *err)
 {
-    sigset_t all, before;
     if (p->has_writer)
         return EX_OK;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with a valid set */
-    int rc = pthread_create(&p->keeper, NULL, keep, p);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc)
-        return ex_raise(err, EX_EAGAIN, "no thread for the database connections: %s", strerror(rc));
-    (void)pthread_setname_np(p->keeper, "pool-keep"); /* only a help for the debugger */
-    p->has_keeper = true;
-    return EX_OK;
+    ex_status st = ex_thread_start(&p->keeper, "ex-pool-keep", keep, p, err);
+    p->has_keeper = st == EX_OK;
+    return st;
 }
 
 void pool_keeper_stop(ex_sql_pool *p)

@@ -33,9 +33,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
+#include "kernel/thread.h"
 #include "store/batch.h"
 #include "store/gather.h"
 #include "store/submit_queue.h"
@@ -517,19 +517,6 @@ static void sequencer_free(sequencer *q)
     free(q);
 }
 
-/* Signals are for the program's own threads. */
-static int start_thread(sequencer *q)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with a valid set */
-    int rc = pthread_create(&q->thread, NULL, run, q);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0)
-        (void)pthread_setname_np(q->thread, "ex-sequencer"); /* for people's eyes only */
-    return rc;
-}
-
 ex_status sequencer_start(ex_store *store, sequencer **ret, ex_error *err)
 {
     sequencer *q = calloc(1, sizeof(*q));
@@ -544,11 +531,8 @@ ex_status sequencer_start(ex_store *store, sequencer **ret, ex_error *err)
     ex_status st = stream_cache_init(&q->cache, err);
     if (st == EX_OK && !q->staged)
         st = ex_raise(err, EX_ENOMEM, "no memory for the sequencer");
-    if (st == EX_OK) {
-        int rc = start_thread(q);
-        if (rc)
-            st = ex_raise(err, EX_EAGAIN, "cannot start the sequencer's thread: %s", strerror(rc));
-    }
+    if (st == EX_OK)
+        st = ex_thread_start(&q->thread, "ex-sequencer", run, q, err);
     if (st) {
         sequencer_free(q);
         return st;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "kernel/thread.h"
 #include "runtime/view_hurry.h"
 
 #define TICK_NS 2000000
@@ -119,14 +120,13 @@ ex_status view_waits_start(ex_runtime *rt, const ex_clock *clock, uint32_t limit
     v->limit = limit;
     (void)pthread_mutex_init(&v->mu, NULL); /* cannot fail with default attributes on Linux */
     (void)pthread_cond_init(&v->changed, NULL);
-    int rc = pthread_create(&v->thread, NULL, run, v);
-    if (rc) {
+    ex_status st = ex_thread_start(&v->thread, "ex-view-wait", run, v, err);
+    if (st) {
         (void)pthread_cond_destroy(&v->changed);
         (void)pthread_mutex_destroy(&v->mu);
         free(v);
-        return ex_raise(err, EX_EAGAIN, "no thread for waiting queries: %s", strerror(rc));
+        return st;
     }
-    (void)pthread_setname_np(v->thread, "view-wait"); /* only a help for the debugger */
     *ret = v;
     return EX_OK;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "kernel/deadline.h"
+#include "kernel/thread.h"
 #include "store/postgres/postgres_driver.h"
 
 #define POLL_MS        500
@@ -101,12 +102,9 @@ ex_status pg_follow(void *impl, store_follow_fn *fn, void *ctx, ex_error *err)
     pg_listener *l = &d->listener;
     l->fn = fn;
     l->ctx = ctx;
-    int rc = pthread_create(&l->thread, NULL, run, d);
-    if (rc)
-        return ex_raise(err, EX_EAGAIN, "cannot start the listener's thread: %s", strerror(rc));
-    (void)pthread_setname_np(l->thread, "ex-pg-listener"); /* for people's eyes only */
-    l->is_running = true;
-    return EX_OK;
+    ex_status st = ex_thread_start(&l->thread, "ex-pg-listener", run, d, err);
+    l->is_running = st == EX_OK;
+    return st;
 }
 
 void pg_unfollow(void *impl)

@@ -3,12 +3,15 @@
 #include "support/accounts.h"
 #include "support/api_server.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -137,11 +140,48 @@ static void test_stop_under_load_on_disk(void **state)
     check_stop(false);
 }
 
+/* The mask of blocked signals in /proc/self/task/ID/status. */
+static uint64_t blocked_signals(const char *task)
+{
+    char path[320], line[256];
+    unsigned long long mask = 0;
+    bool is_found = false;
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%s/status", task);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (!is_found && fgets(line, sizeof(line), f))
+        is_found = sscanf(line, "SigBlk: %llx", &mask) == 1;
+    (void)fclose(f);
+    assert_true(is_found);
+    return mask;
+}
+
+/* A signal sent to the process finds the program's thread, whatever the server is doing. */
+static void test_threads_of_a_server_leave_signals_to_the_program(void **state)
+{
+    (void)state;
+    api_server_start(&server, &(api_server_options){.app = &accounts_app});
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    unsigned count = 0;
+    for (const struct dirent *e; (e = readdir(tasks));) {
+        if (e->d_name[0] == '.' || atoi(e->d_name) == getpid())
+            continue;
+        if (!(blocked_signals(e->d_name) & UINT64_C(1) << (SIGTERM - 1)))
+            fail_msg("thread %s takes SIGTERM", e->d_name);
+        count++;
+    }
+    (void)closedir(tasks);
+    assert_true(count >= 10); /* sequencer, watchdog, views, readers, queriers, loop */
+    api_server_stop(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stop_under_load_in_memory),
         cmocka_unit_test(test_stop_under_load_on_disk),
+        cmocka_unit_test(test_threads_of_a_server_leave_signals_to_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
