@@ -32,6 +32,7 @@ typedef struct query_run {
     uint32_t key_columns[KEYS_MAX]; /* of the row type */
     const ex_json *after;           /* array of the cursor's keys, NULL: first page */
     void *params;                   /* struct of def->params, NULL: none */
+    bool is_too_early;              /* the rows were below min_position again */
 } query_run;
 
 /* ---- Parameters ---- */
@@ -352,7 +353,8 @@ static ex_status read_position(query_run *q, ex_sql *db, uint64_t known, uint64_
         return st;
     if (position >= based_on && position < known)
         position = known;
-    if (position < q->call->min_position)
+    q->is_too_early = position < q->call->min_position;
+    if (q->is_too_early)
         return ex_raise(q->err, EX_EAGAIN, "view '%s' is built anew and at position %llu",
                         q->def->view->name, (unsigned long long)position);
     *ret = position;
@@ -413,6 +415,25 @@ static void cancel_statement(void *ctx)
     ex_sql_cancel(ctx);
 }
 
+/* `until_ns` on the system's clock, for min_position. */
+static ex_status wait_and_answer(ex_runtime *rt, query_run *q, view_runner *view, uint64_t until_ns)
+{
+    uint64_t now = ex_monotonic_ns(ex_clock_system());
+    uint32_t left_ms = until_ns > now ? (uint32_t)((until_ns - now) / 1000000) : 0;
+    ex_sql *db = NULL;
+    ex_status st = q->call->min_position ? view_runner_wait(view, q->call->min_position, left_ms,
+                                                            q->call->cancel, q->err)
+                                         : EX_OK;
+    st = st ? st : ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, q->err);
+    if (st)
+        return st;
+    st = ex_cancel_attach(q->call->cancel, cancel_statement, db, q->err);
+    st = st ? st : answer(q, db, view);
+    ex_cancel_detach(q->call->cancel); /* before the connection is another's */
+    ex_sql_pool_give(rt->views->pool, db);
+    return st;
+}
+
 static ex_status run(ex_runtime *rt, query_run *q)
 {
     view_runner *view = views_find(rt->views, q->def->view);
@@ -424,20 +445,17 @@ static ex_status run(ex_runtime *rt, query_run *q)
         q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST ? find_keys(q) : EX_OK;
     st = st ? st : read_params(q);
     st = st ? st : read_cursor(q);
-    if (!st && q->call->min_position)
-        st = view_runner_wait(view, q->call->min_position,
-                              q->call->timeout_ms ? q->call->timeout_ms : WAIT_DEFAULT_MS,
-                              q->call->cancel, q->err);
     if (st)
         return st;
-    ex_sql *db = NULL;
-    st = ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, q->err);
-    if (st)
-        return st;
-    st = ex_cancel_attach(q->call->cancel, cancel_statement, db, q->err);
-    st = st ? st : answer(q, db, view);
-    ex_cancel_detach(q->call->cancel); /* before the connection is another's */
-    ex_sql_pool_give(rt->views->pool, db);
+    uint64_t timeout_ms = q->call->timeout_ms ? q->call->timeout_ms : WAIT_DEFAULT_MS;
+    uint64_t until_ns = ex_monotonic_ns(ex_clock_system()) + timeout_ms * 1000000;
+    st = wait_and_answer(rt, q, view, until_ns);
+    /* the runner hears of a rebuild a moment after the rows show it */
+    while (st == EX_EAGAIN && q->is_too_early && ex_monotonic_ns(ex_clock_system()) < until_ns) {
+        q->is_too_early = false;
+        view_runner_pause(view);
+        st = wait_and_answer(rt, q, view, until_ns);
+    }
     return st;
 }
 

@@ -129,6 +129,15 @@ ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_m
                     r->def->name, (unsigned long long)reached, (unsigned long long)position);
 }
 
+void view_runner_pause(view_runner *r)
+{
+    struct timespec until = ex_deadline(REST_MS);
+    pthread_mutex_lock(&r->mu);
+    if (!r->is_stopping)
+        (void)pthread_cond_timedwait(&r->moved, &r->mu, &until); /* woken early is early enough */
+    pthread_mutex_unlock(&r->mu);
+}
+
 void view_runner_publish(view_runner *r, uint64_t position)
 {
     pthread_mutex_lock(&r->mu);

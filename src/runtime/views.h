@@ -116,6 +116,8 @@ void view_runner_done(view_runner *r);
 /** Wait until the view has seen `position`. @return EX_OK, EX_ETIMEOUT, EX_ECLOSED */
 EX_NODISCARD ex_status view_runner_wait(view_runner *r, uint64_t position, uint32_t timeout_ms,
                                         ex_cancel *cancel, ex_error *err);
+/** Until the view moves, a few milliseconds at most. Thread: any. */
+void view_runner_pause(view_runner *r);
 /** The position up to which everything was applied or passed over. Thread: any.
  *  @param ret_based_on a checkpoint below it was written since: the view is built anew, and the
  *                      position holds no more */
