@@ -67,7 +67,7 @@ typedef struct ex_when_def {
 typedef struct ex_view_def {
     const char *name; /* [a-z][a-z0-9_]*; also the table's name when there is one table */
     uint32_t version; /* from 1; raising it rebuilds the view */
-    const ex_type *const *tables; /* a table is named as its row type in snake case */
+    const ex_type *const *tables; /* named as its row type in snake case, no other view's */
     uint32_t table_count;
     const ex_when_def *events;
     uint32_t event_count;
@@ -92,8 +92,8 @@ typedef struct ex_query_def {
     const ex_type *params; /* NULL: none. Optional members bind NULL when absent */
     const ex_type *row;    /* result columns by name; COUNT: NULL */
     const char *sql;       /* without ORDER BY and LIMIT */
-    const char
-        *order_by[4];   /* PAGE, LIST: result columns that order rows uniquely, NULL-terminated */
+    /* PAGE, LIST: result columns that order rows uniquely, none optional; NULL-terminated */
+    const char *order_by[4];
     bool is_descending; /* all of order_by */
     const char *doc;
 } ex_query_def;

@@ -4,8 +4,11 @@
 #include "runtime/registry.h"
 
 #include "kernel/suggest.h"
+#include "runtime/row.h"
+#include "runtime/type_field.h"
 
-#define NAME_MAX_LEN 63
+#define NAME_MAX_LEN  63
+#define TABLE_MAX_LEN 58 /* PostgreSQL cuts names behind 63 bytes; an index adds its number */
 
 /* ---- Check ---- */
 
@@ -69,6 +72,21 @@ static bool has_key(const ex_type *type)
     return false;
 }
 
+static ex_status check_table(const ex_view_def *v, const ex_type *row, ex_error *err)
+{
+    char name[ROW_NAME_SIZE];
+    ex_status st = ex_type_check(row, err);
+    if (st)
+        return st;
+    if (!has_key(row))
+        return ex_raise(err, EX_EINVAL, "view %s: table %s has no EX_KEY field", v->name,
+                        row->name);
+    if (row_table_name(row, name).len > TABLE_MAX_LEN)
+        return ex_raise(err, EX_EINVAL, "view %s: table %s has more than %d bytes", v->name, name,
+                        TABLE_MAX_LEN);
+    return EX_OK;
+}
+
 static ex_status check_view(const ex_view_def *v, ex_error *err)
 {
     if (!v || !is_name(v->name, false))
@@ -78,12 +96,8 @@ static ex_status check_view(const ex_view_def *v, ex_error *err)
     if (v->table_count == 0)
         return ex_raise(err, EX_EINVAL, "view %s has no table", v->name);
     ex_status st = EX_OK;
-    for (uint32_t i = 0; !st && i < v->table_count; i++) {
-        st = ex_type_check(v->tables[i], err);
-        if (!st && !has_key(v->tables[i]))
-            st = ex_raise(err, EX_EINVAL, "view %s: table %s has no EX_KEY field", v->name,
-                          v->tables[i]->name);
-    }
+    for (uint32_t i = 0; !st && i < v->table_count; i++)
+        st = check_table(v, v->tables[i], err);
     for (uint32_t i = 0; !st && i < v->event_count; i++) {
         st = ex_type_check(v->events[i].type, err);
         for (uint32_t k = 0; !st && k < i; k++)
@@ -91,6 +105,20 @@ static ex_status check_view(const ex_view_def *v, ex_error *err)
                 st = twice(err, "event", v->events[i].type->name, v->name);
     }
     return st;
+}
+
+/* A page goes on behind the keys of its last row, and nothing is behind a null. */
+static ex_status check_order(const ex_query_def *q, ex_error *err)
+{
+    for (size_t i = 0; i < sizeof(q->order_by) / sizeof(*q->order_by) && q->order_by[i]; i++) {
+        const ex_field *f = NULL;
+        for (uint32_t k = 0; !f && k < q->row->field_count; k++)
+            f = strcmp(q->row->fields[k].name, q->order_by[i]) == 0 ? &q->row->fields[k] : NULL;
+        if (!f || type_is_optional(f))
+            return ex_raise(err, EX_EINVAL, "query %s orders by %s, which %s", q->name,
+                            q->order_by[i], f ? "may be null" : "is no column of its row type");
+    }
+    return EX_OK;
 }
 
 static ex_status check_query(const ex_query_def *q, ex_error *err)
@@ -104,7 +132,9 @@ static ex_status check_query(const ex_query_def *q, ex_error *err)
     if ((q->kind == EX_QUERY_PAGE || q->kind == EX_QUERY_LIST) && !q->order_by[0])
         return ex_raise(err, EX_EINVAL, "query %s needs order_by", q->name);
     ex_status st = q->params ? ex_type_check(q->params, err) : EX_OK;
-    return !st && q->row ? ex_type_check(q->row, err) : st;
+    if (!st && q->row)
+        st = ex_type_check(q->row, err);
+    return !st && q->row ? check_order(q, err) : st;
 }
 
 static ex_status check_context(const ex_context *c, ex_error *err)
@@ -142,18 +172,38 @@ static ex_status check_across(const ex_context *a, const ex_context *b, ex_error
     return EX_OK;
 }
 
-static ex_status check_view_names(const ex_app *app, ex_error *err)
+/* Each rebuilds its tables, and would take the rows of the other. */
+static ex_status check_tables_apart(const ex_view_def *a, const ex_view_def *b, ex_error *err)
 {
+    char name[ROW_NAME_SIZE], other[ROW_NAME_SIZE];
+    for (uint32_t i = 0; i < a->table_count; i++)
+        for (uint32_t k = 0; k < b->table_count; k++)
+            if (ex_slice_eq(row_table_name(a->tables[i], name),
+                            row_table_name(b->tables[k], other)))
+                return ex_raise(err, EX_EEXISTS, "table '%s' is of view %s and of view %s", name,
+                                a->name, b->name);
+    return EX_OK;
+}
+
+static ex_status check_views_apart(const ex_context *c, const ex_view_def *v, const ex_context *d,
+                                   const ex_view_def *w, ex_error *err)
+{
+    if (strcmp(v->name, w->name) == 0)
+        return ex_raise(err, EX_EEXISTS, "view '%s' is registered by %s and by %s", v->name,
+                        d->name, c->name);
+    return check_tables_apart(w, v, err);
+}
+
+static ex_status check_all_views(const ex_app *app, ex_error *err)
+{
+    ex_status st = EX_OK;
     for (uint32_t c = 0; c < app->context_count; c++)
         for (uint32_t v = 0; v < app->contexts[c]->view_count; v++)
             for (uint32_t d = 0; d <= c; d++)
-                for (uint32_t w = 0; w < (d == c ? v : app->contexts[d]->view_count); w++)
-                    if (strcmp(app->contexts[c]->views[v]->name,
-                               app->contexts[d]->views[w]->name) == 0)
-                        return ex_raise(err, EX_EEXISTS, "view '%s' is registered by %s and by %s",
-                                        app->contexts[c]->views[v]->name, app->contexts[d]->name,
-                                        app->contexts[c]->name);
-    return EX_OK;
+                for (uint32_t w = 0; !st && w < (d == c ? v : app->contexts[d]->view_count); w++)
+                    st = check_views_apart(app->contexts[c], app->contexts[c]->views[v],
+                                           app->contexts[d], app->contexts[d]->views[w], err);
+    return st;
 }
 
 ex_status registry_check(const ex_app *app, ex_error *err)
@@ -168,7 +218,7 @@ ex_status registry_check(const ex_app *app, ex_error *err)
             st = check_across(app->contexts[k], app->contexts[i], err);
     }
     if (!st)
-        st = check_view_names(app, err);
+        st = check_all_views(app, err);
     return st ? ex_error_context(err, st, "application '%s'", app->name ? app->name : "") : EX_OK;
 }
 

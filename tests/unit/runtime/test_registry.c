@@ -105,6 +105,38 @@ static void query_without_order(parts *p)
 {
     p->query.order_by[0] = NULL;
 }
+static void query_ordered_by_nothing(parts *p)
+{
+    p->query.order_by[1] = "nobody";
+}
+static void query_ordered_by_a_null(parts *p)
+{
+    static ex_field fields[8];
+    static ex_type row;
+    row = *p->query.row;
+    memcpy(fields, row.fields, row.field_count * sizeof(*fields));
+    for (uint32_t i = 0; i < row.field_count; i++)
+        if (strcmp(fields[i].name, "cents") == 0)
+            fields[i].kind = EX_KIND_OPT_I64;
+    row.fields = fields;
+    p->query.row = &row;
+}
+static void two_views_share_a_table(parts *p)
+{
+    static ex_view_def second;
+    second = p->view;
+    second.name = "second";
+    p->views[1] = &second;
+    p->context.view_count = 2;
+}
+static void table_with_a_long_name(parts *p)
+{
+    static ex_type row;
+    static const ex_type *const tables[] = {&row};
+    row = *p->view.tables[0];
+    row.name = "AnsweredQuestionsOfAllTheDepartmentsOfTheCompanyAndItsBranches";
+    p->view.tables = tables;
+}
 static void query_without_view(parts *p)
 {
     p->query.view = NULL;
@@ -147,6 +179,10 @@ static const struct {
     {"view version 0", view_version_0, EX_EINVAL, "version 0"},
     {"query twice", query_twice, EX_EEXISTS, "'balances'"}, /* R-QA-04 */
     {"page without order", query_without_order, EX_EINVAL, "order_by"},
+    {"page ordered by no column", query_ordered_by_nothing, EX_EINVAL, "nobody"},
+    {"page ordered by what may be null", query_ordered_by_a_null, EX_EINVAL, "cents"}, /* R-QA-02 */
+    {"table of two views", two_views_share_a_table, EX_EEXISTS, "'balance'"},
+    {"table with a long name", table_with_a_long_name, EX_EINVAL, "answered_questions"},
     {"query without view", query_without_view, EX_EINVAL, "view"},
     {"query without row", query_without_row, EX_EINVAL, "row"},
     {"aggregate in two contexts", two_contexts_share_an_aggregate, EX_EEXISTS,
