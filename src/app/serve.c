@@ -137,7 +137,13 @@ static ex_status start_node(server *s, ex_error *err)
                                        .version = app_version(),
                                        .ttl_ms = s->settings->lease_ms,
                                        .metrics = s->metrics};
-    return ex_leases_start(&options, &s->leases, err);
+    ex_status status = ex_leases_start(&options, &s->leases, err);
+    char node[EX_ID_TEXT_SIZE];
+    if (!status && options.url) { /* as `excore status` names it */
+        ex_id id = ex_leases_id(s->leases);
+        EX_LOG(EX_LOG_INFO, "joined", ex_f_str("node", ex_id_text(&id, node)));
+    }
+    return status;
 }
 
 static void stop_node(server *s)

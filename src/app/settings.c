@@ -6,6 +6,8 @@
  * from meaning "default" in an options structure. */
 #include "app/settings.h"
 
+#include "sql/postgres/pg_url.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -22,6 +24,8 @@
 
 /* clang-format off */
 #define SETTINGS_MAP(X)                                                                                              \
+    X("service.env", ENUM, "development", 0, 0, "development|staging|production|test", env,                           \
+      "production: a PostgreSQL that is not on this machine needs TLS (sslmode=require or stronger)")                \
     X("server.host", STRING, "127.0.0.1", 0, 0, NULL, http.host,                                                     \
       "address to listen on; 0.0.0.0 or :: is every address")                                                        \
     X("server.port", INT, "8080", 0, 65535, NULL, http.port, "port to listen on; 0 picks a free one")                 \
@@ -125,6 +129,7 @@ const ex_config_key *settings_keys(size_t *ret_count)
 
 _Static_assert(EX_DURABILITY_FULL == 0 && EX_DURABILITY_NORMAL == 1, "order of the choices");
 _Static_assert(EX_LOG_AUTO == 0 && EX_LOG_JSON == 1 && EX_LOG_PRETTY == 2, "order of the choices");
+_Static_assert(ENV_PRODUCTION == 2, "order of the choices");
 
 #define READ_STRING(c, key)   ex_config_string(c, key)
 #define READ_INT(c, key)      ex_config_int(c, key)
@@ -144,8 +149,23 @@ static void fill(settings *s, const ex_config *c)
 
 /* ---- Faults that no single key shows ---- */
 
+/* R-01-34 */
+static void check_tls(const settings *s, ex_buf *faults)
+{
+    ex_pg_target target = {0};
+    ex_error err = {0};
+    if (s->env != ENV_PRODUCTION || !ex_pg_is_url(s->data))
+        return;
+    ex_status st = ex_pg_target_init(&target, s->data, &err);
+    st = st ? st : ex_pg_target_check_tls(&target, &err);
+    if (st)
+        ex_buf_printf(faults, "store.data: %s\n", err.message);
+    ex_pg_target_done(&target);
+}
+
 static void check(const settings *s, ex_buf *faults)
 {
+    check_tls(s, faults);
     if (!*s->data)
         ex_buf_printf(faults, "store.data: must not be empty\n");
     if (!*s->http.host)

@@ -17,10 +17,13 @@
 #define SETTINGS_ENV_DATA   "EXCORE_STORE_DATA"
 #define SETTINGS_ENV_CONFIG "EXCORE_CONFIG"
 
+typedef enum settings_env { ENV_DEVELOPMENT, ENV_STAGING, ENV_PRODUCTION, ENV_TEST } settings_env;
+
 typedef struct settings {
     ex_config *config; /* owns the texts */
     const char *data;
     const char *app; /* "": none */
+    settings_env env;
     uint32_t lease_ms;
     uint64_t shutdown_timeout_ms;
     http_options http;

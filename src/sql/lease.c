@@ -74,7 +74,6 @@ static ex_status fill(ex_leases *n, const ex_leases_options *o, ex_error *err)
 {
     n->clock = ex_clock_system();
     n->ttl_ms = o->ttl_ms ? o->ttl_ms : TTL_MS;
-    n->is_production = o->is_production;
     if (!o->url)
         return EX_OK;
     n->url = strdup(o->url);

@@ -32,7 +32,6 @@ typedef struct ex_leases_options {
     const char *url;     /* NULL: one process owns the store. Texts are copied */
     const char *version; /* of this program, for people; nullable */
     uint32_t ttl_ms;     /* [10 s] how long a lease lasts that is not renewed */
-    bool is_production;  /* as in ex_pg_options */
     ex_metrics *metrics; /* nullable */
 } ex_leases_options;
 

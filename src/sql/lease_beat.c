@@ -251,7 +251,6 @@ static ex_status connect_node(ex_leases *n, ex_error *err)
     ex_pg *pg = NULL;
     ex_pg_options options = {
         .url = n->url,
-        .is_production = n->is_production,
         .is_primary = true,
         .connect_timeout_ms = n->ttl_ms > CONNECT_MS ? n->ttl_ms : CONNECT_MS,
         .statement_timeout_ms = n->ttl_ms, /* an answer after that is of no use */

@@ -39,7 +39,6 @@ struct ex_leases {
     char *version;
     char host[65];
     char schema[EX_PG_NAME_SIZE];
-    bool is_production;
     uint32_t ttl_ms;
     ex_id id;
     const ex_clock *clock;

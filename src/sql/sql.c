@@ -166,34 +166,14 @@ void ex_sql_bind(ex_sql_stmt *st, uint32_t at, ex_sql_value value)
     st->values[at - 1] = value;
 }
 
-void ex_sql_bind_null(ex_sql_stmt *st, uint32_t at, ex_sql_type type)
-{
-    ex_sql_bind(st, at, (ex_sql_value){.type = type, .is_null = true});
-}
-
 void ex_sql_bind_i64(ex_sql_stmt *st, uint32_t at, int64_t value)
 {
     ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_I64, .as.i64 = value});
 }
 
-void ex_sql_bind_f64(ex_sql_stmt *st, uint32_t at, double value)
-{
-    ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_F64, .as.f64 = value});
-}
-
-void ex_sql_bind_bool(ex_sql_stmt *st, uint32_t at, bool value)
-{
-    ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_BOOL, .as.boolean = value});
-}
-
 void ex_sql_bind_text(ex_sql_stmt *st, uint32_t at, ex_slice value)
 {
     ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_TEXT, .as.bytes = value});
-}
-
-void ex_sql_bind_blob(ex_sql_stmt *st, uint32_t at, ex_slice value)
-{
-    ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_BLOB, .as.bytes = value});
 }
 
 /* The same on both engines: SQLite's REAL has no NaN, and would make it a null. */
@@ -297,11 +277,6 @@ ex_status ex_sql_script(ex_sql *db, const char *sql, ex_error *err)
 }
 
 /* ---- columns ---- */
-
-uint32_t ex_sql_column_count(const ex_sql_stmt *st)
-{
-    return st->columns;
-}
 
 ex_sql_value ex_sql_column(const ex_sql_stmt *st, uint32_t column)
 {

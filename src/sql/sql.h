@@ -54,7 +54,6 @@ typedef struct ex_sql_value {
 typedef struct ex_sql_options {
     const char *place;  /* a path or postgres://…; NULL: a private SQLite in memory */
     bool is_read_only;  /* SQLite: opens nothing that is not there */
-    bool is_production; /* PostgreSQL: R-01-34, a remote host needs TLS */
     const char *schema; /* PostgreSQL: [the URL's] */
     const char
         *schema_suffix; /* PostgreSQL: behind the schema's name, "_views" say; static [none] */
@@ -102,12 +101,8 @@ uint32_t ex_sql_param(const ex_sql_stmt *st, ex_slice name);
 /* Bind parameter `at` (from 1; one out of range is our bug). Bytes are borrowed until the statement
  * is reset or, when queued, until ex_sql_queue returns. What is not bound is null. */
 void ex_sql_bind(ex_sql_stmt *st, uint32_t at, ex_sql_value value);
-void ex_sql_bind_null(ex_sql_stmt *st, uint32_t at, ex_sql_type type);
 void ex_sql_bind_i64(ex_sql_stmt *st, uint32_t at, int64_t value);
-void ex_sql_bind_f64(ex_sql_stmt *st, uint32_t at, double value);
-void ex_sql_bind_bool(ex_sql_stmt *st, uint32_t at, bool value);
 void ex_sql_bind_text(ex_sql_stmt *st, uint32_t at, ex_slice value);
-void ex_sql_bind_blob(ex_sql_stmt *st, uint32_t at, ex_slice value);
 
 /** The next row: EX_OK, or EX_EEND after the last (and reset), or a failure (and reset). */
 EX_NODISCARD ex_status ex_sql_step(ex_sql_stmt *st, ex_error *err);
@@ -124,7 +119,6 @@ void ex_sql_reset(ex_sql_stmt *st);
 uint64_t ex_sql_affected(const ex_sql_stmt *st);
 
 /* Columns of the current row, from 0; bytes are borrowed until the next step or reset. */
-uint32_t ex_sql_column_count(const ex_sql_stmt *st);
 /** As the engine gives it: a BOOL is an I64 on SQLite, a sum() of BIGINT may be an F64 when it does
  *  not fit an I64. */
 ex_sql_value ex_sql_column(const ex_sql_stmt *st, uint32_t column);
@@ -164,8 +158,6 @@ EX_NODISCARD ex_status ex_sql_rollback(ex_sql_tx *tx, ex_error *err);
 /** Commit when `st` is EX_OK; else roll back and return `st`, with a failure of the rollback added
  *  to the message in err (R-02-05, R-02-07). */
 EX_NODISCARD ex_status ex_sql_end(ex_sql_tx *tx, ex_status st, ex_error *err);
-/** How many transactions and savepoints are open. */
-uint32_t ex_sql_depth(const ex_sql *db);
 
 typedef ex_status ex_sql_work_fn(ex_sql *db, void *ctx, ex_error *err);
 /** A unit of work: begin, run, end. */

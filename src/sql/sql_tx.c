@@ -154,11 +154,6 @@ ex_status ex_sql_end(ex_sql_tx *tx, ex_status st, ex_error *err)
     return st ? roll_back_for(tx, st, err) : ex_sql_commit(tx, err);
 }
 
-uint32_t ex_sql_depth(const ex_sql *db)
-{
-    return db->depth;
-}
-
 ex_status ex_sql_transact(ex_sql *db, ex_sql_mode mode, ex_sql_work_fn *work, void *ctx,
                           ex_error *err)
 {

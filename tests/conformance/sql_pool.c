@@ -89,7 +89,7 @@ static void test_pool_undoes_what_was_left_open(void **state)
     must(ex_sql_script(db, "INSERT INTO t VALUES (1, 'x')", &suite_err));
     ex_sql_pool_give(pool, db);
     must(ex_sql_pool_take(pool, EX_SQL_WRITE, &db, &suite_err));
-    assert_int_equal(ex_sql_depth(db), 0);
+    suite_no_tx(db);
     assert_int_equal(suite_ask(db, "SELECT count(*) FROM t"), 0);
     ex_sql_pool_give(pool, db);
     ex_sql_pool_free(pool);

@@ -71,6 +71,14 @@ int64_t suite_ask(ex_sql *db, const char *sql)
     return value;
 }
 
+void suite_no_tx(ex_sql *db)
+{
+    ex_sql_tx tx;
+    must(ex_sql_begin(db, EX_SQL_READ, &tx, &suite_err));
+    assert_int_equal(tx.level, 1);
+    must(ex_sql_rollback(&tx, &suite_err));
+}
+
 const char *suite_endless(const suite *s)
 {
     return s->is_postgres ? "SELECT pg_sleep(600)"

@@ -33,6 +33,8 @@ ex_sql *suite_open(suite *s);
 void suite_must(ex_status st, const char *what);
 /** The number in the first column of the first row. */
 int64_t suite_ask(ex_sql *db, const char *sql);
+/** No transaction is open: one that begins is the outermost. */
+void suite_no_tx(ex_sql *db);
 /** Begin a statement that takes very long; returns its text. */
 const char *suite_endless(const suite *s);
 /** CREATE TABLE t (n BIGINT PRIMARY KEY, s TEXT). */

@@ -41,7 +41,7 @@ static void test_tx_commit_and_rollback(void **state)
     must(insert(s->db, 2, &suite_err));
     must(ex_sql_rollback(&tx, &suite_err));
     assert_int_equal(count(s->db), 1);
-    assert_int_equal(ex_sql_depth(s->db), 0);
+    suite_no_tx(s->db);
 }
 
 /* R-02-08 */
@@ -137,7 +137,7 @@ static void test_tx_queued_statements(void **state)
     st = st ? st : insert_queued(s->db, 2001, &suite_err);
     assert_int_equal(ex_sql_end(&tx, st, &suite_err), EX_EEXISTS);
     assert_int_equal(count(s->db), 1001);
-    assert_int_equal(ex_sql_depth(s->db), 0);
+    suite_no_tx(s->db);
 }
 
 static ex_status fail_inside(ex_sql *db, void *ctx, ex_error *err)

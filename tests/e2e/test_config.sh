@@ -62,6 +62,17 @@ has "$err" "api.stream_page_events: 1000 is above api.page_events_limit (10)"
 has "$err" "api.log_page_events: 100 is above api.page_events_limit (10)"
 expect 78 "$excore" config --set store.data=
 has "$err" "store.data: must not be empty"
+
+# In production a database elsewhere needs TLS; serve refuses with the same words (R-01-34).
+far=postgres://shop:secret@db.example/shop
+expect 78 "$excore" config --set service.env=production --set "store.data=$far"
+has "$err" "store.data: in production a PostgreSQL server that is not on this machine needs sslmode=require"
+has_not "$err" secret
+expect 78 "$excore" serve --data "$far" --set service.env=production
+has "$err" "needs sslmode=require"
+expect 0 "$excore" config --set service.env=production --set "store.data=$far?sslmode=verify-full"
+expect 0 "$excore" config --set service.env=staging --set "store.data=$far"
+
 expect 2 "$excore" config --set server.port
 has "$err" "option '--set' wants KEY=VALUE"
 finish

@@ -142,20 +142,6 @@ ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err)
     return st;
 }
 
-ex_status ex_pg_set_timeout(ex_pg *pg, uint32_t timeout_ms, ex_error *err)
-{
-    char sql[64];
-    uint32_t before = pg->statement_timeout_ms;
-    if (timeout_ms == before && pg->conn)
-        return EX_OK;
-    (void)snprintf(sql, sizeof(sql), "SET statement_timeout = %u",
-                   timeout_ms == EX_PG_NO_TIMEOUT ? 0 : timeout_ms); /* fits */
-    ex_status st = ex_pg_script(pg, sql, err);
-    if (!st)
-        pg->statement_timeout_ms = timeout_ms;
-    return st;
-}
-
 /* ---- opening ---- */
 
 static ex_status set_up(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
@@ -192,8 +178,6 @@ ex_status ex_pg_reopen(ex_pg *pg, ex_error *err)
 static ex_status apply(ex_pg *pg, const ex_pg_options *o, ex_error *err)
 {
     ex_status st = ex_pg_target_init(&pg->target, o->url, err);
-    if (!st && o->is_production)
-        st = ex_pg_target_check_tls(&pg->target, err);
     if (st)
         return st;
     if (o->is_primary && !*pg->target.session_attrs)
@@ -290,9 +274,4 @@ const char *ex_pg_sqlstate(const ex_pg *pg)
 const ex_pg_target *ex_pg_target_of(const ex_pg *pg)
 {
     return &pg->target;
-}
-
-int ex_pg_server_version(const ex_pg *pg)
-{
-    return pg->conn ? PQserverVersion(pg->conn) : 0;
 }

@@ -32,9 +32,8 @@
 typedef struct ex_pg ex_pg;
 
 typedef struct ex_pg_options {
-    const char *url;    /* postgres://…, see pg_url.h */
-    bool is_production; /* R-01-34: a remote host needs TLS */
-    bool is_primary;    /* a standby is passed over, unless the URL says target_session_attrs */
+    const char *url; /* postgres://…, see pg_url.h */
+    bool is_primary; /* a standby is passed over, unless the URL says target_session_attrs */
     uint32_t connect_timeout_ms; /* [the URL's, else 30 s]; all of connecting and setting up */
     uint32_t
         statement_timeout_ms; /* [30 s] of one statement, held by the server; EX_PG_NO_TIMEOUT */
@@ -80,8 +79,6 @@ ex_pg_tx ex_pg_tx_state(const ex_pg *pg);
  *  Valid until the next call that fails. */
 const char *ex_pg_sqlstate(const ex_pg *pg);
 const ex_pg_target *ex_pg_target_of(const ex_pg *pg);
-/** As PQserverVersion: 150018 is 15.18. */
-int ex_pg_server_version(const ex_pg *pg);
 
 /** Queue one statement; it is prepared at its first use and kept by its text and argument types.
  *  @param sql  one statement with $1, $2 …; borrowed for the call
@@ -108,8 +105,6 @@ EX_NODISCARD ex_status ex_pg_run(ex_pg *pg, ex_slice sql, const ex_pg_args *args
 /** Run one or more statements without arguments and results, unprepared; without BEGIN they are one
  *  transaction. Only when idle. */
 EX_NODISCARD ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err);
-/** Another time-out for the statements that follow (a migration, say); only when idle. */
-EX_NODISCARD ex_status ex_pg_set_timeout(ex_pg *pg, uint32_t timeout_ms, ex_error *err);
 
 /** Cancel what runs, on the server too (R-02-10), and what is begun later: it fails with
  *  EX_ECANCELLED, until ex_pg_uncancel or ex_pg_reopen. Thread: any, as long as the connection is

@@ -58,7 +58,6 @@ static ex_status open_db(const ex_sql_options *o, void **ret_conn, ex_error *err
     char schema[EX_PG_NAME_SIZE];
     ex_status st = name_schema(o, schema, err);
     ex_pg_options options = {.url = o->place,
-                             .is_production = o->is_production,
                              .is_primary = !o->is_read_only,
                              .connect_timeout_ms = o->connect_timeout_ms,
                              .statement_timeout_ms = o->query_timeout_ms,
