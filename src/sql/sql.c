@@ -31,6 +31,19 @@ ex_status ex_sql_open(const ex_sql_options *options, ex_sql **ret, ex_error *err
     return st;
 }
 
+ex_status sql_wrap(const sql_ops *ops, void *conn, ex_sql **ret, ex_error *err)
+{
+    ex_sql *db = calloc(1, sizeof(*db));
+    if (!db)
+        return ex_raise(err, EX_ENOMEM, "no memory for a connection");
+    db->ops = ops;
+    db->conn = conn;
+    db->slow_ms = SLOW_MS;
+    ex_map_init(&db->statements, 0);
+    *ret = db;
+    return EX_OK;
+}
+
 static void free_statement(void *statement)
 {
     ex_sql_stmt *st = statement;

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #define CHECKSUM_SIZE 17
-#define TABLE         "excore_migrations"
 
 static const char *text_of(const ex_sql *db, const ex_sql_migration *m)
 {
@@ -33,7 +32,7 @@ static ex_status ask(ex_sql *db, const char *sql, bool *ret, ex_error *err)
     return EX_OK;
 }
 
-static ex_status lock(ex_sql *db, ex_error *err)
+ex_status ex_sql_migrate_lock(ex_sql *db, ex_error *err)
 {
     bool is_locked;
     if (ex_sql_engine_of(db) == EX_SQL_SQLITE)
@@ -80,7 +79,7 @@ static ex_status check_applied(ex_sql *db, const ex_sql_migrations *m, uint32_t 
         return ex_raise(
             err, EX_EFORMAT,
             "the database has migration %lld '%.*s', which this program does not know: it "
-            "was used by a newer one",
+            "was written by a newer version of excore",
             (long long)version, EX_ARG(name));
     const ex_sql_migration *want = &m->list[index];
     if (version != want->version)
@@ -157,8 +156,8 @@ static ex_status apply_next(ex_sql *db, void *ctx, ex_error *err)
     step_ctx *c = ctx;
     bool is_there = false;
     uint32_t done = 0;
-    ex_status st = lock(db, err);
-    st = st ? st : ex_sql_has_table(db, TABLE, &is_there, err);
+    ex_status st = ex_sql_migrate_lock(db, err);
+    st = st ? st : ex_sql_has_table(db, EX_SQL_MIGRATIONS_TABLE, &is_there, err);
     if (!st)
         st = is_there ? read_applied(db, c->m, &done, err) : create_table(db, err);
     if (st || done == c->m->count)
@@ -191,7 +190,7 @@ ex_status ex_sql_migrations_missing(ex_sql *db, const ex_sql_migrations *m, uint
     bool is_there = false;
     uint32_t done = 0;
     ex_status st = check_list(m, err);
-    st = st ? st : ex_sql_has_table(db, TABLE, &is_there, err);
+    st = st ? st : ex_sql_has_table(db, EX_SQL_MIGRATIONS_TABLE, &is_there, err);
     if (!st && is_there)
         st = read_applied(db, m, &done, err);
     if (!st)

@@ -11,6 +11,8 @@
 
 #include <excore/clock.h>
 
+#define EX_SQL_MIGRATIONS_TABLE "excore_migrations"
+
 typedef struct ex_sql_migration {
     uint32_t version; /* one more than the one before; the first as it likes */
     const char *name;
@@ -34,6 +36,9 @@ typedef struct ex_sql_migrations {
  *          held the lock past the time-out. The time-out is the connection's: give it a long one.
  */
 EX_NODISCARD ex_status ex_sql_migrate(ex_sql *db, const ex_sql_migrations *m, ex_error *err);
+/** Within a transaction: until it ends nobody else migrates. For those who want to look first, or
+ *  all migrations or none; ex_sql_migrate takes the same lock. Blocking: while another has it. */
+EX_NODISCARD ex_status ex_sql_migrate_lock(ex_sql *db, ex_error *err);
 /** How many are missing, without changing anything; checks the applied ones as ex_sql_migrate does.
  */
 EX_NODISCARD ex_status ex_sql_migrations_missing(ex_sql *db, const ex_sql_migrations *m,

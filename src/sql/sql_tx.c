@@ -24,7 +24,9 @@ static const char *begin_text(const ex_sql *db, ex_sql_mode mode)
 {
     if (db->ops->engine == EX_SQL_SQLITE)
         return mode == EX_SQL_READ ? "BEGIN" : "BEGIN IMMEDIATE";
-    return mode == EX_SQL_READ ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN";
+    /* whatever the database's default is: who waited for a lock sees what its holder wrote */
+    return mode == EX_SQL_READ ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                               : "BEGIN ISOLATION LEVEL READ COMMITTED";
 }
 
 /* Transaction control as a kept statement: in line with what is queued. */

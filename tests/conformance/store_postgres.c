@@ -373,14 +373,14 @@ static void test_postgres_schemas_that_do_not_fit_are_refused(void **state)
     ex_store_close(s->store);
     s->store = NULL;
     ex_pg *pg = open_raw(s);
-    exec(pg, "INSERT INTO store_migrations (number, name, checksum) "
-             "SELECT max(number) + 1, 'next', 1 FROM store_migrations");
+    exec(pg, "INSERT INTO excore_migrations "
+             "SELECT max(version) + 1, 'next', '1', 0 FROM excore_migrations");
     assert_open_fails(s, EX_EFORMAT, "newer version of excore");
-    exec(pg, "DELETE FROM store_migrations WHERE name = 'next'");
-    exec(pg, "UPDATE store_migrations SET checksum = checksum + 1");
-    assert_open_fails(s, EX_EFORMAT, "other checksums");
-    exec(pg, "UPDATE store_migrations SET checksum = checksum - 1");
-    exec(pg, "DROP TABLE nodes, leases; DELETE FROM store_migrations WHERE number = 2");
+    exec(pg, "DELETE FROM excore_migrations WHERE name = 'next'");
+    exec(pg, "UPDATE excore_migrations SET checksum = reverse(checksum)");
+    assert_open_fails(s, EX_EFORMAT, "is not the one that the database was changed by");
+    exec(pg, "UPDATE excore_migrations SET checksum = reverse(checksum)");
+    exec(pg, "DROP TABLE nodes, leases; DELETE FROM excore_migrations WHERE version = 2");
     assert_open_fails(s, EX_EFORMAT, "must be migrated");
     suite_reopen(s, &(ex_store_options){.migrate = true});
     assert_int_equal(ex_store_head(s->store), 1);
@@ -388,9 +388,9 @@ static void test_postgres_schemas_that_do_not_fit_are_refused(void **state)
     assert_int_equal(ex_store_head(s->store), 1);
     ex_store_close(s->store);
     s->store = NULL;
-    exec(pg, "DELETE FROM store_migrations");
+    exec(pg, "DELETE FROM excore_migrations");
     assert_open_fails(s, EX_EFORMAT, "must be migrated");
-    exec(pg, "DROP TABLE store_migrations");
+    exec(pg, "DROP TABLE excore_migrations");
     assert_open_fails(s, EX_EFORMAT, "not an event store");
     ex_pg_close(pg);
     postgres_drop_schema(s->dir);

@@ -39,9 +39,8 @@ stop_database() {
 }
 trap stop_database EXIT
 make_old() {
-    psql -qX -v ON_ERROR_STOP=1 "$base" -c "CREATE SCHEMA $1" -c "CREATE TABLE $1.store_migrations (
-        number int PRIMARY KEY, name text NOT NULL, checksum bigint NOT NULL,
-        applied_at timestamptz NOT NULL DEFAULT now())" || fail "no old schema"
+    psql -qX -v ON_ERROR_STOP=1 "$base" -c "CREATE SCHEMA $1" -c "CREATE TABLE $1.excore_migrations (
+        version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at bigint NOT NULL)" || fail "no old schema"
 }
 make_old old
 db="$base&schema=old"

@@ -110,8 +110,8 @@ expect 0 "$excore" append a T '{}' --data "$poor" # a schema that somebody made 
 
 refuse "postgres://blind:$secret@$tcp/excore?schema=good" "role \"blind\" lacks a grant on schema good" write read
 sql -c "GRANT USAGE ON SCHEMA good TO blind, reader"
-refuse "postgres://blind:$secret@$tcp/excore?schema=good" "role \"blind\" lacks a grant on table store_migrations" write read
-sql -c "GRANT SELECT ON good.store_migrations TO blind"
+refuse "postgres://blind:$secret@$tcp/excore?schema=good" "role \"blind\" lacks a grant on table excore_migrations" write read
+sql -c "GRANT SELECT ON good.excore_migrations TO blind"
 refuse "postgres://blind:$secret@$tcp/excore?schema=good" "role \"blind\" lacks " write read
 sql -c "GRANT SELECT ON ALL TABLES IN SCHEMA good TO reader"
 reader="postgres://reader:$secret@$tcp/excore?schema=good"
@@ -122,13 +122,13 @@ sql -c "GRANT UPDATE ON good.log_head TO reader"
 refuse "$reader" "role \"reader\" lacks the grant of INSERT on table events" write
 
 # ---- Schemas of another version ----
-sql -c "CREATE SCHEMA newer" -c "CREATE TABLE newer.store_migrations AS TABLE good.store_migrations" \
-    -c "INSERT INTO newer.store_migrations SELECT number + 1, 'to come', 1 FROM good.store_migrations ORDER BY 1 DESC LIMIT 1"
+sql -c "CREATE SCHEMA newer" -c "CREATE TABLE newer.excore_migrations AS TABLE good.excore_migrations" \
+    -c "INSERT INTO newer.excore_migrations SELECT version + 1, 'to come', '1', 0 FROM good.excore_migrations ORDER BY 1 DESC LIMIT 1"
 refuse "$owner&schema=newer" "written by a newer version of excore" write read migrate
-sql -c "CREATE SCHEMA older" -c "CREATE TABLE older.store_migrations (LIKE good.store_migrations INCLUDING ALL)"
+sql -c "CREATE SCHEMA older" -c "CREATE TABLE older.excore_migrations (LIKE good.excore_migrations INCLUDING ALL)"
 refuse "$owner&schema=older" "it must be migrated first (excore migrate)" write read
-sql -c "CREATE SCHEMA gap" -c "CREATE TABLE gap.store_migrations AS SELECT * FROM good.store_migrations WHERE number > 1"
-refuse "$owner&schema=gap" "was not made by this program: its migrations have a gap" write read migrate
+sql -c "CREATE SCHEMA gap" -c "CREATE TABLE gap.excore_migrations AS SELECT * FROM good.excore_migrations WHERE version > 1"
+refuse "$owner&schema=gap" "the database lacks migration 1 'the log' and has the later 2" write read migrate
 expect 1 "$excore" serve --data "$owner&schema=No!" --listen 127.0.0.1:0
 has "$err" "the schema in the PostgreSQL URL must be"
 

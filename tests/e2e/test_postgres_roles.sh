@@ -89,7 +89,7 @@ sql "$(as shop_owner)" -f block3.sql 2>/dev/null || fail "the grants cannot be g
 for change in "UPDATE excore.events SET data = ''" 'DELETE FROM excore.events' 'TRUNCATE excore.events' \
     'DROP TABLE excore.events' 'ALTER TABLE excore.events DISABLE TRIGGER ALL' 'DROP SCHEMA excore CASCADE' \
     'ALTER TABLE excore.events ADD x int' 'UPDATE excore.streams SET id = 1' 'DELETE FROM excore.event_tags' \
-    "INSERT INTO excore.store_migrations VALUES (999, '', 0)" 'DELETE FROM excore.log_head' \
+    "INSERT INTO excore.excore_migrations VALUES (999, '', '', 0)" 'DELETE FROM excore.log_head' \
     'CREATE TABLE excore.more (n int)' 'DROP VIEW excore.log' 'DROP FUNCTION excore.refuse_change CASCADE'; do
     denied "$(as shop)" "$change"
 done

@@ -1,6 +1,7 @@
 /* pg_sql.c: the SQL port on PostgreSQL. Queued statements wait in the pipeline for the next one
  * whose result is wanted, and travel with it. */
-#include "sql/postgres/pg_conn.h"
+#include "sql/postgres/pg_sql.h"
+
 #include "sql/postgres/pg_numeric.h"
 #include "sql/sql_int.h"
 
@@ -21,7 +22,8 @@
 typedef struct pg_db {
     ex_pg *pg;
     ex_pg_args args;
-    uint32_t queued; /* sent and not synced */
+    uint32_t queued;  /* sent and not synced */
+    bool is_borrowed; /* pg stays open */
 } pg_db;
 
 typedef struct pg_rows {
@@ -32,7 +34,8 @@ typedef struct pg_rows {
 static void close_db(void *conn)
 {
     pg_db *db = conn;
-    ex_pg_close(db->pg);
+    if (!db->is_borrowed)
+        ex_pg_close(db->pg);
     ex_pg_args_done(&db->args);
     free(db);
 }
@@ -316,3 +319,17 @@ const sql_ops sql_postgres_ops = {
     .script = script,
     .has_tx = has_tx,
 };
+
+ex_status ex_sql_on_pg(ex_pg *pg, ex_sql **ret, ex_error *err)
+{
+    pg_db *db = calloc(1, sizeof(*db));
+    if (!db)
+        return ex_raise(err, EX_ENOMEM, "no memory for a connection");
+    ex_pg_args_init(&db->args);
+    db->pg = pg;
+    db->is_borrowed = true;
+    ex_status st = sql_wrap(&sql_postgres_ops, db, ret, err);
+    if (st)
+        close_db(db);
+    return st;
+}

@@ -21,7 +21,7 @@
  *                                               the oldest are found without a further index
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
- *   store_migrations   number                   what was done to this schema, with checksums
+ *   excore_migrations  version                  what was done to this schema: sql/sql_migrate.h
  *   nodes, leases      id; name                 who is there and does what: sql/postgres/pg_lease.h
  *   log (view)                                  the log for people and reports
  *
@@ -32,8 +32,9 @@
 
 #include <stdio.h>
 
-#include "kernel/fingerprint.h"
 #include "sql/postgres/pg_lease.h"
+#include "sql/postgres/pg_sql.h"
+#include "sql/sql_migrate.h"
 
 #define APPEND_ONLY(table)                                                                         \
     "CREATE TRIGGER " table "_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON " table             \
@@ -113,199 +114,137 @@ static const char schema_1[] =
     "COMMENT ON VIEW log IS 'the events with their names; data is NULL where jsonb cannot hold it';";
 /* clang-format on */
 
-static const char migrations_table[] =
-    "CREATE TABLE IF NOT EXISTS store_migrations (number int PRIMARY KEY,"
-    " name text NOT NULL, checksum bigint NOT NULL,"
-    " applied_at timestamptz NOT NULL DEFAULT now())";
+static const ex_sql_migration list[PG_SCHEMA_VERSION] = {
+    {.version = 1, .name = "the log", .postgres = schema_1},
+    {.version = 2, .name = "nodes and leases", .postgres = pg_lease_schema}};
 
-typedef struct migration {
-    const char *name;
-    const char *sql;
-} migration;
-
-/* migrations[n] brings a schema of version n to n + 1. */
-static const migration migrations[PG_SCHEMA_VERSION] = {{"the log", schema_1},
-                                                        {"nodes and leases", pg_lease_schema}};
+static ex_sql_migrations migrations(void)
+{
+    return (ex_sql_migrations){
+        .list = list, .count = PG_SCHEMA_VERSION, .clock = ex_clock_system()};
+}
 
 /* What of us is in the schema. */
 typedef struct found {
-    int64_t version; /* 0: none */
-    bool has_schema;
-    bool is_hidden;  /* the role may not use the schema: nothing in it can be seen */
-    bool is_ours;    /* store_migrations is there */
-    bool has_events; /* a table `events` is there */
-    bool has_gap;
-    bool is_changed; /* a migration of the same number was another one */
+    uint32_t version; /* 0: none */
+    bool is_hidden;   /* the role may not use the schema: nothing in it can be seen */
+    bool is_ours;     /* the table of migrations is there */
+    bool has_events;  /* a table `events` is there */
 } found;
-
-static int64_t checksum(const migration *m)
-{
-    return (int64_t)ex_fingerprint(EX_FINGERPRINT_START, ex_str(m->sql));
-}
 
 /* ---- Looking ---- */
 
-static ex_status read_migrations(ex_pg *pg, found *f, ex_error *err)
+static ex_status look_for_tables(ex_sql *db, const char *schema, found *f, ex_error *err)
 {
-    ex_pg_result r = {0};
-    ex_status st = ex_pg_run(
-        pg, EX_S("SELECT number, checksum FROM store_migrations ORDER BY number"), NULL, &r, err);
-    for (int i = 0; st == EX_OK && i < r.rows; i++) {
-        int64_t number = ex_pg_get_i64(&r, i, 0);
-        f->has_gap |= number != i + 1;
-        f->is_changed |= number >= 1 && number <= PG_SCHEMA_VERSION &&
-                         ex_pg_get_i64(&r, i, 1) != checksum(&migrations[number - 1]);
-        f->version = number;
-    }
-    ex_pg_result_free(&r);
+    ex_sql_stmt *s = NULL;
+    ex_status st = ex_sql_prepare(
+        db,
+        EX_S("SELECT n.oid IS NOT NULL AND NOT has_schema_privilege(n.oid, 'USAGE'), "
+             "to_regclass('" EX_SQL_MIGRATIONS_TABLE "') IS NOT NULL, "
+             "to_regclass('events') IS NOT NULL "
+             "FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1"),
+        &s, err);
+    if (st)
+        return st;
+    ex_sql_bind_text(s, 1, ex_str(schema));
+    st = ex_sql_step(s, err);
+    if (st == EX_OK)
+        *f = (found){.is_hidden = ex_sql_bool(s, 0),
+                     .is_ours = ex_sql_bool(s, 1),
+                     .has_events = ex_sql_bool(s, 2)};
+    ex_sql_reset(s);
     return st;
 }
 
-static ex_status look_for_tables(ex_pg *pg, found *f, ex_error *err)
-{
-    ex_pg_args args;
-    ex_pg_result r = {0};
-    *f = (found){0};
-    ex_pg_args_init(&args);
-    ex_pg_put_text(&args, ex_str(ex_pg_target_of(pg)->schema));
-    ex_status st =
-        ex_pg_run(pg,
-                  EX_S("SELECT n.oid IS NOT NULL, "
-                       "n.oid IS NOT NULL AND NOT has_schema_privilege(n.oid, 'USAGE'), "
-                       "to_regclass('store_migrations') IS NOT NULL, "
-                       "to_regclass('events') IS NOT NULL "
-                       "FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1"),
-                  &args, &r, err);
-    ex_pg_args_done(&args);
-    if (st)
-        return st;
-    f->has_schema = ex_pg_get_bool(&r, 0, 0);
-    f->is_hidden = ex_pg_get_bool(&r, 0, 1);
-    f->is_ours = ex_pg_get_bool(&r, 0, 2);
-    f->has_events = ex_pg_get_bool(&r, 0, 3);
-    ex_pg_result_free(&r);
-    return EX_OK;
-}
-
-static ex_status look(ex_pg *pg, found *f, ex_error *err)
+/* The applied ones are checked against ours: newer, changed, gaps. */
+static ex_status look(ex_sql *db, const ex_pg_target *t, found *f, ex_error *err)
 {
     char sql[128];
-    ex_status st = look_for_tables(pg, f, err);
+    uint32_t missing = PG_SCHEMA_VERSION;
+    const ex_sql_migrations m = migrations();
+    ex_status st = look_for_tables(db, t->schema, f, err);
     if (st == EX_OK && f->is_hidden) { /* the server refuses it, and says what is missing */
-        (void)snprintf(sql, sizeof(sql), "SELECT 1 FROM \"%s\".store_migrations", /* fits */
-                       ex_pg_target_of(pg)->schema);
-        st = ex_pg_script(pg, sql, err);
+        (void)snprintf(sql, sizeof(sql), "SELECT 1 FROM \"%s\"." EX_SQL_MIGRATIONS_TABLE,
+                       t->schema); /* fits */
+        st = ex_sql_script(db, sql, err);
     }
-    return st == EX_OK && f->is_ours ? read_migrations(pg, f, err) : st;
+    if (st == EX_OK && f->is_ours) {
+        st = ex_sql_migrations_missing(db, &m, &missing, err);
+        if (st == EX_EFORMAT)
+            return ex_error_context(err, st, "schema '%s' of %s", t->schema, t->label);
+    }
+    if (st == EX_OK)
+        f->version = PG_SCHEMA_VERSION - missing;
+    return st;
+}
+
+static ex_status raise_missing(const ex_pg_target *t, ex_error *err)
+{
+    return ex_raise(err, EX_ENOTFOUND, "there is no store in schema '%s' of %s", t->schema,
+                    t->label);
 }
 
 static ex_status check(const found *f, const ex_pg_target *t, pg_schema_wish wish, ex_error *err)
 {
-    const char *schema = t->schema;
     if (!f->is_ours && f->has_events)
         return ex_raise(err, EX_EFORMAT, "schema '%s' of %s has tables, but not an event store",
-                        schema, t->label);
-    if (f->version > PG_SCHEMA_VERSION)
-        return ex_raise(err, EX_EFORMAT,
-                        "schema '%s' of %s has version %lld, written by a newer version of excore; "
-                        "this one knows versions up to %d",
-                        schema, t->label, (long long)f->version, PG_SCHEMA_VERSION);
-    if (f->has_gap || f->is_changed)
-        return ex_raise(err, EX_EFORMAT,
-                        "schema '%s' of %s was not made by this program: its migrations %s", schema,
-                        t->label, f->has_gap ? "have a gap" : "have other checksums");
+                        t->schema, t->label);
     if (!f->is_ours && wish == PG_SCHEMA_MUST_EXIST)
-        return ex_raise(err, EX_ENOTFOUND, "there is no store in schema '%s' of %s", schema,
-                        t->label);
+        return raise_missing(t, err);
     if (f->is_ours && f->version < PG_SCHEMA_VERSION && wish != PG_SCHEMA_MIGRATE)
         return ex_raise(err, EX_EFORMAT,
-                        "schema '%s' of %s has version %lld, older than %d: it must be migrated "
+                        "schema '%s' of %s has version %u, older than %d: it must be migrated "
                         "first (excore migrate)",
-                        schema, t->label, (long long)f->version, PG_SCHEMA_VERSION);
+                        t->schema, t->label, f->version, PG_SCHEMA_VERSION);
     return EX_OK;
 }
 
 /* ---- Making ---- */
 
-static ex_status run_migration(ex_pg *pg, int number, ex_error *err)
-{
-    const migration *m = &migrations[number - 1];
-    ex_status st = ex_pg_script(pg, m->sql, err);
-    if (st)
-        return st;
-    ex_pg_args args;
-    ex_pg_args_init(&args);
-    ex_pg_put_i32(&args, number);
-    ex_pg_put_text(&args, ex_str(m->name));
-    ex_pg_put_i64(&args, checksum(m));
-    st = ex_pg_run(
-        pg, EX_S("INSERT INTO store_migrations (number, name, checksum) VALUES ($1, $2, $3)"),
-        &args, NULL, err);
-    ex_pg_args_done(&args);
-    return st;
-}
+typedef struct wanted {
+    const ex_pg_target *target;
+    pg_schema_wish wish;
+} wanted;
 
-static ex_status migrate_locked(ex_pg *pg, pg_schema_wish wish, ex_error *err)
+/* One at a time, whoever opens first; the others look again and find it done. All or nothing. */
+static ex_status migrate(ex_sql *db, void *ctx, ex_error *err)
 {
     found f;
-    char sql[128];
-    const ex_pg_target *t = ex_pg_target_of(pg);
-    /* fits; the name was checked: [a-z_][a-z0-9_]* */
-    (void)snprintf(sql, sizeof(sql), "CREATE SCHEMA \"%s\"", t->schema);
-    ex_status st = look(pg, &f, err);
-    if (st == EX_OK)
-        st = check(&f, t, wish, err);
-    if (st == EX_OK && !f.has_schema) /* one that somebody made needs no grant on the database */
-        st = ex_pg_script(pg, sql, err);
-    if (st == EX_OK && !f.is_ours)
-        st = ex_pg_script(pg, migrations_table, err);
-    for (int number = (int)f.version + 1; st == EX_OK && number <= PG_SCHEMA_VERSION; number++)
-        st = run_migration(pg, number, err);
-    return st;
-}
-
-/* One at a time, whoever opens first; the others find it done. */
-static ex_status migrate(ex_pg *pg, pg_schema_wish wish, ex_error *err)
-{
-    char sql[256];
-    (void)snprintf(sql, sizeof(sql), /* always fits */
-                   "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-                   "SELECT pg_advisory_xact_lock(hashtextextended('excore %s', 0));",
-                   ex_pg_target_of(pg)->schema);
-    ex_status st = ex_pg_script(pg, sql, err);
-    if (st == EX_OK)
-        st = migrate_locked(pg, wish, err);
-    if (st == EX_OK)
-        st = ex_pg_script(pg, "COMMIT", err);
-    if (st && !ex_pg_is_broken(pg)) {
-        ex_status second = ex_pg_script(pg, "ROLLBACK", NULL);
-        (void)second; /* the first failure is the one to report */
-    }
-    return st;
+    const wanted *w = ctx;
+    const ex_sql_migrations m = migrations();
+    ex_status st = ex_sql_script(db, "SET TRANSACTION READ WRITE", err); /* also by default not */
+    st = st ? st : ex_sql_migrate_lock(db, err);
+    st = st ? st : look(db, w->target, &f, err);
+    st = st ? st : check(&f, w->target, w->wish, err);
+    return st ? st : ex_sql_migrate(db, &m, err);
 }
 
 ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, ex_error *err)
 {
     found f;
-    ex_status st = look(pg, &f, err);
-    if (st == EX_OK)
-        st = check(&f, ex_pg_target_of(pg), wish, err);
+    ex_sql *db = NULL;
+    wanted w = {ex_pg_target_of(pg), wish};
+    ex_status st = ex_sql_on_pg(pg, &db, err);
+    st = st ? st : look(db, w.target, &f, err);
+    st = st ? st : check(&f, w.target, wish, err);
     if (st == EX_OK && f.version < PG_SCHEMA_VERSION)
-        st = migrate(pg, wish, err);
+        st = ex_sql_transact(db, EX_SQL_WRITE, migrate, &w, err);
+    ex_sql_close(db);
     return st;
 }
 
 ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, ex_error *err)
 {
     found f;
+    ex_sql *db = NULL;
     const ex_pg_target *t = ex_pg_target_of(pg);
-    ex_status st = look(pg, &f, err);
-    if (st == EX_OK)
-        st = check(&f, t, PG_SCHEMA_MIGRATE, err);
+    ex_status st = ex_sql_on_pg(pg, &db, err);
+    st = st ? st : look(db, t, &f, err);
+    st = st ? st : check(&f, t, PG_SCHEMA_MIGRATE, err);
     if (st == EX_OK && !f.is_ours)
-        st = ex_raise(err, EX_ENOTFOUND, "there is no store in schema '%s' of %s", t->schema,
-                      t->label);
+        st = raise_missing(t, err);
     if (st == EX_OK)
-        *ret = (uint32_t)f.version;
+        *ret = f.version;
+    ex_sql_close(db);
     return st;
 }

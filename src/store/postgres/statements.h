@@ -59,7 +59,7 @@
                               "set_config('temp_tablespaces', '', true)")                          \
     X(PROBE_DISK,      WRITE, "SELECT count(*) FROM generate_series(1, 20000)")                    \
     X(NOTIFY,          WRITE, "SELECT pg_notify($1, $2)")                                          \
-    X(MEASURE,         WRITE, "SELECT (SELECT max(number) FROM store_migrations)::bigint, "        \
+    X(MEASURE,         WRITE, "SELECT (SELECT max(version) FROM excore_migrations), "               \
                               "(SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE "      \
                               "relnamespace = current_schema()::regnamespace AND relkind = 'r')"   \
                               "::bigint")                                                          \
