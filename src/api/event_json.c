@@ -6,6 +6,7 @@
  * escaped is escaped all the same, so even a damaged name gives valid structure. */
 #include "api/event_json.h"
 
+#include "kernel/base64.h"
 #include "store/content_type.h"
 
 #include <excore/clock.h>
@@ -80,29 +81,6 @@ static char *put_string(char *p, ex_slice s)
     return p;
 }
 
-static char *put_base64(char *p, ex_slice s)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *in = (const unsigned char *)s.ptr;
-    size_t i = 0;
-    for (; i + 3 <= s.len; i += 3) {
-        uint32_t v = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
-        *p++ = digits[v >> 18];
-        *p++ = digits[v >> 12 & 63];
-        *p++ = digits[v >> 6 & 63];
-        *p++ = digits[v & 63];
-    }
-    if (i < s.len) {
-        bool two = s.len - i == 2;
-        uint32_t v = (uint32_t)in[i] << 16 | (two ? (uint32_t)in[i + 1] << 8 : 0);
-        *p++ = digits[v >> 18];
-        *p++ = digits[v >> 12 & 63];
-        *p++ = two ? digits[v >> 6 & 63] : '=';
-        *p++ = '=';
-    }
-    return p;
-}
-
 static char *put_time(char *p, int64_t us)
 {
     char text[EX_TIME_TEXT_SIZE];
@@ -120,9 +98,8 @@ static char *put_data(char *p, const ex_event *e, bool is_json)
 {
     if (!is_json) {
         p = PUT_LITERAL(p, "\"data_base64\":\"");
-        p = put_base64(p, e->data);
-        *p++ = '"';
-        return p;
+        p += ex_base64_encode(e->data, p);
+        return PUT_LITERAL(p, "\"");
     }
     p = PUT_LITERAL(p, "\"data\":");
     return e->data.len ? put(p, e->data) : PUT_LITERAL(p, "null");
@@ -153,40 +130,27 @@ static char *put_tags(char *p, ex_tags tags)
 
 static char *put_plain(char *p, const ex_event *e)
 {
-    p = PUT_LITERAL(p, "{\"position\":");
-    p = put_u64(p, e->position);
-    p = PUT_LITERAL(p, ",\"stream\":");
-    p = put_string(p, e->stream);
-    p = PUT_LITERAL(p, ",\"version\":");
-    p = put_u64(p, e->version);
-    p = PUT_LITERAL(p, ",\"id\":\"");
-    p = put_id(p, &e->id);
-    p = PUT_LITERAL(p, "\",\"type\":");
-    p = put_string(p, e->type);
-    p = PUT_LITERAL(p, ",\"schema_version\":");
-    p = put_u64(p, e->schema_version);
+    p = put_u64(PUT_LITERAL(p, "{\"position\":"), e->position);
+    p = put_string(PUT_LITERAL(p, ",\"stream\":"), e->stream);
+    p = put_u64(PUT_LITERAL(p, ",\"version\":"), e->version);
+    p = put_id(PUT_LITERAL(p, ",\"id\":\""), &e->id);
+    p = put_string(PUT_LITERAL(p, "\",\"type\":"), e->type);
+    p = put_u64(PUT_LITERAL(p, ",\"schema_version\":"), e->schema_version);
     bool is_json = true;
     if (!is_plain_json(e->content_type)) {
         is_json = ex_content_is_json(e->content_type);
-        p = PUT_LITERAL(p, ",\"content_type\":");
-        p = put_string(p, e->content_type);
+        p = put_string(PUT_LITERAL(p, ",\"content_type\":"), e->content_type);
     }
     *p++ = ',';
     p = put_data(p, e, is_json);
     p = PUT_LITERAL(p, ",\"metadata\":");
     p = e->metadata.len ? put(p, e->metadata) : PUT_LITERAL(p, "{}");
-    p = PUT_LITERAL(p, ",\"tags\":");
-    p = put_tags(p, e->tags);
-    if (e->correlation_id.len) {
-        p = PUT_LITERAL(p, ",\"correlation_id\":");
-        p = put_string(p, e->correlation_id);
-    }
-    if (e->causation_id.len) {
-        p = PUT_LITERAL(p, ",\"causation_id\":");
-        p = put_string(p, e->causation_id);
-    }
-    p = PUT_LITERAL(p, ",\"recorded_at\":\"");
-    p = put_time(p, e->recorded_at_us);
+    p = put_tags(PUT_LITERAL(p, ",\"tags\":"), e->tags);
+    if (e->correlation_id.len)
+        p = put_string(PUT_LITERAL(p, ",\"correlation_id\":"), e->correlation_id);
+    if (e->causation_id.len)
+        p = put_string(PUT_LITERAL(p, ",\"causation_id\":"), e->causation_id);
+    p = put_time(PUT_LITERAL(p, ",\"recorded_at\":\""), e->recorded_at_us);
     return PUT_LITERAL(p, "\"}");
 }
 
@@ -238,29 +202,19 @@ static char *put_tag_list(char *p, ex_tags tags)
 
 static char *put_extensions(char *p, const ex_event *e)
 {
-    p = PUT_LITERAL(p, ",\"position\":\"");
-    p = put_u64(p, e->position);
-    p = PUT_LITERAL(p, "\",\"streamversion\":\"");
-    p = put_u64(p, e->version);
-    p = PUT_LITERAL(p, "\",\"schemaversion\":");
-    p = put_u64(p, e->schema_version);
-    if (e->correlation_id.len) {
-        p = PUT_LITERAL(p, ",\"correlationid\":");
-        p = put_string(p, e->correlation_id);
-    }
-    if (e->causation_id.len) {
-        p = PUT_LITERAL(p, ",\"causationid\":");
-        p = put_string(p, e->causation_id);
-    }
+    p = put_u64(PUT_LITERAL(p, ",\"position\":\""), e->position);
+    p = put_u64(PUT_LITERAL(p, "\",\"streamversion\":\""), e->version);
+    p = put_u64(PUT_LITERAL(p, "\",\"schemaversion\":"), e->schema_version);
+    if (e->correlation_id.len)
+        p = put_string(PUT_LITERAL(p, ",\"correlationid\":"), e->correlation_id);
+    if (e->causation_id.len)
+        p = put_string(PUT_LITERAL(p, ",\"causationid\":"), e->causation_id);
     if (e->tags.packed.len) {
-        p = PUT_LITERAL(p, ",\"tags\":\"");
-        p = put_tag_list(p, e->tags);
+        p = put_tag_list(PUT_LITERAL(p, ",\"tags\":\""), e->tags);
         *p++ = '"';
     }
-    if (e->metadata.len && !ex_slice_eq(e->metadata, EX_S("{}"))) {
-        p = PUT_LITERAL(p, ",\"metadata\":");
-        p = put_string(p, e->metadata);
-    }
+    if (e->metadata.len && !ex_slice_eq(e->metadata, EX_S("{}")))
+        p = put_string(PUT_LITERAL(p, ",\"metadata\":"), e->metadata);
     *p++ = '}';
     return p;
 }
@@ -268,18 +222,12 @@ static char *put_extensions(char *p, const ex_event *e)
 static char *put_cloudevent(char *p, const ex_event *e)
 {
     ex_slice content_type = e->content_type.len ? e->content_type : EX_S("application/json");
-    p = PUT_LITERAL(p, "{\"specversion\":\"1.0\",\"id\":\"");
-    p = put_id(p, &e->id);
-    p = PUT_LITERAL(p, "\",\"source\":\"/streams/");
-    p = put_uri_segment(p, e->stream);
-    p = PUT_LITERAL(p, "\",\"type\":");
-    p = put_string(p, e->type);
-    p = PUT_LITERAL(p, ",\"subject\":");
-    p = put_string(p, e->stream);
-    p = PUT_LITERAL(p, ",\"time\":\"");
-    p = put_time(p, e->recorded_at_us);
-    p = PUT_LITERAL(p, "\",\"datacontenttype\":");
-    p = put_string(p, content_type);
+    p = put_id(PUT_LITERAL(p, "{\"specversion\":\"1.0\",\"id\":\""), &e->id);
+    p = put_uri_segment(PUT_LITERAL(p, "\",\"source\":\"/streams/"), e->stream);
+    p = put_string(PUT_LITERAL(p, "\",\"type\":"), e->type);
+    p = put_string(PUT_LITERAL(p, ",\"subject\":"), e->stream);
+    p = put_time(PUT_LITERAL(p, ",\"time\":\""), e->recorded_at_us);
+    p = put_string(PUT_LITERAL(p, "\",\"datacontenttype\":"), content_type);
     *p++ = ',';
     p = put_data(p, e, ex_content_is_json(content_type));
     return put_extensions(p, e);

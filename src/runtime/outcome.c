@@ -1,7 +1,7 @@
 /* outcome.c: the stored outcome of a command id, as JSON. */
 #include "runtime/outcome.h"
 
-static void write_events(ex_json_writer *w, const ex_command_result *result)
+void outcome_put_events(ex_json_writer *w, const ex_command_result *result)
 {
     ex_json_key(w, EX_S("events"));
     ex_json_begin_array(w);
@@ -34,7 +34,7 @@ void outcome_write(const ex_command_result *result, const ex_error *rejection, e
             ex_json_string_member(&w, EX_S("reason"), result->reason);
         ex_json_u64_member(&w, EX_S("position"), result->position);
         ex_json_u64_member(&w, EX_S("version"), result->version);
-        write_events(&w, result);
+        outcome_put_events(&w, result);
     }
     ex_json_end_object(&w);
 }

@@ -8,6 +8,8 @@
 
 #include <excore/runtime.h>
 
+/** The member "events" of an outcome, for whoever answers with one. */
+void outcome_put_events(ex_json_writer *w, const ex_command_result *result);
 /** Append the outcome. `rejection` is NULL for one that took effect. Check ex_buf_status(out). */
 void outcome_write(const ex_command_result *result, const ex_error *rejection, ex_buf *out);
 /** Read it back into `ret` (in `arena`), with is_duplicate set.

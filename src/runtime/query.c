@@ -183,7 +183,7 @@ static ex_slice make_cursor(query_run *q, ex_sql_stmt *st)
     ex_json_end_object(&w);
     ex_slice cursor = {NULL, 0};
     if (!ex_buf_status(&json)) {
-        char *text = ex_arena_alloc(q->arena, ex_base64url_size(json.len));
+        char *text = ex_arena_alloc(q->arena, ex_base64_size(json.len));
         if (text)
             cursor = ex_slice_of(text, ex_base64url_encode(ex_buf_slice(&json), text));
     }

@@ -11,6 +11,7 @@
 #include "api/rest/event_input.h"
 
 #include "api/rest/json_fields.h"
+#include "api/rest/request.h"
 #include "store/content_type.h"
 
 #include <excore/clock.h>
@@ -95,27 +96,6 @@ static ex_status read_causation(reading *r, const ex_json *v, ex_error *err)
     return read_name(v, &r->event.causation_id, err);
 }
 
-/* One tag of the list: %2C is a comma, %25 a percent sign. */
-static ex_status unescape_tag(ex_slice part, ex_arena *arena, ex_slice *ret, ex_error *err)
-{
-    char *out = ex_arena_alloc(arena, part.len + 1);
-    if (!out)
-        return field_no_memory(err);
-    size_t len = 0;
-    for (size_t i = 0; i < part.len; i++) {
-        ex_slice escape = ex_slice_of(part.ptr + i, part.len - i < 3 ? part.len - i : 3);
-        bool is_comma = ex_slice_is(escape, "%2C");
-        if (is_comma || ex_slice_is(escape, "%25")) {
-            out[len++] = is_comma ? ',' : '%';
-            i += 2;
-        } else {
-            out[len++] = part.ptr[i];
-        }
-    }
-    *ret = ex_slice_of(out, len);
-    return EX_OK;
-}
-
 static ex_status read_tags(reading *r, const ex_json *v, ex_error *err)
 {
     ex_slice text;
@@ -131,7 +111,7 @@ static ex_status read_tags(reading *r, const ex_json *v, ex_error *err)
     for (uint32_t i = 0; i < count && !st; i++) {
         const char *comma = memchr(text.ptr, ',', text.len);
         size_t len = comma ? (size_t)(comma - text.ptr) : text.len;
-        st = unescape_tag(ex_slice_of(text.ptr, len), r->arena, &tags[i], err);
+        st = request_list_value(ex_slice_of(text.ptr, len), r->arena, &tags[i], err);
         text = comma ? ex_slice_of(comma + 1, text.len - len - 1) : EX_S("");
     }
     r->event.tags = tags;

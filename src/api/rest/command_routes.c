@@ -12,8 +12,9 @@
  * and a problem otherwise; a rejection is 422 with the rejection's own code. */
 #include "api/rest/route_job.h"
 
-#include "api/rest/event_input.h"
+#include "api/rest/expected_input.h"
 #include "api/rest/request.h"
+#include "runtime/outcome.h"
 
 #define COMMAND_ID_MAX 255
 
@@ -23,17 +24,6 @@ typedef struct command_job {
 } command_job;
 
 /* ---- The answer ---- */
-
-static void put_event(ex_json_writer *w, const ex_command_event *e)
-{
-    char id[EX_ID_TEXT_SIZE];
-    ex_json_begin_object(w);
-    ex_json_string_member(w, EX_S("type"), e->type);
-    ex_json_string_member(w, EX_S("id"), ex_id_text(&e->id, id));
-    ex_json_u64_member(w, EX_S("position"), e->position);
-    ex_json_u64_member(w, EX_S("version"), e->version);
-    ex_json_end_object(w);
-}
 
 static void put_answer(ex_buf *out, const ex_command_result *r)
 {
@@ -50,11 +40,7 @@ static void put_answer(ex_buf *out, const ex_command_result *r)
     if (r->is_duplicate) {
         ex_json_bool_member(&w, EX_S("duplicate"), true);
     }
-    ex_json_key(&w, EX_S("events"));
-    ex_json_begin_array(&w);
-    for (uint32_t i = 0; i < r->event_count; i++)
-        put_event(&w, &r->events[i]);
-    ex_json_end_array(&w);
+    outcome_put_events(&w, r);
     ex_json_end_object(&w);
 }
 

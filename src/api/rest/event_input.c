@@ -2,6 +2,7 @@
 #include "api/rest/event_input.h"
 
 #include "api/rest/json_fields.h"
+#include "kernel/base64.h"
 #include "store/content_type.h"
 
 #include <assert.h>
@@ -21,38 +22,13 @@ ex_status event_input_id(const ex_json *value, ex_id *ret, ex_error *err)
     return EX_OK;
 }
 
-static int base64_value(unsigned char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 ex_status event_input_base64(ex_slice text, ex_arena *arena, ex_slice *ret, ex_error *err)
 {
-    size_t pad = 0;
-    while (pad < 2 && pad < text.len && text.ptr[text.len - 1 - pad] == '=')
-        pad++;
-    size_t digits = text.len - pad;
-    char *out = ex_arena_alloc(arena, text.len / 4 * 3 + 1);
+    char *out = ex_arena_alloc(arena, ex_base64_bytes(text.len));
+    size_t len = 0;
     if (!out)
         return field_no_memory(err);
-    uint32_t bits = 0;
-    size_t len = 0;
-    bool is_bad = text.len % 4 != 0;
-    for (size_t i = 0; i < digits && !is_bad; i++) {
-        int v = base64_value((unsigned char)text.ptr[i]);
-        is_bad = v < 0;
-        bits = bits << 6 | (uint32_t)(v & 63);
-        if (i % 4 != 0)
-            out[len++] = (char)(bits >> (6 - 2 * (i % 4)) & 255);
-    }
-    /* leftover bits of the last digit must be zero, or two texts would mean the same bytes */
-    if (is_bad || (pad && (bits & ((1u << (2 * pad)) - 1))))
+    if (!ex_base64_decode(text, out, &len))
         return ex_raise(err, EX_EINVAL, "must be base64 with padding (RFC 4648)");
     *ret = ex_slice_of(out, len);
     return EX_OK;
@@ -197,105 +173,6 @@ static ex_status read_event(const ex_json *v, ex_arena *arena, void *into, ex_er
     return st;
 }
 
-/* ---- Expected version ---- */
-
-static ex_status read_expected_value(const ex_json *v, ex_expected *ret, ex_error *err)
-{
-    if (v->kind == EX_JSON_STRING) {
-        static const struct {
-            ex_slice word;
-            uint64_t raw;
-        } words[] = {{EX_S_INIT("any"), 0}, {EX_S_INIT("exists"), 1}, {EX_S_INIT("no_stream"), 2}};
-        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-            if (ex_slice_eq(v->as.text, words[i].word)) {
-                ret->raw = words[i].raw;
-                return EX_OK;
-            }
-    }
-    uint64_t version = 0;
-    if (field_read_u64(v, 0, INT64_MAX, &version, NULL))
-        return ex_raise(err, EX_EINVAL, "must be \"any\", \"no_stream\", \"exists\" or a version");
-    *ret = ex_expect_version(version);
-    return EX_OK;
-}
-
-static ex_status read_expected(const ex_json *v, ex_arena *arena, void *into, ex_error *err)
-{
-    expected_input *e = into;
-    (void)arena;
-    e->is_given = true;
-    return read_expected_value(v, &e->value, err);
-}
-
-static ex_slice trim(ex_slice s)
-{
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-        s = ex_slice_of(s.ptr + 1, s.len - 1);
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
-/* "3" with its quotes: the entity tag that a read gives. */
-static bool parse_etag(ex_slice tag, uint64_t *ret)
-{
-    if (tag.len < 3 || tag.len > 20 || tag.ptr[0] != '"' || tag.ptr[tag.len - 1] != '"')
-        return false;
-    uint64_t n = 0;
-    for (size_t i = 1; i + 1 < tag.len; i++) {
-        if (tag.ptr[i] < '0' || tag.ptr[i] > '9')
-            return false;
-        n = n * 10 + (uint64_t)(tag.ptr[i] - '0'); /* at most 18 digits */
-    }
-    *ret = n;
-    return true;
-}
-
-static ex_status raise_header(ex_error *err, const char *name, const char *message)
-{
-    ex_status st = ex_raise(err, EX_EINVAL, "%s %s", name, message);
-    ex_error_set_field(err, ex_str(name));
-    return st;
-}
-
-ex_status expected_from_headers(ex_slice if_match, ex_slice if_none_match, expected_input *ret,
-                                ex_error *err)
-{
-    expected_input e = {0};
-    if (if_match.ptr && if_none_match.ptr)
-        return raise_header(err, "If-Match", "and If-None-Match exclude each other");
-    if (if_match.ptr) {
-        uint64_t version = 0;
-        ex_slice tag = trim(if_match);
-        if (ex_slice_is(tag, "*"))
-            e.value = EX_EXISTS;
-        else if (parse_etag(tag, &version))
-            e.value = ex_expect_version(version);
-        else
-            return raise_header(err, "If-Match", "must be * or one version in quotes");
-        e.is_given = true;
-    } else if (if_none_match.ptr) {
-        if (!ex_slice_is(trim(if_none_match), "*"))
-            return raise_header(err, "If-None-Match", "must be *");
-        e.value = EX_NO_STREAM;
-        e.is_given = true;
-    }
-    *ret = e;
-    return EX_OK;
-}
-
-static ex_status merge_expected(expected_input header, expected_input body, ex_expected *ret,
-                                ex_error *err)
-{
-    if (header.is_given && body.is_given && header.value.raw != body.value.raw) {
-        ex_status st = ex_raise(err, EX_EINVAL, "\"expected\" and the If-Match header differ");
-        ex_error_set_field(err, EX_S("expected"));
-        return st;
-    }
-    *ret = header.is_given ? header.value : body.value;
-    return EX_OK;
-}
-
 /* ---- Condition ---- */
 
 typedef struct condition_fields {
@@ -386,7 +263,7 @@ static ex_status read_body_events(const ex_json *v, ex_arena *arena, void *into,
 
 static ex_status read_body_expected(const ex_json *v, ex_arena *arena, void *into, ex_error *err)
 {
-    return read_expected(v, arena, &((stream_body *)into)->expected, err);
+    return expected_read(v, arena, &((stream_body *)into)->expected, err);
 }
 
 static ex_status read_body_condition(const ex_json *v, ex_arena *arena, void *into, ex_error *err)
@@ -430,7 +307,7 @@ ex_status append_input_stream(ex_slice stream, append_body kind, ex_slice body,
     if (!st)
         st = read_stream_body(kind, &root, arena, &b, err);
     if (!st)
-        st = merge_expected(header, b.expected, &write->expected, err);
+        st = expected_merge(header, b.expected, &write->expected, err);
     if (!st && b.event_count == 0) {
         st = ex_raise(err, EX_EINVAL, "at least one event is needed");
         ex_error_set_field(err, EX_S("events"));
@@ -466,7 +343,7 @@ static ex_status read_write_events(const ex_json *v, ex_arena *arena, void *into
 
 static ex_status read_write_expected(const ex_json *v, ex_arena *arena, void *into, ex_error *err)
 {
-    return read_expected(v, arena, &((write_fields *)into)->body.expected, err);
+    return expected_read(v, arena, &((write_fields *)into)->body.expected, err);
 }
 
 static ex_status read_write(const ex_json *v, ex_arena *arena, void *into, ex_error *err)

@@ -1,4 +1,4 @@
-/* event_input.h: the bodies and headers of an append, read into an ex_append.
+/* event_input.h: the bodies of an append, read into an ex_append.
  *
  *   {"events":[{"type","data"|"data_base64","content_type"?,"id"?,"metadata"?,"tags"?,"schema_version"?}],
  *    "expected"?: "any" | "no_stream" | "exists" | N,
@@ -12,17 +12,9 @@
 #ifndef EXCORE_API_REST_EVENT_INPUT_H
 #define EXCORE_API_REST_EVENT_INPUT_H
 
-#include <excore/arena.h>
-#include <excore/event.h>
-#include <excore/json.h>
+#include "api/rest/expected_input.h"
 
 typedef enum append_body { APPEND_JSON, APPEND_CLOUDEVENT, APPEND_CLOUDEVENT_BATCH } append_body;
-
-/** What a request says about the version that it expects. */
-typedef struct expected_input {
-    bool is_given;
-    ex_expected value;
-} expected_input;
 
 typedef struct append_input {
     ex_append append;     /* borrows from the body and the arena */
@@ -39,11 +31,6 @@ EX_NODISCARD ex_status append_input_stream(ex_slice stream, append_body kind, ex
 /** The same for several streams. */
 EX_NODISCARD ex_status append_input_streams(ex_slice body, ex_arena *arena, append_input *ret,
                                             ex_error *err);
-
-/** If-Match: "3" (that version) or * (exists); If-None-Match: * (no stream). Both, a weak tag or a
- *  list is refused. */
-EX_NODISCARD ex_status expected_from_headers(ex_slice if_match, ex_slice if_none_match,
-                                             expected_input *ret, ex_error *err);
 
 /** Give every event that names no correlation in its metadata this one; and the causation likewise.
  */

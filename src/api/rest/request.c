@@ -75,14 +75,25 @@ static uint32_t count_items(const http_exchange *x, const char *name)
     return count;
 }
 
-/* One value of a list, its escapes resolved; without any it is borrowed. */
-static ex_slice list_value(ex_slice part, ex_arena *arena)
+ex_slice request_trim(ex_slice s)
 {
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
+        s = ex_slice_of(s.ptr + 1, s.len - 1);
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+ex_status request_list_value(ex_slice part, ex_arena *arena, ex_slice *ret, ex_error *err)
+{
+    *ret = part;
     if (part.len == 0 || !memchr(part.ptr, '%', part.len))
-        return part;
+        return EX_OK;
     char *out = ex_arena_alloc(arena, part.len);
+    if (!out)
+        return field_no_memory(err);
     size_t len = 0;
-    for (size_t i = 0; out && i < part.len; i++) {
+    for (size_t i = 0; i < part.len; i++) {
         ex_slice escape = ex_slice_of(part.ptr + i, part.len - i < 3 ? part.len - i : 3);
         bool is_comma = ex_slice_is(escape, "%2C");
         if (is_comma || ex_slice_is(escape, "%25")) {
@@ -92,7 +103,8 @@ static ex_slice list_value(ex_slice part, ex_arena *arena)
             out[len++] = part.ptr[i];
         }
     }
-    return ex_slice_of(out, len);
+    *ret = ex_slice_of(out, len);
+    return EX_OK;
 }
 
 static ex_status split_list(ex_slice text, ex_arena *arena, ex_slice *items, uint32_t *count,
@@ -103,10 +115,10 @@ static ex_status split_list(ex_slice text, ex_arena *arena, ex_slice *items, uin
         size_t len = comma ? (size_t)(comma - text.ptr) : text.len;
         if (len == 0)
             return ex_raise(err, EX_EINVAL, "holds an empty value");
-        ex_slice value = list_value(ex_slice_of(text.ptr, len), arena);
-        if (!value.ptr)
-            return field_no_memory(err);
-        items[(*count)++] = value;
+        ex_status st = request_list_value(ex_slice_of(text.ptr, len), arena, &items[*count], err);
+        if (st)
+            return st;
+        (*count)++;
         is_last = !comma;
         if (comma)
             text = ex_slice_of(comma + 1, text.len - len - 1);
@@ -139,21 +151,12 @@ ex_status request_list(http_exchange *x, const char *name, const ex_slice **ret,
 
 /* ---- Media types ---- */
 
-static ex_slice trim(ex_slice s)
-{
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-        s = ex_slice_of(s.ptr + 1, s.len - 1);
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 /* Cut the text before `separator` off the front, trimmed. */
 static ex_slice take_until(ex_slice *rest, char separator)
 {
     const char *end = rest->len ? memchr(rest->ptr, separator, rest->len) : NULL;
     size_t len = end ? (size_t)(end - rest->ptr) : rest->len;
-    ex_slice part = trim(ex_slice_of(rest->ptr, len));
+    ex_slice part = request_trim(ex_slice_of(rest->ptr, len));
     *rest = end ? ex_slice_of(end + 1, rest->len - len - 1) : EX_S("");
     return part;
 }
@@ -223,7 +226,7 @@ int request_negotiate(ex_slice accept, const char *const *offers, size_t count)
 {
     int best = -1;
     unsigned best_weight = 0;
-    if (trim(accept).len == 0)
+    if (request_trim(accept).len == 0)
         return 0;
     for (size_t i = 0; i < count; i++) {
         unsigned weight = type_weight(accept, ex_str(offers[i]));

@@ -18,6 +18,12 @@ EX_NODISCARD ex_status request_check_params(const http_exchange *x, const reques
 /** Digits only; absent leaves *ret alone. A number beyond 64 bits reads as UINT64_MAX. */
 EX_NODISCARD ex_status request_u64(const http_exchange *x, const char *name, uint64_t *ret,
                                    ex_error *err);
+/** Without blanks and tabs around it. */
+ex_slice request_trim(ex_slice s);
+/** One value of a comma-separated list: %2C is a comma, %25 a percent sign. Borrowed when it has
+ * neither. */
+EX_NODISCARD ex_status request_list_value(ex_slice part, ex_arena *arena, ex_slice *ret,
+                                          ex_error *err);
 /** All values of a list parameter, split at commas; inside a value %2C (sent as %252C) is a comma
  * and %25 a percent sign. Empty values are refused. */
 EX_NODISCARD ex_status request_list(http_exchange *x, const char *name, const ex_slice **ret,
