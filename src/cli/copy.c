@@ -4,8 +4,8 @@
 #include "cli/progress.h"
 #include "kernel/deadline.h"
 #include "store/import.h"
-#include "store/lock_file.h"
 #include "store/log_copy.h"
+#include "store/writers.h"
 
 #include <excore/clock.h>
 #include <excore/json.h>
@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define POLL_MS        20 /* between two looks at a live source */
+#define POLL_MS        20   /* between two looks at a live source */
+#define POLL_LOST_MS   1000 /* while nobody can tell whether it is one */
 #define RING_BYTES     (64u << 10)
 #define COMMANDS_TTL_S UINT32_MAX /* how long outcomes are kept is for the server to say */
 
@@ -23,9 +24,12 @@ typedef struct copy_run {
     bool follows, only_verifies;
     ex_store *from, *to;
     ex_log_copy *copy;
+    ex_writers *writers; /* of the source */
     progress progress;
-    bool is_following;   /* caught up once: from now on Ctrl-C ends it in order */
-    bool is_source_live; /* when it ended */
+    bool is_following; /* caught up once: from now on Ctrl-C ends it in order */
+    /* when it ended */
+    bool is_source_live;
+    ex_error unknown; /* why nobody can tell; status EX_OK: somebody can */
     uint64_t started_ns;
     /* woken by a signal */
     pthread_mutex_t mu;
@@ -90,12 +94,13 @@ static ex_status open_stores(copy_run *r, ex_error *err)
     return st ? ex_error_context(err, st, "the target") : EX_OK;
 }
 
-/* Whether some process writes the source. Where nobody can tell, nobody is said to. */
-static bool is_source_written(const copy_run *r)
+/* Whether some process writes the source; where nobody can tell, somebody may. */
+static bool is_source_written(copy_run *r)
 {
-    bool is_held = false;
-    return !is_url(r->from_place) && lock_file_is_held(r->from_place, &is_held, NULL) == EX_OK &&
-           is_held;
+    r->unknown = (ex_error){0};
+    bool is_written = true;
+    ex_status st = ex_writers_ask(r->writers, &is_written, &r->unknown);
+    return st || is_written;
 }
 
 /* ---- Progress and signals ---- */
@@ -124,7 +129,7 @@ static void wake_up(void *ctx)
 
 static void wait_a_moment(copy_run *r)
 {
-    struct timespec until = ex_deadline(POLL_MS);
+    struct timespec until = ex_deadline(r->unknown.status ? POLL_LOST_MS : POLL_MS);
     pthread_mutex_lock(&r->mu);
     if (!interrupt_came())
         (void)pthread_cond_timedwait(&r->wake, &r->mu, &until); /* whoever called looks again */
@@ -143,7 +148,7 @@ static ex_status follow(copy_run *r, ex_error *err)
     progress_clear(&r->progress);
     fprintf(stderr,
             "following from position %" PRIu64
-            "; ends when the source's server has stopped, or with Ctrl-C\n",
+            "; ends when nobody writes the source any more, or with Ctrl-C\n",
             ex_log_copy_digest(r->copy)->position);
     while (st == EX_OK && !is_last) {
         wait_a_moment(r);
@@ -171,7 +176,8 @@ static ex_status verify_only(copy_run *r, ex_error *err)
 
 static ex_status carry(copy_run *r, ex_error *err)
 {
-    ex_status st = ex_log_copy_new(r->from, r->to, on_tick, r, &r->copy, err);
+    ex_status st = ex_writers_new(r->from_place, &r->writers, err);
+    st = st ? st : ex_log_copy_new(r->from, r->to, on_tick, r, &r->copy, err);
     if (st == EX_OK && r->only_verifies)
         return verify_only(r, err);
     if (st == EX_OK)
@@ -219,7 +225,11 @@ static void print_json(const copy_run *r, double seconds)
     ex_json_string_member(&w, EX_S("digest"), ex_log_digest_text(d, digest));
     ex_json_u64_member(&w, EX_S("events_copied"), ex_log_copy_events(r->copy));
     ex_json_u64_member(&w, EX_S("commands_copied"), ex_log_copy_commands(r->copy));
-    ex_json_bool_member(&w, EX_S("source_is_written"), r->is_source_live);
+    ex_json_key(&w, EX_S("source_is_written"));
+    if (r->unknown.status)
+        ex_json_null(&w);
+    else
+        ex_json_bool(&w, r->is_source_live);
     ex_json_double_member(&w, EX_S("seconds"), seconds);
     ex_json_end_object(&w);
     ex_buf_put_char(&out, '\n');
@@ -239,8 +249,11 @@ static void print_text(const copy_run *r, double seconds)
         printf(events ? " (%.0f events/s)\n" : "\n", (double)events / seconds);
     printf("digest %.*s\n", EX_ARG(ex_log_digest_text(d, digest)));
     printf("equal at position %" PRIu64, d->position);
-    if (r->is_source_live)
-        printf("; the source is still in use: stop its server and run this again before you "
+    if (r->unknown.status)
+        printf("; whether somebody still writes the source cannot be told: %s\n",
+               r->unknown.message);
+    else if (r->is_source_live)
+        printf("; the source is still in use: stop its servers and run this again before you "
                "switch\n");
     else
         printf(r->only_verifies ? "\n" : ", switch now\n");
@@ -262,6 +275,7 @@ static int run_copy(const cli *c, const args *a)
     else if (st == EX_OK)
         print_text(&r, seconds);
     ex_log_copy_free(r.copy);
+    ex_writers_free(r.writers);
     ex_store_close(r.to);
     ex_store_close(r.from);
     pthread_cond_destroy(&r.wake);
@@ -273,7 +287,7 @@ static const arg_option options[] = {
     {0, "from", ARG_TEXT, "PLACE", "the store to copy: a directory or a postgres:// URL", NULL},
     {0, "to", ARG_TEXT, "PLACE", "where to; made when missing", NULL},
     {0, "follow", ARG_FLAG, NULL,
-     "go on with what is appended, until the source's server has stopped", NULL},
+     "go on with what is appended, until nobody writes the source any more", NULL},
     {0, "verify-only", ARG_FLAG, NULL, "copy nothing, compare both", NULL},
     {0, "json", ARG_FLAG, NULL, "print the outcome as JSON", NULL},
     {0},

@@ -136,7 +136,7 @@ stop_server
 # ends following in order.
 start_server --data src --listen 127.0.0.1:0
 expect 0 "$excore" copy --from src --to dst3
-has "$out" "the source is still in use: stop its server and run this again before you switch"
+has "$out" "the source is still in use: stop its servers and run this again before you switch"
 "$excore" copy --from src --to dst3 --follow >interrupted.log 2>interrupted.err &
 copy=$!
 children+=("$copy")

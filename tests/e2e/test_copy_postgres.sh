@@ -134,4 +134,51 @@ expect 1 "$excore" copy --from "$base&schema=missing" --to other
 has "$err" "the source: "
 [ ! -e other ] || fail "a target was made without a source"
 expect 2 "$excore" copy --from "$db" --to "$db"
+
+# A source on PostgreSQL is followed until nobody writes it any more: two servers, then a program that
+# uses the library alone and dies, then a server that dies, which is known once its time is over.
+follow_back() { # NAME: starts to follow $db into the directory NAME
+    "$excore" copy --from "$db" --to "$1" --follow >"$1.log" 2>"$1.err" &
+    copy=$!
+    children+=("$copy")
+    wait_for file_has "$1.err" "following from position"
+}
+ends_equal() { # NAME
+    code=0
+    wait "$copy" || code=$?
+    is "$code" 0
+    has "$(<"$1.log")" "equal at position $(head_of "$db"), switch now"
+}
+start_server --data "$db" --listen 127.0.0.1:0
+first_server=$server
+start_server --data "$db" --listen 127.0.0.1:0
+expect 0 "$excore" copy --from "$db" --to back
+has "$out" "the source is still in use: stop its servers and run this again before you switch"
+expect 0 "$excore" copy --from "$db" --to back --json
+is "$(jq .source_is_written <<<"$out")" true
+follow_back back
+kill -TERM "$first_server"
+wait "$first_server" 2>/dev/null || true
+expect 0 "$excore" append later T '{}' --url "$url"
+has_later() { "$excore" read later --data "$db" >/dev/null && [ "$(head_of back)" = "$(head_of "$db")" ]; }
+wait_for has_later
+! is_gone "$copy" || fail "the copy ended with a server on the source"
+stop_server
+ends_equal back
+
+"$excore" bench --data "$db" --seconds 120 --in-flight 4 >/dev/null 2>&1 &
+load=$!
+children+=("$load")
+is_written() { [ "$("$excore" copy --from "$db" --to back --json | jq .source_is_written)" = true ]; }
+wait_for is_written
+follow_back back
+kill -KILL "$load"
+wait "$load" 2>/dev/null || true
+ends_equal back
+
+start_server --data "$db" --listen 127.0.0.1:0 --set runtime.lease_time=2s
+follow_back back
+expect 0 "$excore" append later T '{}' --url "$url"
+stop_server KILL
+ends_equal back
 finish

@@ -41,6 +41,8 @@ is "$code" 0
 has "$out" "up to date"
 expect 0 "$excore" read a --data "$standby"
 has "$out" '"n":1'
+expect 0 "$excore" copy --from "$standby" --to copied # it cannot know who writes on its primary
+has "$out" "equal at position 1; whether somebody still writes the source cannot be told: cannot connect"
 
 parameter() {
     grep -oE "[?&]$2=[^&]*" <<<"$1" | cut -d= -f2

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "kernel/deadline.h"
+#include "store/postgres/presence.h"
 #include "store/postgres/schema.h"
 
 /* A node that stands still with the head locked loses its session before those who wait give up. */
@@ -16,8 +17,9 @@
 #define LOCK_SECONDS "15"
 
 #define WRITER_SQL                                                                                 \
-    PG_SESSION_SQL "SET lock_timeout = '" LOCK_SECONDS "s'; "                                      \
-                   "SET idle_in_transaction_session_timeout = '" IDLE_SECONDS "s'; "
+    PG_SESSION_SQL PG_PRESENCE_SQL "SET lock_timeout = '" LOCK_SECONDS "s'; "                      \
+                                   "SET idle_in_transaction_session_timeout = '" IDLE_SECONDS      \
+                                   "s'; "
 
 /* Full: what the server was told to do beyond "on" is kept. */
 #define FULL_SQL                                                                                   \
