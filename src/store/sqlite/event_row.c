@@ -48,21 +48,23 @@ static int bind_optional_text(sqlite3_stmt *st, int index, ex_slice s, bool is_d
     return is_default ? sqlite3_bind_null(st, index) : bind_text(st, index, s);
 }
 
+int event_row_bind_id(sqlite3_stmt *st, int index, const ex_id *id)
+{
+    if (id->form != EX_ID_ULID)
+        return bind_blob(st, index, ex_slice_of(id->bytes, sizeof(id->bytes)));
+    uint8_t ulid[sizeof(id->bytes) + 1];
+    memcpy(ulid, id->bytes, sizeof(id->bytes));
+    ulid[sizeof(id->bytes)] = EX_ID_ULID;
+    return sqlite3_bind_blob(st, index, ulid, sizeof(ulid), SQLITE_TRANSIENT);
+}
+
 ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, int number, const event_row *row,
                          ex_error *err)
 {
     const ex_event *e = row->event;
     int at = number * EVENT_PARAMETERS;
-    ex_slice id = ex_slice_of(e->id.bytes, sizeof(e->id.bytes));
-    uint8_t ulid[17];
     int rc = 0; /* SQLITE_OK is 0: any failure shows in the union of the bits */
-    if (e->id.form == EX_ID_ULID) {
-        memcpy(ulid, e->id.bytes, sizeof(e->id.bytes));
-        ulid[16] = EX_ID_ULID;
-        rc |= sqlite3_bind_blob(st, at + 8, ulid, sizeof(ulid), SQLITE_TRANSIENT);
-    } else {
-        rc |= bind_blob(st, at + 8, id);
-    }
+    rc |= event_row_bind_id(st, at + 8, &e->id);
     rc |= bind_u64(st, at + 1, e->position);
     rc |= bind_u64(st, at + 2, row->stream_id);
     rc |= bind_u64(st, at + 3, e->version);

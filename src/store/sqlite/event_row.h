@@ -15,6 +15,11 @@ typedef struct event_row {
     chain_back back;
 } event_row;
 
+/** Bind an id as it is stored: 16 bytes, and a 17th for a ULID.
+ *  @param id borrowed until the statement is reset
+ *  @return SQLite's code */
+int event_row_bind_id(sqlite3_stmt *st, int index, const ex_id *id);
+
 /** Bind the row with this number, from 0, of STATEMENT_EVENT_INSERT or STATEMENT_EVENTS_INSERT. */
 EX_NODISCARD ex_status event_row_bind(sqlite_conn *c, sqlite3_stmt *st, int number,
                                       const event_row *row, ex_error *err);
