@@ -30,6 +30,7 @@ typedef struct ex_runtime_options {
     uint32_t decide_warn_ms;    /* [100] the watchdog reports a decide that runs longer */
     uint32_t query_readers;     /* [4] read connections to the views; further queries wait */
     uint32_t query_timeout_ms;  /* [30000] one statement on the views: then the database ends it */
+    uint32_t slow_statement_ms; /* [200] one that takes longer is reported, without values */
     /** Something an operator should know (a slow decide, a failing view). Any thread; must not
      * block. [none] */
     void (*report)(void *ctx, const char *what, const char *name, const ex_error *err);

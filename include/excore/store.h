@@ -41,6 +41,11 @@ typedef struct ex_store_options {
     uint32_t command_ttl_s;     /* [604800] how long outcomes of command ids are kept */
     const ex_clock *clock;      /* [system] must outlive the store */
     struct ex_metrics *metrics; /* [none] the server's registry; must outlive the store */
+    /** PostgreSQL: told of each statement that took slow_ms or more: its text, never values
+     * (R-02-12). Any thread; must not block. [none] */
+    void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms);
+    void *slow_ctx;
+    uint32_t slow_ms; /* [200] */
 } ex_store_options;
 
 /** Open or create the store in directory `dir` (created when missing, parent must exist), or in a

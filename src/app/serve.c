@@ -112,10 +112,18 @@ static ex_status check_store(void *ctx, ex_error *err)
     return status ? ex_error_context(err, status, "writes fail") : EX_OK;
 }
 
+static void report_slow_statement(void *ctx, ex_slice statement, uint32_t elapsed_ms)
+{
+    (void)ctx;
+    EX_LOG(EX_LOG_WARN, "slow statement", ex_f_str("name", statement),
+           ex_f_u64("elapsed_ms", elapsed_ms));
+}
+
 static ex_status start_store(server *s, ex_error *err)
 {
     ex_store_options options = s->settings->store;
     options.metrics = s->metrics;
+    options.on_slow = report_slow_statement;
     ex_status status = ex_store_open(s->settings->data, &options, &s->store, err);
     if (status)
         return status;
@@ -190,6 +198,7 @@ static ex_status start_runtime(server *s, ex_error *err)
     options.dir = s->settings->data;
     options.metrics = s->metrics;
     options.report = report;
+    options.slow_statement_ms = s->settings->store.slow_ms;
     options.leases = s->leases;
     ex_status status = ex_runtime_start(s->store, s->application.app, &options, &s->runtime, err);
     if (status)

@@ -80,6 +80,8 @@
     X("store.ring_limit", BYTES, "8MiB", 64 * KIB, GIB, NULL, store.ring_limit_bytes,                                \
       "recent events kept in memory for live readers")                                                               \
     X("store.reader_limit", INT, "8", 1, 1024, NULL, store.reader_limit, "open read connections; further readers wait") \
+    X("store.slow_statement", DURATION, "200ms", 1, HOUR, NULL, store.slow_ms,                                       \
+      "a statement on PostgreSQL or on the views that takes longer is logged, without its values")                   \
     X("store.page_cache", BYTES, "8MiB", 64 * KIB, GIB, NULL, store.page_cache_bytes,                                \
       "database pages cached for writing")                                                                           \
     X("store.command_ttl", SECONDS, "7d", SECOND, 3650 * DAY, NULL, store.command_ttl_s,                             \

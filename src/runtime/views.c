@@ -12,7 +12,7 @@
 /* A statement that an operator should look at. */
 static void report_slow(void *ctx, ex_slice sql, uint32_t elapsed_ms)
 {
-    char text[512];
+    char text[2048];
     ex_error err;
     (void)snprintf(text, sizeof(text), "%.*s", EX_ARG(sql)); /* cut is fine: for people */
     (void)ex_raise(&err, EX_ETIMEOUT, "it took %u ms", elapsed_ms);
@@ -40,7 +40,8 @@ static ex_status open_database(views *v, uint32_t view_count, ex_error *err)
     ex_sql_pool_options options = {.conn = {.cache_bytes = CACHE_BYTES,
                                             .query_timeout_ms = v->rt->options.query_timeout_ms,
                                             .on_slow = report_slow,
-                                            .slow_ctx = v->rt},
+                                            .slow_ctx = v->rt,
+                                            .slow_ms = v->rt->options.slow_statement_ms},
                                    .min_conns = 1,
                                    /* on a server each view writes on a connection of its own */
                                    .max_conns = readers + (is_server ? view_count : 0),

@@ -114,6 +114,9 @@ typedef struct store_driver_options {
     ex_durability durability;
     uint32_t page_cache_bytes;
     const char *sqlite_vfs; /* NULL: the default one; tests put faults below the engine */
+    void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* PostgreSQL; nullable */
+    void *slow_ctx;
+    uint32_t slow_ms;
 } store_driver_options;
 
 /** Which layout is stored, and which one this program writes. */

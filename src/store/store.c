@@ -107,6 +107,9 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .migrate = o->migrate,
         .durability = o->durability,
         .page_cache_bytes = o->page_cache_bytes,
+        .on_slow = o->on_slow,
+        .slow_ctx = o->slow_ctx,
+        .slow_ms = o->slow_ms,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
     };
     s->driver.ops = o->in_memory ? &store_memory_driver : driver_of(s->dir);

@@ -222,6 +222,25 @@ static void test_tx_read_snapshot(void **state)
     ex_sql_close(other);
 }
 
+/* R-02-16: foreign keys hold on both engines, and a file is in WAL mode. */
+static void test_tx_foreign_keys(void **state)
+{
+    suite *s = *state;
+    suite_table(s);
+    must(ex_sql_script(s->db, "CREATE TABLE child (n BIGINT REFERENCES t (n))", &suite_err));
+    assert_int_equal(ex_sql_script(s->db, "INSERT INTO child VALUES (1)", &suite_err),
+                     EX_EDATABASE);
+    must(insert(s->db, 1, &suite_err));
+    must(ex_sql_script(s->db, "INSERT INTO child VALUES (1)", &suite_err));
+    if (s->is_postgres)
+        return;
+    ex_sql_stmt *st = NULL;
+    must(ex_sql_prepare(s->db, EX_S("PRAGMA journal_mode"), &st, &suite_err));
+    must(ex_sql_step(st, &suite_err));
+    assert_true(ex_slice_is(ex_sql_bytes(st, 0), "wal"));
+    ex_sql_reset(st);
+}
+
 /* R-02-16: a lock that is not free in time is a failure to try again. */
 static void test_tx_waits_for_a_lock(void **state)
 {
@@ -299,6 +318,7 @@ int sql_tx_tests(suite *s)
         SQL_TEST(test_tx_unit_of_work),
         SQL_TEST(test_tx_rollback_fails),
         SQL_TEST(test_tx_read_snapshot),
+        SQL_TEST(test_tx_foreign_keys),
         SQL_TEST(test_tx_waits_for_a_lock),
         SQL_TEST(test_tx_ends_with_rows_left),
     };

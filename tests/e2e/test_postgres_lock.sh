@@ -62,6 +62,9 @@ is "$(<second)" 503
 has "$(<.body)" '"code":"STORAGE_UNAVAILABLE"'
 ((took >= bound - 2 && took <= bound + 5)) || fail "the answer came after $took s"
 has "$(<serve.log)" "a lock in PostgreSQL was not free in time"
+has "$(<serve.log)" "slow statement" # the text of it, never values (R-02-12)
+has "$(<serve.log)" "FOR UPDATE"
+has_not "$(<serve.log)" key-o-2
 let_go
 wait_for created o-2
 is "$(jq -c '[.position, .version]' .body)" '[2,1]'

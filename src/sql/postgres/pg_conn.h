@@ -39,7 +39,8 @@ typedef struct ex_pg_options {
         statement_timeout_ms; /* [30 s] of one statement, held by the server; EX_PG_NO_TIMEOUT */
     const char *schema;       /* [the URL's]: first and only in the search path */
     const char *setup_sql;    /* nullable: run after each connect, "SET …; SET …" */
-    /* R-02-12: called for each statement that took slow_ms or more; never with values. Nullable. */
+    /* R-02-12: called for each group of statements that took slow_ms or more, with their
+     * texts, never with values. Nullable. */
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms);
     void *slow_ctx;
     uint32_t slow_ms; /* [200] */

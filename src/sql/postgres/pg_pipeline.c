@@ -8,9 +8,11 @@
 #include "sql/postgres/pg_int.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define BINARY 1
+#define BINARY         1
+#define SLOW_TEXT_SIZE 2048
 
 static ex_status grow(ex_pg *pg)
 {
@@ -254,12 +256,35 @@ static ex_status drain(ex_pg *pg, ex_status st, ex_error *err)
                                       pg->target.label));
 }
 
+static size_t append_cut(char *out, size_t len, size_t size, const char *separator,
+                         const pg_statement *s)
+{
+    int n = snprintf(out + len, size - len, "%s%.*s", separator, (int)s->sql_len, s->sql);
+    return len + (size_t)n < size ? len + (size_t)n : size - 1; /* cut is fine: for people */
+}
+
+/* The server sends the results of a group when all of it is done, so which of its statements took
+ * the time is not known here: the text is that of `s` and of all that come behind it. */
+static void report_slow(ex_pg *pg, const pg_statement *s, uint64_t elapsed_ms)
+{
+    char text[SLOW_TEXT_SIZE];
+    size_t len = append_cut(text, 0, sizeof(text), "", s);
+    for (size_t i = 0; i < pg->queue_count; i++) {
+        const pg_entry *e = &pg->queue[(pg->queue_at + i) % pg->queue_capacity];
+        if (e->kind == PG_SYNC)
+            break;
+        if (e->kind == PG_QUERY && e->statement != s)
+            len = append_cut(text, len, sizeof(text), "; ", e->statement);
+    }
+    pg->on_slow(pg->slow_ctx, ex_slice_of(text, len), (uint32_t)elapsed_ms);
+}
+
 static void note_slow(ex_pg *pg, const pg_statement *s)
 {
     uint64_t now = pg_now_ns(), elapsed_ms = (now - pg->waited_ns) / 1000000;
     pg->waited_ns = now;
     if (pg->on_slow && elapsed_ms >= pg->slow_ms)
-        pg->on_slow(pg->slow_ctx, ex_slice_of(s->sql, s->sql_len), (uint32_t)elapsed_ms);
+        report_slow(pg, s, elapsed_ms);
 }
 
 static void fill(ex_pg_result *ret, PGresult *result)

@@ -32,7 +32,12 @@ ex_status pg_open_session(const postgres_driver *d, const char *setup_sql, ex_pg
 {
     /* Whoever writes also reads on the primary: a reader that went to a standby, because the
      * primary was just starting again, would not see what this node has said to be there. */
-    ex_pg_options options = {.url = d->url, .setup_sql = setup_sql, .is_primary = !d->is_read_only};
+    ex_pg_options options = {.url = d->url,
+                             .setup_sql = setup_sql,
+                             .is_primary = !d->is_read_only,
+                             .on_slow = d->on_slow,
+                             .slow_ctx = d->slow_ctx,
+                             .slow_ms = d->slow_ms};
     return ex_pg_open(&options, ret, err);
 }
 
@@ -64,6 +69,9 @@ static void init(postgres_driver *d, const store_driver_options *options)
 {
     d->durability = options->durability;
     d->is_read_only = options->read_only;
+    d->on_slow = options->on_slow;
+    d->slow_ctx = options->slow_ctx;
+    d->slow_ms = options->slow_ms;
     d->tags_at = d->oldest_at = SIZE_MAX;
     ex_pg_args_init(&d->args);
     ex_pg_args_init(&d->written.commands);

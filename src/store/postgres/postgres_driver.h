@@ -72,6 +72,9 @@ typedef struct postgres_driver {
     char channel[EX_PG_NAME_SIZE];
     ex_durability durability;
     bool is_read_only;
+    void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* nullable */
+    void *slow_ctx;
+    uint32_t slow_ms;
     /* the sequencer's thread */
     ex_pg *writer;
     ex_pg_args args;   /* of the statement that is being built */

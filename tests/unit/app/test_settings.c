@@ -54,6 +54,7 @@ static void test_settings_defaults_match_the_headers(void **state)
         {"ring_limit_bytes", s.store.ring_limit_bytes, 8 << 20},
         {"reader_limit", s.store.reader_limit, 8},
         {"page_cache_bytes", s.store.page_cache_bytes, 8 << 20},
+        {"slow_ms", s.store.slow_ms, 200},
         {"command_ttl_s", s.store.command_ttl_s, 604800},
         {"state_cache_bytes", s.runtime.state_cache_bytes, 64 << 20},
         {"state_cache_count", s.runtime.state_cache_count, 100000},

@@ -583,6 +583,14 @@ static void test_pg_conn_slow_statements(void **state)
     assert_ok(ex_pg_run(pg, EX_S("SELECT pg_sleep($1)"), &a, NULL, &err));
     assert_true(h.count >= 1);
     assert_string_equal(h.last, "SELECT pg_sleep($1)");
+    h.count = 0; /* of a group, all of it: its results come together */
+    assert_ok(ex_pg_send(pg, EX_S("BEGIN"), NULL, &err));
+    assert_ok(ex_pg_send(pg, EX_S("SELECT pg_sleep($1)"), &a, &err));
+    assert_ok(ex_pg_send(pg, EX_S("COMMIT"), NULL, &err));
+    assert_ok(ex_pg_sync(pg, &err));
+    assert_ok(ex_pg_recv_all(pg, &err));
+    assert_int_equal(h.count, 1);
+    assert_string_equal(h.last, "BEGIN; SELECT pg_sleep($1); COMMIT");
     ex_pg_args_done(&a);
     ex_pg_close(pg);
 }
