@@ -3,8 +3,9 @@
  * Happy path:
  *
  *   sequencer   begin: the entry leaves the cache, the command the batch
- *   worker      a cursor on the stream, each event folded in; then the load
- *               queues itself behind all that waits
+ *   worker      a cursor on the stream, each event folded in, in pieces: between
+ *               two of them other loads have their turn; then the load queues
+ *               itself behind all that waits
  *   sequencer   stage of the load: the entry goes into the cache, those who
  *               waited are staged right behind it, in the order in which they came
  *
@@ -31,8 +32,9 @@
 #define LOADS_MAX 16384u /* running and waiting for a thread */
 /* Read with one cursor: then others who wait for a reader have their turn, and SQLite its
  * checkpoint. */
-#define PIECE_EVENTS 10000u
-#define NO_WAITERS   ((waiters){NULL, NULL})
+#define PIECE_EVENTS      10000u
+#define STANDING_BACK_MAX 16u /* loads that let others go first; each has its state in memory */
+#define NO_WAITERS        ((waiters){NULL, NULL})
 
 typedef struct waiters {
     ex_submission *first, *last; /* linked by next; last is undefined when there is no first */
@@ -44,6 +46,8 @@ typedef struct state_load {
     uint64_t upto;
     /* the worker's from begin until it queues the load, else the sequencer's */
     state_entry *entry;
+    uint64_t started_ns;
+    bool stands_back; /* and waits for a thread again */
     ex_status status;
     ex_error err;
     /* sequencer's thread */
@@ -55,6 +59,8 @@ struct state_loads {
     ex_runtime *rt;
     ex_workers *workers;
     uint32_t waiting_limit;
+    /* atomic */
+    atomic_uint standing_back;
     /* sequencer's thread */
     ex_map by_stream;
     uint32_t waiting; /* commands */
@@ -107,6 +113,8 @@ ex_status state_loads_wait(state_loads *l, ex_batch *b, ex_slice stream, ex_subm
 
 /* ---- On a worker ---- */
 
+static ex_work_fn run_load;
+
 static ex_status fold_next(state_load *load, ex_cursor *cursor, ex_arena *scratch, ex_error *err)
 {
     ex_event event;
@@ -133,31 +141,62 @@ static ex_status read_piece(state_load *load, ex_arena *scratch, ex_error *err)
     return st == EX_EEND ? EX_OK : st;
 }
 
-static ex_status read_stream(state_load *load, ex_error *err)
+/* Between two pieces: a short stream does not wait behind the whole of a long one. Those who began
+ * hold a state already, so only some may stand back. True: the load is another thread's now. */
+static bool let_others_go_first(state_load *load)
+{
+    state_loads *l = load->loads;
+    if (ex_workers_queued(l->workers) == 0)
+        return false;
+    load->stands_back = atomic_fetch_add(&l->standing_back, 1) < STANDING_BACK_MAX;
+    if (load->stands_back && ex_workers_submit(l->workers, run_load, load, NULL) == EX_OK)
+        return true;
+    load->stands_back = false;
+    atomic_fetch_sub(&l->standing_back, 1);
+    return false;
+}
+
+/*  EX_EEND when there is nothing more to read */
+static ex_status read_next(state_load *load)
 {
     ex_arena scratch;
+    uint64_t before = load->entry->version;
+    if (before >= load->upto)
+        return EX_EEND;
     ex_arena_init(&scratch, 0);
-    uint64_t before = UINT64_MAX; /* an end without news: what is missing is not committed */
-    ex_status st = EX_OK;
-    while (st == EX_OK && load->entry->version < load->upto && load->entry->version != before) {
-        before = load->entry->version;
-        st = read_piece(load, &scratch, err);
-    }
+    ex_status st = read_piece(load, &scratch, &load->err);
     ex_arena_done(&scratch);
-    return st;
+    /* an end without news: what is missing is not committed */
+    return st == EX_OK && load->entry->version == before ? EX_EEND : st;
+}
+
+static void observe(const state_load *load)
+{
+    const ex_runtime *rt = load->loads->rt;
+    if (!rt->metrics.rehydration_seconds)
+        return;
+    ex_slice label = ex_str(load->entry->aggregate->name);
+    ex_histogram_observe(ex_histogram_with(rt->metrics.rehydration_seconds, &label),
+                         (double)(ex_monotonic_ns(rt->clock) - load->started_ns) / 1e9);
 }
 
 static void run_load(void *arg)
 {
     state_load *load = arg;
     ex_runtime *rt = load->loads->rt;
-    uint64_t started_ns = ex_monotonic_ns(rt->clock);
-    load->status = read_stream(load, &load->err);
-    if (rt->metrics.rehydration_seconds) {
-        ex_slice label = ex_str(load->entry->aggregate->name);
-        ex_histogram_observe(ex_histogram_with(rt->metrics.rehydration_seconds, &label),
-                             (double)(ex_monotonic_ns(rt->clock) - started_ns) / 1e9);
+    if (load->stands_back)
+        atomic_fetch_sub(&load->loads->standing_back, 1);
+    else
+        load->started_ns = ex_monotonic_ns(rt->clock);
+    load->stands_back = false;
+    ex_status st = EX_OK;
+    while (st == EX_OK) {
+        st = read_next(load);
+        if (st == EX_OK && let_others_go_first(load))
+            return;
     }
+    load->status = st == EX_EEND ? EX_OK : st;
+    observe(load);
     ex_store_submit_again(rt->store, &load->submission); /* last: it may be gone */
 }
 

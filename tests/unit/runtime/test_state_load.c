@@ -386,6 +386,37 @@ static void test_load_goes_on_where_it_was(void **ctx)
     tear_down(&f);
 }
 
+/* Streams that take long have all the threads: one that takes less does not wait for their end. */
+static void test_load_lets_short_streams_go_first(void **ctx)
+{
+    (void)ctx;
+    enum { VERY_LONG = 25000, FIRST_GATE = 9000, SECOND_GATE = 24000, BUSY = 2 };
+    fixture f;
+    set_up(&f);
+    static const char *const ids[] = {"one", "two", "third"};
+    fill(&f, "counter-one", VERY_LONG);
+    fill(&f, "counter-two", VERY_LONG);
+    fill(&f, "counter-third", LONG);
+    shut_gate(FIRST_GATE);
+    call calls[BUSY + 1];
+    for (uint32_t i = 0; i <= BUSY; i++) {
+        call_init(&calls[i], ids[i], i < BUSY ? VERY_LONG : LONG);
+        assert_int_equal(submit(&f, &calls[i]), EX_OK);
+    }
+    wait_at_gate();
+    add(&f, "short", 0); /* the third one has left the batch */
+    move_gate(SECOND_GATE);
+    if (wait_for(&calls[BUSY]))
+        fail_msg("%s", calls[BUSY].err.message);
+    open_gate();
+    for (uint32_t i = 0; i <= BUSY; i++) {
+        if (wait_for(&calls[i]))
+            fail_msg("%s", calls[i].err.message);
+        call_done(&calls[i]);
+    }
+    tear_down(&f);
+}
+
 /* What cannot be folded is told to all who wait, and again to the next. */
 static void test_load_failure_is_told_to_all_who_wait(void **ctx)
 {
@@ -555,6 +586,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_load_keeps_the_order_of_a_stream_only),
         cmocka_unit_test(test_load_decides_nothing_beforehand),
         cmocka_unit_test(test_load_goes_on_where_it_was),
+        cmocka_unit_test(test_load_lets_short_streams_go_first),
         cmocka_unit_test(test_load_failure_is_told_to_all_who_wait),
         cmocka_unit_test(test_load_bounds_those_who_wait),
         cmocka_unit_test(test_load_is_used_before_it_is_evicted),
