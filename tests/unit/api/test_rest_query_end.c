@@ -6,6 +6,7 @@
 #include "support/api_server.h"
 #include "support/postgres.h"
 
+#include <curl/curl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -174,6 +175,24 @@ static void test_query_end_client_resets(void **state)
     check_client_gone(true, true);
 }
 
+/* HTTP/2: the client gives up after a while, and with it go all its streams. */
+static void test_query_end_http2_client_gives_up(void **state)
+{
+    (void)state;
+    world *w = start(true, 0);
+    char url[64];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/v1/clockwork/endless", w->server.port);
+    CURL *curl = curl_easy_init();
+    assert_non_null(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 300L);
+    assert_int_equal(curl_easy_perform(curl), CURLE_OPERATION_TIMEDOUT);
+    curl_easy_cleanup(curl);
+    assert_in_range(wait_until_ended(w, "cancelled"), 0, 1000);
+    stop(w);
+}
+
 static void check_too_long(bool is_postgres)
 {
     world *w = start(is_postgres, 100);
@@ -303,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_query_end_client_closes),
         cmocka_unit_test(test_query_end_client_resets),
+        cmocka_unit_test(test_query_end_http2_client_gives_up),
         cmocka_unit_test(test_query_end_takes_too_long),
         cmocka_unit_test(test_query_end_server_stops),
         cmocka_unit_test(test_query_end_half_closed_is_answered),
