@@ -322,17 +322,17 @@ static bool read_value(const ex_field *f, const ex_sql_value *given, ex_arena *a
         return true;
     case EX_KIND_I32:
         *(int32_t *)out = (int32_t)v.as.i64;
-        return true;
+        return v.as.i64 >= INT32_MIN && v.as.i64 <= INT32_MAX;
     case EX_KIND_U32:
         *(uint32_t *)out = (uint32_t)v.as.i64;
-        return true;
+        return v.as.i64 >= 0 && v.as.i64 <= UINT32_MAX;
     case EX_KIND_I64:
     case EX_KIND_TIME:
         *(int64_t *)out = v.as.i64;
         return true;
     case EX_KIND_U64:
         *(uint64_t *)out = (uint64_t)v.as.i64;
-        return true;
+        return v.as.i64 >= 0;
     case EX_KIND_OPT_I64:
         *(ex_opt_i64 *)out = (ex_opt_i64){true, v.as.i64};
         return true;
