@@ -18,6 +18,7 @@ typedef struct gate {
 } gate;
 
 void gate_init(gate *g);
+/** After the loops have ended: the last one to leave touches the gate once more. */
 void gate_done(gate *g);
 /** @return EX_OK, EX_ECLOSED. Thread: any. Blocking: no. */
 EX_NODISCARD ex_status gate_enter(gate *g, ex_error *err);
