@@ -3,6 +3,7 @@
  * must come, and where something must not come it checks in the same transaction. */
 #include "sql/lease.h"
 #include "sql/postgres/pg_lease.h"
+#include "support/assert_ok.h"
 #include "support/postgres.h"
 
 #include "kernel/deadline.h"
@@ -24,14 +25,6 @@
 #define WAIT_MS  20000
 
 static ex_error err;
-
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err.message[0] = '\0';                                                                     \
-        ex_status assert_ok_st = (call);                                                           \
-        if (assert_ok_st)                                                                          \
-            fail_msg("%s: %s", ex_status_code(assert_ok_st), err.message);                         \
-    } while (0)
 
 /* ---- A schema for each test ---- */
 

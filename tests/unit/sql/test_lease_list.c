@@ -2,6 +2,7 @@
 #include "sql/lease.h"
 #include "sql/lease_list.h"
 #include "sql/postgres/pg_lease.h"
+#include "support/assert_ok.h"
 #include "support/postgres.h"
 
 #include <setjmp.h>
@@ -12,14 +13,6 @@
 #include <cmocka.h>
 
 static ex_error err;
-
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err.message[0] = '\0';                                                                     \
-        ex_status assert_ok_st = (call);                                                           \
-        if (assert_ok_st)                                                                          \
-            fail_msg("%s: %s", ex_status_code(assert_ok_st), err.message);                         \
-    } while (0)
 
 typedef struct told {
     uint32_t nodes, leases;

@@ -1,6 +1,7 @@
 /* test_pg_conn.c: a connection against a real server: values, groups, failures, time-outs,
  * cancelling, notifications, a server that goes away. */
 #include "sql/postgres/pg_conn.h"
+#include "support/assert_ok.h"
 #include "support/postgres.h"
 
 #include <float.h>
@@ -13,14 +14,6 @@
 #include <cmocka.h>
 
 static ex_error err;
-
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err.message[0] = '\0';                                                                     \
-        ex_status assert_ok_st = (call);                                                           \
-        if (assert_ok_st)                                                                          \
-            fail_msg("%s: %s", ex_status_code(assert_ok_st), err.message);                         \
-    } while (0)
 
 static ex_pg *open_url(const char *url)
 {
