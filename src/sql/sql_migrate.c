@@ -54,11 +54,20 @@ static ex_status create_table(ex_sql *db, ex_error *err)
             " STRICT",
             err);
     bool has_schema;
-    ex_status st = ask(db, "SELECT count(current_schema())", &has_schema, err);
-    if (!st && !has_schema) /* asked first: IF NOT EXISTS needs the grant even when it exists */
+    /* asked first: IF NOT EXISTS needs the grant even when it exists */
+    ex_status st = ask(db,
+                       "SELECT count(*) FROM pg_namespace"
+                       " WHERE nspname = trim(current_setting('search_path'), '\"')",
+                       &has_schema, err);
+    if (!st && !has_schema)
         st = ex_sql_script(
             db, "DO $$BEGIN EXECUTE 'CREATE SCHEMA ' || current_setting('search_path'); END$$",
             err);
+    if (!st && has_schema) /* a role that may not use it is told so by the server */
+        st = ex_sql_script(db,
+                           "DO $$BEGIN IF current_schema() IS NULL THEN EXECUTE 'SELECT 1 FROM ' ||"
+                           " current_setting('search_path') || '.excore_migrations'; END IF; END$$",
+                           err);
     return st ? st
               : ex_sql_script(
                     db,
