@@ -363,6 +363,14 @@ static void want(ex_submission *s, ex_batch *b)
         ex_batch_want_command(b, w->command_id);
 }
 
+static void retract(ex_submission *s)
+{
+    ex_command_work *w = (ex_command_work *)s;
+    if (w->ran_ahead)
+        state_cache_drop(w->rt->cache, w->stream);
+    w->ran_ahead = w->is_rejected = false;
+}
+
 /* ---- Answer ---- */
 
 typedef enum outcome {
@@ -506,6 +514,7 @@ static ex_status prepare(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
     w->submission.stage = stage;
     w->submission.want = want;
     w->submission.done = done;
+    w->submission.retract = retract;
     w->rt = rt;
     w->call = call;
     w->arena = arena;

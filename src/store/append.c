@@ -30,11 +30,19 @@ static void append_want(ex_submission *s, ex_batch *b)
     uint32_t at = 0;
     for (uint32_t i = 0; i < p->append->write_count; i++) {
         const ex_stream_write *w = &p->append->writes[i];
-        ex_batch_want_stream(b, w->stream);
+        if (w->expected.raw == EX_NO_STREAM.raw)
+            ex_batch_want_new_stream(b, w->stream);
+        else
+            ex_batch_want_stream(b, w->stream);
         for (uint32_t j = 0; j < w->event_count; j++, at++)
             if (p->has_given_id[at])
                 ex_batch_want_event(b, w->stream, &p->events[at].id);
     }
+}
+
+static void append_retract(ex_submission *s)
+{
+    (void)s; /* what it prepared is filled in anew */
 }
 
 static void append_done(ex_submission *s, ex_status status, const ex_error *err)
@@ -65,7 +73,7 @@ static ex_status job_new(ex_store *s, const ex_append *append, append_job **ret,
         return st;
     }
     job->submission =
-        (ex_submission){.stage = append_stage, .want = append_want, .done = append_done};
+        (ex_submission){append_stage, append_want, append_done, append_retract, NULL, 0};
     job->store = s;
     *ret = job;
     return EX_OK;

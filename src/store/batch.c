@@ -237,13 +237,13 @@ ex_status batch_find_stream(ex_batch *b, ex_slice name, batch_stream **ret, ex_e
     return st;
 }
 
-store_stream *batch_want_stream(ex_batch *b, ex_slice name)
+batch_stream *batch_want_stream(ex_batch *b, ex_slice name)
 {
     uint64_t hash = ex_hash(name), id, version;
     if (batch_known_stream(b, name) || stream_cache_get(b->cache, hash, name, &id, &version))
         return NULL;
     batch_stream *s = NULL;
-    return put_stream(b, name, &s, NULL) == EX_OK ? &s->stream : NULL;
+    return put_stream(b, name, &s, NULL) == EX_OK ? s : NULL;
 }
 
 /* ---- Events ---- */

@@ -18,8 +18,9 @@
 typedef struct batch_stream {
     store_stream stream; /* first; version counts what is staged */
     uint64_t hash;
-    uint32_t last; /* its newest staged event, number + 1; 0: none */
-    uint64_t committed; /* while last is set: version before the first staged one */
+    uint32_t last;        /* its newest staged event, number + 1; 0: none */
+    uint64_t committed;   /* while last is set: version before the first staged one */
+    bool is_believed_new; /* nobody has looked; whoever writes it says so */
 } batch_stream;
 
 /** What was wanted and what of it was found (batch_lookup.c). */
@@ -32,6 +33,7 @@ typedef struct batch_wants {
     uint32_t command_count, command_room, command_asked;
     staged_index event_ids;
     staged_index command_ids;
+    bool has_questions; /* not all of it can be believed */
 } batch_wants;
 
 struct ex_batch {
@@ -116,7 +118,7 @@ void append_outcome(const prepared_append *append, ex_appended *ret);
 /* ---- Looking up for all submissions at once (batch_lookup.c) ---- */
 
 /** Put a stream into the table that must be looked up; NULL when it is known, or out of memory. */
-store_stream *batch_want_stream(ex_batch *b, ex_slice name);
+batch_stream *batch_want_stream(ex_batch *b, ex_slice name);
 /** Collect what the first `count` submissions of the list want and nobody has looked up yet. */
 void batch_want(ex_batch *b, ex_submission *first, uint32_t count);
 /** What was collected, for the driver. False: nothing. */

@@ -31,16 +31,31 @@ static bool reserve(void **array, uint32_t count, uint32_t *room, size_t size)
     return true;
 }
 
-void ex_batch_want_stream(ex_batch *b, ex_slice stream)
+/* NULL: it is known, or cannot be wanted. */
+static batch_stream *want_stream(ex_batch *b, ex_slice stream)
 {
     batch_wants *w = &b->wants;
     void *array = w->streams;
     if (!reserve(&array, w->stream_count, &w->stream_room, sizeof(*w->streams)))
-        return;
+        return NULL;
     w->streams = array;
-    store_stream *s = batch_want_stream(b, stream);
+    batch_stream *s = batch_want_stream(b, stream);
     if (s)
-        w->streams[w->stream_count++] = s;
+        w->streams[w->stream_count++] = &s->stream;
+    return s;
+}
+
+void ex_batch_want_stream(ex_batch *b, ex_slice stream)
+{
+    if (want_stream(b, stream))
+        b->wants.has_questions = true;
+}
+
+void ex_batch_want_new_stream(ex_batch *b, ex_slice stream)
+{
+    batch_stream *s = want_stream(b, stream);
+    if (s)
+        s->is_believed_new = true;
 }
 
 static uint64_t event_hash(ex_slice stream, const ex_id *id)
@@ -67,6 +82,8 @@ void ex_batch_want_event(ex_batch *b, ex_slice stream, const ex_id *id)
     w->events = array;
     if (staged_index_put(&w->event_ids, event_hash(stream, id), w->event_count) == EX_OK)
         w->events[w->event_count++] = (store_wanted_event){.stream = stream, .id = id};
+    const batch_stream *s = batch_known_stream(b, stream);
+    w->has_questions |= !s || !s->is_believed_new;
 }
 
 static const store_wanted_command *find_command(const batch_wants *w, ex_slice command_id)
@@ -89,6 +106,7 @@ void ex_batch_want_command(ex_batch *b, ex_slice command_id)
     if (staged_index_put(&w->command_ids, ex_hash(command_id), w->command_count) == EX_OK)
         w->commands[w->command_count++] =
             (store_wanted_command){.record = {.command_id = command_id}};
+    w->has_questions = true;
 }
 
 void batch_want(ex_batch *b, ex_submission *first, uint32_t count)
@@ -118,6 +136,7 @@ bool batch_lookup_begin(ex_batch *b, store_lookup *ret)
 void batch_lookup_end(ex_batch *b)
 {
     b->wants.stream_count = 0; /* they stand in the table */
+    b->wants.has_questions = false;
     b->wants.event_asked = b->wants.event_count;
     b->wants.command_asked = b->wants.command_count;
 }
@@ -139,6 +158,7 @@ void batch_wants_reset(batch_wants *w)
     w->stream_count = 0;
     w->event_count = w->event_asked = 0;
     w->command_count = w->command_asked = 0;
+    w->has_questions = false;
     staged_index_reset(&w->event_ids);
     staged_index_reset(&w->command_ids);
 }

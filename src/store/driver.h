@@ -178,6 +178,12 @@ typedef struct store_shared_ops {
     /** Prepare the next begin: what was appended behind `known` is to be told, and the answers of
      *  `lookup` (NULL: none) come with it. Cannot fail, asks nothing yet. */
     void (*expect)(void *impl, uint64_t known, const store_lookup *lookup);
+    /** Instead of begin: believe that the log ends at `known`, and ask nothing. The first question,
+     *  or the commit, fails when that is not true; and the commit, when a stream, an event or a
+     *  command is written as new and is not. Nothing is stored then.
+     *  @param ret as this driver remembers it
+     *  @return EX_EAGAIN (err untouched: it remembers another end or has no connection; begin) */
+    ex_status (*begin_blind)(void *impl, uint64_t known, store_head *ret, ex_error *err);
     /** What begin or refresh learned; borrowed until the next expect or refresh. */
     void (*news)(void *impl, store_news *ret);
     /** Inside a batch: find all of it. */
@@ -229,7 +235,8 @@ typedef struct store_driver_ops {
     ex_status (*expire_commands)(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
     /** Optional. Write something that changes nothing, so that the commit has to reach the disk. */
     ex_status (*probe)(void *impl, ex_error *err);
-    /** Make the batch durable and visible to readers, as the durability mode says. */
+    /** Make the batch durable and visible to readers, as the durability mode says.
+     *  @return EX_EAGAIN: after begin_blind only; nothing is stored, the same may be tried anew */
     ex_status (*commit)(void *impl, ex_error *err);
     /** Undo the batch. Also after a failed begin or commit. Cannot fail: begin finds out the rest.
      */

@@ -17,7 +17,10 @@
  * just before the commit; what its submissions want is looked up for all of
  * them, mostly together with begin; and begin tells what other processes
  * appended. When they append and nobody does here, the driver's own thread
- * queues a nudge, and the sequencer reads on without a transaction.
+ * queues a nudge, and the sequencer reads on without a transaction. Whoever
+ * holds the head makes the others wait: there a batch waits for those who are
+ * expected before it begins. A batch may be blind (sequencer_begin.c) and is
+ * tried a second time when what it believed was wrong.
  *
  * Possible failure modes:
  * - a driver's method fails, the commit included: the batch is rolled back, all
@@ -28,51 +31,16 @@
  * - begin fails: the submissions get EX_ESTORAGE; the next batch tries again.
  * - the head is behind ours: somebody replaced the database under us. Nothing is
  *   written to it: EX_ESTORAGE for everybody from then on. */
-#include "store/sequencer.h"
-
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "kernel/thread.h"
-#include "store/batch.h"
-#include "store/gather.h"
-#include "store/submit_queue.h"
-#include "store/store_metrics.h"
+#include "store/sequencer_int.h"
 
 /* Data and metadata in one transaction: bounds memory, and how long small appends wait for large.
  */
 #define BATCH_LIMIT_BYTES ((uint64_t)16 << 20)
-
-/* A submission of the running batch and how its staging ended. */
-typedef struct staged {
-    ex_submission *submission;
-    ex_status status;
-    const ex_error *err; /* in the batch's arena; NULL when status is EX_OK */
-    uint32_t audit;      /* number of the batch's audit that tells of it, + 1; 0: none */
-} staged;
-
-struct sequencer {
-    /* immutable after start */
-    ex_store *store;
-    store_metrics *metrics;
-    const ex_clock *clock;
-    pthread_t thread;
-    /* any thread */
-    submit_queue queue;
-    ex_submission nudge;   /* no work: others have appended */
-    atomic_bool is_nudged; /* it is queued */
-    /* the sequencer's thread */
-    ex_batch batch;
-    stream_cache cache;
-    gather gather;
-    ex_submission *pending; /* taken from the queue, oldest first */
-    uint32_t looked_up;     /* of pending, the first ones: what they want is known */
-    bool has_news;          /* others have appended */
-    staged *staged;         /* batch_limit */
-    uint32_t staged_count;
-};
 
 /* ---- Staging ---- */
 
@@ -133,23 +101,25 @@ static void stage_one(sequencer *q)
         q->looked_up--;
 }
 
-static void observe_taken(sequencer *q)
+static void observe_taken(sequencer *q, const ex_submission *taken)
 {
     if (!q->metrics->is_on)
         return;
     uint64_t now = ex_monotonic_ns(q->clock);
-    for (const ex_submission *s = q->pending; s; s = s->next)
+    for (const ex_submission *s = taken; s; s = s->next)
         if (s->queued_ns)
             ex_histogram_observe(q->metrics->queue_age, (double)(now - s->queued_ns) / 1e9);
     ex_gauge_set(q->metrics->queue_depth, submit_queue_depth(&q->queue));
 }
 
 /* What came out of the queue, without the nudge. */
-static void set_pending(sequencer *q, ex_submission *taken)
+static void add_pending(sequencer *q, ex_submission *taken)
 {
-    q->pending = taken;
-    q->looked_up = 0;
-    for (ex_submission **at = &q->pending; *at && atomic_load(&q->is_nudged); at = &(*at)->next) {
+    ex_submission **end = &q->pending;
+    while (*end)
+        end = &(*end)->next;
+    *end = taken;
+    for (ex_submission **at = end; *at && atomic_load(&q->is_nudged); at = &(*at)->next) {
         if (*at != &q->nudge)
             continue;
         *at = q->nudge.next;
@@ -157,14 +127,16 @@ static void set_pending(sequencer *q, ex_submission *taken)
         atomic_store(&q->is_nudged, false); /* last: from here on it may be queued again */
         break;
     }
-    observe_taken(q);
+    observe_taken(q, *end);
 }
 
 /* More work, without waiting for it. */
 static bool take_more(sequencer *q)
 {
-    if (!q->pending)
-        set_pending(q, submit_queue_take(&q->queue));
+    if (!q->pending) {
+        q->looked_up = 0;
+        add_pending(q, submit_queue_take(&q->queue));
+    }
     return q->pending != NULL;
 }
 
@@ -172,45 +144,21 @@ static bool take_more(sequencer *q)
 static bool gather_more(sequencer *q)
 {
     while (!take_more(q))
-        if (q->batch.news.count || !gather_nap(&q->gather, q->staged_count))
-            return false; /* others append, too: they wait while we hold the head */
+        if (!gather_nap(&q->gather, q->staged_count))
+            return false;
     return true;
-}
-
-static const store_shared_ops *shared_ops(const sequencer *q)
-{
-    return q->store->driver.ops->shared;
-}
-
-static uint32_t room_left(const sequencer *q)
-{
-    return q->store->options.batch_limit - q->staged_count;
-}
-
-/* Engines behind a network: what those who came meanwhile want. */
-static ex_status look_up(sequencer *q, ex_error *err)
-{
-    store_lookup lookup;
-    if (!shared_ops(q) || q->looked_up)
-        return EX_OK;
-    q->looked_up = room_left(q);
-    batch_want(&q->batch, q->pending, q->looked_up);
-    if (!batch_lookup_begin(&q->batch, &lookup))
-        return EX_OK;
-    ex_status st = shared_ops(q)->look_up(q->store->driver.impl, &lookup, err);
-    batch_lookup_end(&q->batch);
-    return st;
 }
 
 static ex_status fill(sequencer *q, ex_error *err)
 {
-    bool is_shared = shared_ops(q) != NULL;
-    gather_begin(&q->gather);
+    bool is_shared = sequencer_shared(q) != NULL, is_closed = false;
+    if (!is_shared)
+        gather_begin(&q->gather);
     do {
-        ex_status st = look_up(q, err);
+        ex_status st = sequencer_look_up(q, err);
         if (st)
             return st;
-        while (q->pending && !is_full(q) && !q->batch.is_broken)
+        while (q->pending && !is_full(q) && !q->batch.is_broken && sequencer_may_stage(q))
             stage_one(q);
         if (q->batch.is_broken) {
             *err = q->batch.failure;
@@ -219,108 +167,11 @@ static ex_status fill(sequencer *q, ex_error *err)
         st = is_shared ? EX_OK : batch_write(&q->batch, err);
         if (st)
             return st;
-    } while (!is_full(q) && gather_more(q));
+        is_closed = q->pending || is_full(q);
+    } while (!is_closed && (is_shared ? take_more(q) : gather_more(q)));
+    if (q->is_blind && sequencer_is_doubtful(q))
+        return ex_raise(err, EX_EAGAIN, "what the batch believes must be asked");
     return is_shared ? batch_write(&q->batch, err) : EX_OK;
-}
-
-/* ---- Beginning ---- */
-
-/* Others have appended all of this, and it is told: as if we had done it. */
-static void adopt_news(sequencer *q, const store_news *news)
-{
-    for (uint32_t i = 0; i < news->count; i++) {
-        const ex_event *e = &news->events[i];
-        stream_cache_put(&q->cache, ex_hash(e->stream), e->stream, news->stream_ids[i], e->version);
-    }
-    uint64_t head = news->events[news->count - 1].position;
-    atomic_store_explicit(&q->store->head, head, memory_order_release);
-    live_publish(&q->store->live, news->events, news->count);
-}
-
-/* The database is where we left it, or ahead: others have appended, or a commit that failed did
- * happen after all. */
-static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news *news,
-                               ex_error *err)
-{
-    ex_store *s = q->store;
-    uint64_t known = atomic_load_explicit(&s->head, memory_order_relaxed);
-    if (position == known)
-        return EX_OK;
-    if (position < known)
-        return ex_raise(err, EX_ESTORAGE,
-                        "the log ends at %llu although %llu events were committed: the database "
-                        "was replaced while in use",
-                        (unsigned long long)position, (unsigned long long)known);
-    if (news->count && known + news->count == position) {
-        adopt_news(q, news);
-    } else {
-        stream_cache_clear(&q->cache);
-        q->looked_up = 0; /* they were wanted while the cache was trusted */
-        atomic_store_explicit(&s->head, position, memory_order_release);
-        live_skip(&s->live, position);
-    }
-    ex_gauge_set(q->metrics->log_head, (int64_t)position);
-    return EX_OK;
-}
-
-/* Begin, and with it all that the submissions want and what others appended. */
-static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
-{
-    const store_driver *d = &q->store->driver;
-    store_lookup lookup;
-    store_news news;
-    q->looked_up = room_left(q);
-    batch_want(&q->batch, q->pending, q->looked_up);
-    bool has_wants = batch_lookup_begin(&q->batch, &lookup);
-    d->ops->shared->expect(d->impl, atomic_load_explicit(&q->store->head, memory_order_relaxed),
-                           has_wants ? &lookup : NULL);
-    ex_status st = d->ops->begin(d->impl, ret, err);
-    batch_lookup_end(&q->batch);
-    if (st)
-        return st;
-    d->ops->shared->news(d->impl, &news);
-    st = agree_on_head(q, ret->position, &news, err);
-    if (st == EX_OK)
-        batch_keep_news(&q->batch, &news);
-    q->has_news = false;
-    return st;
-}
-
-static ex_status begin(sequencer *q, ex_error *err)
-{
-    static const store_news none;
-    const store_driver *d = &q->store->driver;
-    store_head head;
-    ex_status st;
-    if (shared_ops(q)) {
-        st = begin_shared(q, &head, err);
-    } else {
-        st = d->ops->begin(d->impl, &head, err);
-        if (st == EX_OK)
-            st = agree_on_head(q, head.position, &none, err);
-    }
-    if (st)
-        return st;
-    int64_t now = ex_now_us(q->clock);
-    q->batch.now_us = now > head.recorded_at_us ? now : head.recorded_at_us;
-    q->batch.base = head.position;
-    return EX_OK;
-}
-
-/* ---- Following what others append, while nobody appends here ---- */
-
-static void read_news(sequencer *q)
-{
-    const store_driver *d = &q->store->driver;
-    store_head head;
-    store_news news;
-    uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
-    q->has_news = false;
-    /* a failure is met again by the next batch, or the next nudge */
-    if (d->ops->shared->refresh(d->impl, known, &head, NULL) != EX_OK || head.position <= known)
-        return;
-    d->ops->shared->news(d->impl, &news);
-    (void)agree_on_head(q, head.position, &news, NULL); /* it is ahead: cannot fail */
 }
 
 /* On a thread of the driver. */
@@ -328,7 +179,8 @@ static void nudge(void *ctx, uint64_t position)
 {
     sequencer *q = ctx;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
-    if (position <= known || atomic_exchange(&q->is_nudged, true))
+    if (position <= known || position <= atomic_load(&q->committing) ||
+        atomic_exchange(&q->is_nudged, true))
         return;
     if (submit_queue_push(&q->queue, &q->nudge, NULL)) /* full: the next batch learns it anyway */
         atomic_store(&q->is_nudged, false);
@@ -359,6 +211,15 @@ static uint32_t count_waiting(sequencer *q)
     return count;
 }
 
+/* While we hold the head of a shared engine others wait: those who are expected come before. */
+static void gather_first(sequencer *q)
+{
+    gather_begin(&q->gather);
+    while (gather_nap(&q->gather, count_waiting(q))) {
+    }
+    add_pending(q, submit_queue_take(&q->queue));
+}
+
 static ex_status commit(sequencer *q, ex_error *err)
 {
     const store_driver *d = &q->store->driver;
@@ -368,10 +229,13 @@ static ex_status commit(sequencer *q, ex_error *err)
     }
     ex_status st = expire_commands(q, err);
     uint64_t start = ex_monotonic_ns(q->clock);
+    atomic_store(&q->committing, q->batch.base + q->batch.event_count);
     if (st == EX_OK)
         st = d->ops->commit(d->impl, err);
-    if (st)
+    if (st) {
+        atomic_store(&q->committing, 0);
         return st;
+    }
     uint64_t took = ex_monotonic_ns(q->clock) - start;
     ex_histogram_observe(q->metrics->commit_seconds, (double)took / 1e9);
     gather_end(&q->gather, q->staged_count, count_waiting(q), took);
@@ -458,16 +322,29 @@ static void fail_all(sequencer *q, const ex_error *cause)
     acknowledge(q);
 }
 
+/* @return EX_EAGAIN: nothing is stored, and it may be tried again with all questions asked */
+static ex_status try_batch(sequencer *q, ex_error *err)
+{
+    q->staged_count = 0;
+    ex_status st = sequencer_begin(q, err);
+    if (st == EX_OK)
+        st = fill(q, err);
+    if (st)
+        return q->is_blind ? EX_EAGAIN : st;
+    return commit(q, err);
+}
+
 static void run_batch(sequencer *q)
 {
     const store_driver *d = &q->store->driver;
     ex_error err = {0};
-    q->staged_count = 0;
-    ex_status st = begin(q, &err);
-    if (st == EX_OK)
-        st = fill(q, &err);
-    if (st == EX_OK)
-        st = commit(q, &err);
+    if (sequencer_shared(q))
+        gather_first(q);
+    ex_status st = try_batch(q, &err);
+    if (st == EX_EAGAIN && q->is_blind) {
+        sequencer_start_over(q);
+        st = try_batch(q, &err);
+    }
     if (st == EX_OK) {
         if (has_written(&q->batch))
             write_state_worked(&q->store->writes);
@@ -491,7 +368,7 @@ static bool wait_for_work(sequencer *q)
 {
     if (q->pending || q->has_news)
         return true;
-    set_pending(q, submit_queue_wait(&q->queue));
+    add_pending(q, submit_queue_wait(&q->queue));
     return q->pending || q->has_news;
 }
 
@@ -502,7 +379,7 @@ static void *run(void *arg)
         if (q->pending)
             run_batch(q);
         else
-            read_news(q);
+            sequencer_read_news(q);
     }
     return NULL;
 }
@@ -537,8 +414,8 @@ ex_status sequencer_start(ex_store *store, sequencer **ret, ex_error *err)
         sequencer_free(q);
         return st;
     }
-    if (shared_ops(q))
-        st = shared_ops(q)->follow(store->driver.impl, nudge, q, err);
+    if (sequencer_shared(q))
+        st = sequencer_shared(q)->follow(store->driver.impl, nudge, q, err);
     if (st) {
         sequencer_stop(q);
         return st;
@@ -551,8 +428,8 @@ void sequencer_stop(sequencer *q)
 {
     if (!q)
         return;
-    if (shared_ops(q))
-        shared_ops(q)->unfollow(q->store->driver.impl);
+    if (sequencer_shared(q))
+        sequencer_shared(q)->unfollow(q->store->driver.impl);
     submit_queue_close(&q->queue);
     (void)pthread_join(q->thread, NULL); /* our own thread, joined once */
     sequencer_free(q);

@@ -112,7 +112,9 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .slow_ms = o->slow_ms,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
     };
-    s->driver.ops = o->in_memory ? &store_memory_driver : driver_of(s->dir);
+    s->driver.ops = internals && internals->driver ? internals->driver
+                    : o->in_memory                 ? &store_memory_driver
+                                                   : driver_of(s->dir);
     return s->driver.ops->open(&options, &s->driver.impl, err);
 }
 

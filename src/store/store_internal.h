@@ -34,7 +34,8 @@ struct ex_store {
 
 /** What tests may change beside the public options. */
 typedef struct store_internals {
-    const char *sqlite_vfs; /* NULL: the default one */
+    const char *sqlite_vfs;                /* NULL: the default one */
+    const struct store_driver_ops *driver; /* NULL: the place's */
 } store_internals;
 
 /** ex_store_open with internals (nullable). */

@@ -24,6 +24,9 @@ struct ex_submission {
      *  the batch was stored and what the submitter cached from it must be dropped. Must not block.
      */
     void (*done)(ex_submission *s, ex_status status, const ex_error *err);
+    /** Optional: take back what stage has changed outside of the batch, and be ready to be staged
+     *  again. A submission without it is staged only once its batch knows all that is true. */
+    void (*retract)(ex_submission *s);
     /* the queue's */
     ex_submission *next;
     uint64_t queued_ns;
@@ -41,6 +44,8 @@ void ex_store_submit_again(ex_store *s, ex_submission *sub);
 /* ---- For want(), on the sequencer's thread. Names and ids must live until done. ---- */
 
 void ex_batch_want_stream(ex_batch *b, ex_slice stream);
+/** The same for one that stage is going to refuse unless it is new. */
+void ex_batch_want_new_stream(ex_batch *b, ex_slice stream);
 void ex_batch_want_event(ex_batch *b, ex_slice stream, const ex_id *id);
 void ex_batch_want_command(ex_batch *b, ex_slice command_id);
 

@@ -77,5 +77,6 @@ int store_reopen_tests(suite *s);
 int store_sql_tests(suite *s);
 int store_postgres_tests(suite *s);
 int store_nodes_tests(suite *s);
+int store_blind_tests(suite *s);
 
 #endif

@@ -113,10 +113,12 @@ ex_status pg_find_fate(postgres_driver *d, ex_error *err)
     ex_status st = reconnect(d, err);
     if (st == EX_OK)
         st = ask(d, &stored, err);
-    if (st)
-        return ex_error_context(err, st, "it is not known whether the commit happened");
+    if (st) {
+        (void)ex_error_context(err, st, "it is not known whether the commit happened");
+        return pg_as_storage(st, err);
+    }
     if (stored < expected)
-        return ex_raise(err, EX_ESTORAGE,
+        return ex_raise(err, EX_EAGAIN,
                         "the connection to the database was lost before the commit");
     pg_writer_rollback(d); /* of the question; the batch is committed */
     return EX_OK;

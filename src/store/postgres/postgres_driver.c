@@ -196,6 +196,7 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
 
 static const store_shared_ops shared_ops = {
     .expect = pg_writer_expect,
+    .begin_blind = pg_writer_begin_blind,
     .news = pg_writer_news,
     .look_up = pg_look_up,
     .refresh = pg_writer_refresh,

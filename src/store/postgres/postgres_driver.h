@@ -34,6 +34,13 @@ typedef struct pg_written {
     bool has_command;
 } pg_written;
 
+/** The head as this writer last saw or left it. */
+typedef struct pg_left {
+    store_head head;
+    uint64_t last_id;
+    bool is_known;
+} pg_left;
+
 /** The last event that this node knows (log_end.c). */
 typedef struct pg_log_end {
     uint64_t position; /* 0: none */
@@ -77,9 +84,11 @@ typedef struct postgres_driver {
     uint32_t slow_ms;
     /* the sequencer's thread */
     ex_pg *writer;
-    ex_pg_args args;   /* of the statement that is being built */
-    ex_map tags;       /* name -> id */
-    store_head head;   /* as the batch began */
+    ex_pg_args args; /* of the statement that is being built */
+    ex_map tags;     /* name -> id */
+    store_head head; /* as the batch began */
+    bool is_blind;   /* the batch took `left` for the head */
+    pg_left left;
     uint64_t last_id;  /* given to a name */
     uint64_t position; /* the head after what was written in this batch */
     bool has_written;  /* in this batch */
@@ -120,6 +129,7 @@ ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limi
 ex_status pg_writer_probe(void *impl, ex_error *err);
 ex_status pg_writer_commit(void *impl, ex_error *err);
 void pg_writer_rollback(void *impl);
+ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err);
 void pg_writer_expect(void *impl, uint64_t known, const store_lookup *lookup);
 void pg_writer_news(void *impl, store_news *ret);
 ex_status pg_writer_refresh(void *impl, uint64_t known, store_head *ret, ex_error *err);
@@ -149,7 +159,7 @@ EX_NODISCARD ex_status pg_lookup_receive(postgres_driver *d, const store_lookup 
 
 /* ---- fate.c ---- */
 /** The connection ended with the commit under way: find out whether it happened.
- *  @return EX_OK (it did), EX_ESTORAGE (it did not, or nobody can be asked) */
+ *  @return EX_OK (it did), EX_EAGAIN (it did not), EX_ESTORAGE (nobody can be asked) */
 EX_NODISCARD ex_status pg_find_fate(postgres_driver *d, ex_error *err);
 /** The first command of a batch is remembered. */
 void pg_note_command(pg_written *w, const ex_command_record *record);

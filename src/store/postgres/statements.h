@@ -50,6 +50,10 @@
                               "pg_locks l ON l.pid = a.pid WHERE l.relation = "                    \
                               "'log_head'::regclass AND l.granted AND a.wait_event = "             \
                               "'ClientWrite' AND a.query_start < now() - interval '10 seconds'")   \
+    /* fails (division by zero) when others have written */                                        \
+    X(HEAD_CHECK,      WRITE, "WITH held AS (SELECT 1 FROM log_head WHERE one AND position = $1 "  \
+                              "AND last_id = $2 FOR UPDATE) SELECT 1 / (SELECT count(*) "          \
+                              "FROM held)")                                                        \
     /* fails (division by zero) when the head is not where this batch began */                     \
     X(HEAD_MOVE,       WRITE, "WITH moved AS (UPDATE log_head SET position = $2, "                 \
                               "recorded_at = $3, last_id = $4 WHERE one AND position = $1 "        \

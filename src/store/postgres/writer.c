@@ -1,10 +1,15 @@
-/* writer.c: a batch is one transaction on the writing connection, in two round trips.
+/* writer.c: a batch is one transaction on the writing connection, in two round trips, or in one.
  *
  * Happy path:
  *
  *   begin    BEGIN; lock the head; what others appended; what the batch wants     1
  *   write    statements are queued, nothing is sent                               -
  *   commit   … and sent: events, tags, commands; the head moves; NOTIFY; COMMIT   1
+ *
+ * Where nobody else writes (begin_blind) begin is sent with the commit, too: it
+ * locks the head where this writer left it, or fails. Streams, events and
+ * commands that exist although the batch has them for new violate the tables'
+ * unique indexes. Either way the server drops all of the batch.
  *
  * Whoever holds the head's lock is the only writer of the log until his
  * transaction ends; the next one reads, in a statement after it got the lock,
@@ -222,6 +227,13 @@ static void end_stuck_holder(postgres_driver *d)
     (void)st; /* the next batch meets the lock again, and tries again */
 }
 
+static void start_batch(postgres_driver *d)
+{
+    d->head = d->left.head;
+    d->position = d->head.position;
+    pg_written_reset(&d->written);
+}
+
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
 {
     postgres_driver *d = impl;
@@ -236,13 +248,37 @@ ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
         }
     }
     d->lookup = NULL;
+    d->is_blind = false;
+    d->left.is_known = st == EX_OK;
     if (st) {
         end_stuck_holder(d);
         return pg_as_storage(st, err);
     }
-    d->head = *ret;
-    d->position = ret->position;
-    pg_written_reset(&d->written);
+    d->left = (pg_left){*ret, d->last_id, true};
+    start_batch(d);
+    return EX_OK;
+}
+
+ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err)
+{
+    postgres_driver *d = impl;
+    if (!d->left.is_known || d->left.head.position != known || ex_pg_is_broken(d->writer))
+        return EX_EAGAIN;
+    drop_news(d);
+    ex_status st = pg_queue_write(d, PG_BEGIN, err);
+    if (st == EX_OK) {
+        ex_pg_put_i64(&d->args, (int64_t)known);
+        ex_pg_put_i64(&d->args, (int64_t)d->left.last_id);
+        st = pg_queue_write(d, PG_HEAD_CHECK, err);
+    }
+    if (st) {
+        pg_writer_rollback(d); /* takes away what was queued */
+        return pg_as_storage(st, err);
+    }
+    d->is_blind = true;
+    d->last_id = d->left.last_id;
+    start_batch(d);
+    *ret = d->head;
     return EX_OK;
 }
 
@@ -304,14 +340,17 @@ ex_status pg_writer_probe(void *impl, ex_error *err)
     return pg_as_storage(st, err);
 }
 
+static int64_t head_time(const postgres_driver *d)
+{
+    return d->written.recorded_at_us > d->head.recorded_at_us ? d->written.recorded_at_us
+                                                              : d->head.recorded_at_us;
+}
+
 static ex_status queue_commit(postgres_driver *d, ex_error *err)
 {
-    int64_t recorded_at_us = d->written.recorded_at_us > d->head.recorded_at_us
-                                 ? d->written.recorded_at_us
-                                 : d->head.recorded_at_us;
     ex_pg_put_i64(&d->args, (int64_t)d->head.position);
     ex_pg_put_i64(&d->args, (int64_t)d->position);
-    ex_pg_put_i64(&d->args, recorded_at_us);
+    ex_pg_put_i64(&d->args, head_time(d));
     ex_pg_put_i64(&d->args, (int64_t)d->last_id);
     ex_status st = pg_queue_write(d, PG_HEAD_MOVE, err);
     if (st == EX_OK && d->position > d->head.position) {
@@ -324,20 +363,40 @@ static ex_status queue_commit(postgres_driver *d, ex_error *err)
     return st ? st : pg_queue_write(d, PG_COMMIT, err);
 }
 
+/* What the batch believed without asking: the server has refused it, COMMIT included. */
+static bool has_erred(const postgres_driver *d)
+{
+    static const char division_by_zero[] = "22012", unique_violation[] = "23505";
+    const char *state = ex_pg_sqlstate(d->writer);
+    return strcmp(state, division_by_zero) == 0 || strcmp(state, unique_violation) == 0;
+}
+
+static ex_status end_transaction(postgres_driver *d, ex_error *err)
+{
+    ex_status st = queue_commit(d, err);
+    if (st == EX_OK)
+        st = pg_settle(d, err);
+    if (st == EX_OK)
+        return EX_OK;
+    if (ex_pg_is_broken(d->writer))
+        return pg_find_fate(d, err);
+    return d->is_blind && has_erred(d) ? EX_EAGAIN : pg_as_storage(st, err);
+}
+
 ex_status pg_writer_commit(void *impl, ex_error *err)
 {
     postgres_driver *d = impl;
-    ex_status st = queue_commit(d, err);
-    if (st)
+    ex_status st = end_transaction(d, err);
+    if (st == EX_EAGAIN && d->is_blind)
+        return st;
+    if (st) {
+        end_stuck_holder(d); /* a blind batch meets him here */
         return pg_as_storage(st, err);
-    st = pg_settle(d, err);
-    if (st && ex_pg_is_broken(d->writer))
-        st = pg_find_fate(d, err);
-    if (st == EX_OK) {
-        d->has_written = false;
-        pg_log_end_committed(d);
     }
-    return pg_as_storage(st, err);
+    d->has_written = false;
+    d->left = (pg_left){{d->position, head_time(d)}, d->last_id, true};
+    pg_log_end_committed(d);
+    return EX_OK;
 }
 
 void pg_names_forget(postgres_driver *d)

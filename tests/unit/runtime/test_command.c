@@ -11,6 +11,7 @@
 #include <excore/runtime.h>
 
 #include "support/accounts.h"
+#include "support/shared_model.h"
 
 typedef struct fixture {
     ex_store *store;
@@ -392,6 +393,33 @@ static void test_command_state_over_its_limit_fails_its_command_only(void **ctx)
     tear_down(&f);
 }
 
+/* A node that was alone decides without asking; when others were there, from what they appended. */
+static void test_command_decides_anew_when_its_batch_believed_too_much(void **ctx)
+{
+    (void)ctx;
+    fixture f = {0};
+    ex_arena_init(&f.arena, 0);
+    assert_int_equal(shared_model_open(&f.store, &f.err), EX_OK);
+    assert_int_equal(
+        ex_runtime_start(f.store, &accounts_app, &(ex_runtime_options){0}, &f.rt, &f.err), EX_OK);
+    assert_int_equal(run(&f, "a", "open", "{\"owner\":\"Ada\"}"), EX_OK);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(run(&f, "a", "deposit", "{\"cents\":1}"), EX_OK);
+    assert_true(atomic_load(&shared_model.begun_blind) > 0);
+
+    /* the others take all but one: a state that kept our first decision would have the money */
+    shared_model_others_append("account-a", "MoneyMoved",
+                               "{\"account_id\":\"a\",\"cents\":-19,\"new_cents\":1}");
+    shared_model_reset();
+    assert_int_equal(run(&f, "a", "deposit", "{\"cents\":5}"), EX_OK);
+    assert_int_equal(atomic_load(&shared_model.begun_blind), 1);
+    assert_int_equal(atomic_load(&shared_model.begun), 1);
+    assert_int_equal(version_of(&f, "account-a"), 23);
+    assert_int_equal(run(&f, "a", "withdraw", "{\"cents\":7}"), EX_EREJECTED);
+    assert_int_equal(run(&f, "a", "withdraw", "{\"cents\":6}"), EX_OK);
+    tear_down(&f);
+}
+
 static void test_command_slow_decide_is_reported(void **ctx)
 {
     (void)ctx;
@@ -435,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_command_reports_a_stored_event_that_does_not_fit),
         cmocka_unit_test(test_command_states_survive_eviction_and_compaction),
         cmocka_unit_test(test_command_state_over_its_limit_fails_its_command_only),
+        cmocka_unit_test(test_command_decides_anew_when_its_batch_believed_too_much),
         cmocka_unit_test(test_command_slow_decide_is_reported),
         cmocka_unit_test(test_runtime_refuses_a_bad_application),
     };

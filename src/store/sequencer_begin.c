@@ -1,0 +1,198 @@
+/* sequencer_begin.c: how a batch begins, and what it knows then.
+ *
+ * A driver for one process tells where the log ends, and that is all. On an
+ * engine behind a network (store_shared_ops) the same round trip asks what
+ * others have appended and all that the submissions want.
+ *
+ * Where nobody else has appended for a while a batch is blind: it believes that
+ * the log ends where we left it, and that streams do not exist which their
+ * writers call new; then it needs no question at all, and the commit is its only
+ * round trip. The commit fails when the belief was wrong; so the batch is
+ * abandoned, its submissions are staged anew with all questions asked, and the
+ * next batches ask, too. An answer that no row of the batch would prove (a
+ * refusal, or nothing to write) is not given blindly either.
+ *
+ *   state        event                          next
+ *   -----------  -----------------------------  ------------------------------
+ *   asking       QUIET_BATCHES without news     blind
+ *   asking       news                           asking, counting from zero
+ *   blind        a question that must be asked  that one batch asks
+ *   blind        wrong or doubtful              asking, counting from zero */
+#include "store/sequencer_int.h"
+
+#define QUIET_BATCHES 16
+
+static uint32_t room_left(const sequencer *q)
+{
+    return q->store->options.batch_limit - q->staged_count;
+}
+
+/* ---- Agreeing with the database ---- */
+
+/* Others have appended all of this, and it is told: as if we had done it. */
+static void adopt_news(sequencer *q, const store_news *news)
+{
+    for (uint32_t i = 0; i < news->count; i++) {
+        const ex_event *e = &news->events[i];
+        stream_cache_put(&q->cache, ex_hash(e->stream), e->stream, news->stream_ids[i], e->version);
+    }
+    uint64_t head = news->events[news->count - 1].position;
+    atomic_store_explicit(&q->store->head, head, memory_order_release);
+    live_publish(&q->store->live, news->events, news->count);
+}
+
+/* The database is where we left it, or ahead: others have appended, or a commit that failed did
+ * happen after all. */
+static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news *news,
+                               ex_error *err)
+{
+    ex_store *s = q->store;
+    uint64_t known = atomic_load_explicit(&s->head, memory_order_relaxed);
+    if (position == known)
+        return EX_OK;
+    if (position < known)
+        return ex_raise(err, EX_ESTORAGE,
+                        "the log ends at %llu although %llu events were committed: the database "
+                        "was replaced while in use",
+                        (unsigned long long)position, (unsigned long long)known);
+    if (news->count && known + news->count == position) {
+        adopt_news(q, news);
+    } else {
+        stream_cache_clear(&q->cache);
+        q->looked_up = 0; /* they were wanted while the cache was trusted */
+        atomic_store_explicit(&s->head, position, memory_order_release);
+        live_skip(&s->live, position);
+    }
+    ex_gauge_set(q->metrics->log_head, (int64_t)position);
+    return EX_OK;
+}
+
+/* ---- Blind ---- */
+
+bool sequencer_may_stage(const sequencer *q)
+{
+    return !q->is_blind || q->pending->retract;
+}
+
+bool sequencer_is_doubtful(const sequencer *q)
+{
+    for (uint32_t i = 0; i < q->staged_count; i++)
+        if (q->staged[i].status)
+            return true;
+    return q->batch.event_count == 0 && q->batch.command_count == 0;
+}
+
+void sequencer_start_over(sequencer *q)
+{
+    q->store->driver.ops->rollback(q->store->driver.impl);
+    for (uint32_t i = q->staged_count; i > 0; i--) {
+        ex_submission *s = q->staged[i - 1].submission;
+        s->retract(s);
+        s->next = q->pending;
+        q->pending = s;
+    }
+    q->staged_count = 0;
+    q->is_blind = false;
+    q->quiet = 0;
+    batch_reset(&q->batch);
+}
+
+/* @return false: begin with questions */
+static bool begin_blind(sequencer *q, store_head *ret)
+{
+    const store_driver *d = &q->store->driver;
+    uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    if (q->quiet < QUIET_BATCHES || q->has_news || q->batch.wants.has_questions ||
+        !q->pending->retract || d->ops->shared->begin_blind(d->impl, known, ret, NULL) != EX_OK)
+        return false;
+    batch_lookup_end(&q->batch);
+    q->is_blind = true;
+    return true;
+}
+
+/* ---- Beginning ---- */
+
+/* Begin, and with it all that the submissions want and what others appended. */
+static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
+{
+    const store_driver *d = &q->store->driver;
+    store_lookup lookup;
+    store_news news;
+    q->looked_up = room_left(q);
+    batch_want(&q->batch, q->pending, q->looked_up);
+    if (begin_blind(q, ret))
+        return EX_OK;
+    bool has_wants = batch_lookup_begin(&q->batch, &lookup);
+    d->ops->shared->expect(d->impl, atomic_load_explicit(&q->store->head, memory_order_relaxed),
+                           has_wants ? &lookup : NULL);
+    ex_status st = d->ops->begin(d->impl, ret, err);
+    batch_lookup_end(&q->batch);
+    if (st)
+        return st;
+    d->ops->shared->news(d->impl, &news);
+    q->quiet = ret->position == atomic_load_explicit(&q->store->head, memory_order_relaxed)
+                   ? q->quiet + 1
+                   : 0;
+    st = agree_on_head(q, ret->position, &news, err);
+    if (st == EX_OK)
+        batch_keep_news(&q->batch, &news);
+    q->has_news = false;
+    return st;
+}
+
+ex_status sequencer_begin(sequencer *q, ex_error *err)
+{
+    static const store_news none;
+    const store_driver *d = &q->store->driver;
+    store_head head;
+    ex_status st;
+    q->is_blind = false;
+    if (sequencer_shared(q)) {
+        st = begin_shared(q, &head, err);
+    } else {
+        st = d->ops->begin(d->impl, &head, err);
+        if (st == EX_OK)
+            st = agree_on_head(q, head.position, &none, err);
+    }
+    if (st)
+        return st;
+    int64_t now = ex_now_us(q->clock);
+    q->batch.now_us = now > head.recorded_at_us ? now : head.recorded_at_us;
+    q->batch.base = head.position;
+    return EX_OK;
+}
+
+ex_status sequencer_look_up(sequencer *q, ex_error *err)
+{
+    store_lookup lookup;
+    if (!sequencer_shared(q) || q->looked_up)
+        return EX_OK;
+    q->looked_up = room_left(q);
+    batch_want(&q->batch, q->pending, q->looked_up);
+    bool is_believed = q->is_blind && !q->batch.wants.has_questions;
+    if (!batch_lookup_begin(&q->batch, &lookup))
+        return EX_OK;
+    if (is_believed) {
+        batch_lookup_end(&q->batch);
+        return EX_OK;
+    }
+    ex_status st = sequencer_shared(q)->look_up(q->store->driver.impl, &lookup, err);
+    batch_lookup_end(&q->batch);
+    return st;
+}
+
+/* ---- Following what others append, while nobody appends here ---- */
+
+void sequencer_read_news(sequencer *q)
+{
+    const store_driver *d = &q->store->driver;
+    store_head head;
+    store_news news;
+    uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    q->has_news = false;
+    /* a failure is met again by the next batch, or the next nudge */
+    if (d->ops->shared->refresh(d->impl, known, &head, NULL) != EX_OK || head.position <= known)
+        return;
+    d->ops->shared->news(d->impl, &news);
+    (void)agree_on_head(q, head.position, &news, NULL); /* it is ahead: cannot fail */
+}

@@ -1,0 +1,67 @@
+/* sequencer_int.h: the sequencer's state, shared by the files that run its batches. */
+#ifndef EXCORE_STORE_SEQUENCER_INT_H
+#define EXCORE_STORE_SEQUENCER_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/batch.h"
+#include "store/gather.h"
+#include "store/sequencer.h"
+#include "store/store_metrics.h"
+#include "store/submit_queue.h"
+
+/** A submission of the running batch and how its staging ended. */
+typedef struct staged {
+    ex_submission *submission;
+    ex_status status;
+    const ex_error *err; /* in the batch's arena; NULL when status is EX_OK */
+    uint32_t audit;      /* number of the batch's audit that tells of it, + 1; 0: none */
+} staged;
+
+struct sequencer {
+    /* immutable after start */
+    ex_store *store;
+    store_metrics *metrics;
+    const ex_clock *clock;
+    pthread_t thread;
+    /* any thread */
+    submit_queue queue;
+    ex_submission nudge;   /* no work: others have appended */
+    atomic_bool is_nudged; /* it is queued */
+    /* head after the commit under way: the driver's thread may hear of it before we do */
+    _Atomic uint64_t committing;
+    /* the sequencer's thread */
+    ex_batch batch;
+    stream_cache cache;
+    gather gather;
+    ex_submission *pending; /* taken from the queue, oldest first */
+    uint32_t looked_up;     /* of pending, the first ones: what they want is known */
+    bool has_news;          /* others have appended */
+    bool is_blind;          /* the running batch believes what it did not ask (sequencer_begin.c) */
+    uint32_t quiet;         /* batches since others appended */
+    staged *staged;         /* batch_limit */
+    uint32_t staged_count;
+};
+
+static inline const store_shared_ops *sequencer_shared(const sequencer *q)
+{
+    return q->store->driver.ops->shared;
+}
+
+/* ---- sequencer_begin.c ---- */
+
+/** Begin a batch for what is pending. */
+EX_NODISCARD ex_status sequencer_begin(sequencer *q, ex_error *err);
+/** Inside a batch on a shared engine: find what those who came meanwhile want. */
+EX_NODISCARD ex_status sequencer_look_up(sequencer *q, ex_error *err);
+/** May the first of pending be staged in the running batch? */
+bool sequencer_may_stage(const sequencer *q);
+/** A blind batch was staged: are its answers only right if what it believes is? */
+bool sequencer_is_doubtful(const sequencer *q);
+/** A blind batch was wrong and nothing of it is stored: make its submissions pending again. */
+void sequencer_start_over(sequencer *q);
+/** Between batches: learn what others have appended. */
+void sequencer_read_news(sequencer *q);
+
+#endif

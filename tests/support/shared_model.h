@@ -1,0 +1,26 @@
+/* shared_model.h: a store on the driver in memory, behind the port of a shared engine.
+ *
+ * It counts what it is asked, and "others" write behind the store's back, which
+ * a database and a second node cannot do at an exact moment. One at a time. */
+#ifndef EXCORE_TESTS_SHARED_MODEL_H
+#define EXCORE_TESTS_SHARED_MODEL_H
+
+#include <excore/store.h>
+
+#include <stdatomic.h>
+
+typedef struct shared_model_state {
+    atomic_uint begun, begun_blind, looked_up, committed, rolled_back;
+    /* set between batches */
+    ex_status commit_fails; /* the next one: nothing is stored */
+} shared_model_state;
+
+extern shared_model_state shared_model;
+
+ex_status shared_model_open(ex_store **ret, ex_error *err);
+/** Count from zero. */
+void shared_model_reset(void);
+/** Another node appends one event. Between our batches only. */
+void shared_model_others_append(const char *stream, const char *type, const char *data);
+
+#endif
