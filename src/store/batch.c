@@ -75,6 +75,7 @@ void batch_reset(ex_batch *b)
     staged_index_reset(&b->command_ids);
     staged_index_reset(&b->news_streams);
     b->news.count = 0;
+    b->has_missed_news = false;
     batch_wants_reset(&b->wants);
     ex_arena_reset(&b->arena);
 }

@@ -73,6 +73,7 @@ struct ex_batch {
     batch_wants wants;
     store_news news;           /* appended by others, told when the batch began */
     staged_index news_streams; /* its events by stream */
+    bool has_missed_news;      /* a stage function read what the news told briefly */
 };
 
 /** Where a submission began. */

@@ -203,6 +203,10 @@ ex_status batch_read_news(ex_batch *b, const batch_stream *s, uint64_t from_vers
         numbers[expected-- - first] = number;
     }
     ex_status st = numbers && expected < first ? EX_OK : EX_ENOTFOUND;
+    if (st == EX_OK && b->news.is_brief) {
+        b->has_missed_news = true;
+        st = EX_ENOTFOUND;
+    }
     for (uint32_t i = 0; st == EX_OK && i < count; i++)
         st = fn(ctx, &b->news.events[numbers[i]], err);
     ex_arena_restore(&b->arena, mark);

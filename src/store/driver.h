@@ -66,6 +66,7 @@ typedef struct store_news {
     const ex_event *events;     /* by position, from the first one that the store does not know */
     const uint64_t *stream_ids; /* for each event, the driver's key of its stream */
     uint32_t count;             /* fewer than there are: too many to tell */
+    bool is_brief;              /* of the events only position, stream and version are set */
 } store_news;
 
 /** An event id that a submission brings. */
@@ -176,8 +177,9 @@ typedef void store_follow_fn(void *ctx, uint64_t position);
  *  append. Thread: the sequencer's, but for follow and unfollow: the owner's. */
 typedef struct store_shared_ops {
     /** Prepare the next begin: what was appended behind `known` is to be told, and the answers of
-     *  `lookup` (NULL: none) come with it. Cannot fail, asks nothing yet. */
-    void (*expect)(void *impl, uint64_t known, const store_lookup *lookup);
+     *  `lookup` (NULL: none) come with it. Cannot fail, asks nothing yet.
+     *  @param is_brief nobody here wants the contents of what others append */
+    void (*expect)(void *impl, uint64_t known, bool is_brief, const store_lookup *lookup);
     /** Instead of begin: believe that the log ends at `known`, and ask nothing. The first question,
      *  or the commit, fails when that is not true; and the commit, when a stream, an event or a
      *  command is written as new and is not. Nothing is stored then.
@@ -189,7 +191,7 @@ typedef struct store_shared_ops {
     /** Inside a batch: find all of it. */
     ex_status (*look_up)(void *impl, const store_lookup *lookup, ex_error *err);
     /** Between batches: learn what is committed behind `known`, holding nothing up. */
-    ex_status (*refresh)(void *impl, uint64_t known, store_head *ret, ex_error *err);
+    ex_status (*refresh)(void *impl, uint64_t known, bool is_brief, store_head *ret, ex_error *err);
     /** Call `fn` from now on when the log grew, whoever appended; also now and then for nothing. */
     ex_status (*follow)(void *impl, store_follow_fn *fn, void *ctx, ex_error *err);
     /** After it returned, fn is not running and is not called again. Without follow: nothing. */

@@ -124,6 +124,14 @@ void live_skip(store_live *l, uint64_t head)
     watch_wake(&l->watchers, head);
 }
 
+bool live_has_followers(store_live *l)
+{
+    pthread_mutex_lock(&l->mu);
+    bool has = l->subscriptions != NULL;
+    pthread_mutex_unlock(&l->mu);
+    return has;
+}
+
 void live_close(store_live *l)
 {
     atomic_store(&l->is_closed, true);

@@ -48,6 +48,8 @@ void live_publish(store_live *l, const ex_event *events, size_t count);
 /** The log grew to `head` without live_publish: followers read it from the log. Thread: the
  * sequencer. */
 void live_skip(store_live *l, uint64_t head);
+/** Does anybody follow? Thread: any. */
+bool live_has_followers(store_live *l);
 /** Waiting subscriptions return EX_ECLOSED once they have delivered what is committed. Thread: any.
  */
 void live_close(store_live *l);

@@ -359,6 +359,8 @@ static void run_batch(sequencer *q)
             take_unstaged(q);
         fail_all(q, &err);
     }
+    if (q->batch.has_missed_news)
+        sequencer_want_full_news(q);
     batch_reset(&q->batch);
     if (d->ops->maintain)
         d->ops->maintain(d->impl);

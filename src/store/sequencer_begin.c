@@ -21,6 +21,7 @@
 #include "store/sequencer_int.h"
 
 #define QUIET_BATCHES 16
+#define FULL_BATCHES  64 /* after one that missed the contents of the news */
 
 static uint32_t room_left(const sequencer *q)
 {
@@ -28,6 +29,19 @@ static uint32_t room_left(const sequencer *q)
 }
 
 /* ---- Agreeing with the database ---- */
+
+/* Contents are for followers, and for states that commands keep: who has neither is spared them. */
+static bool wants_brief_news(sequencer *q)
+{
+    if (q->full_news)
+        q->full_news--;
+    return q->full_news == 0 && !live_has_followers(&q->store->live);
+}
+
+void sequencer_want_full_news(sequencer *q)
+{
+    q->full_news = FULL_BATCHES + 1; /* counted down before it is looked at */
+}
 
 /* Others have appended all of this, and it is told: as if we had done it. */
 static void adopt_news(sequencer *q, const store_news *news)
@@ -38,7 +52,10 @@ static void adopt_news(sequencer *q, const store_news *news)
     }
     uint64_t head = news->events[news->count - 1].position;
     atomic_store_explicit(&q->store->head, head, memory_order_release);
-    live_publish(&q->store->live, news->events, news->count);
+    if (news->is_brief)
+        live_skip(&q->store->live, head);
+    else
+        live_publish(&q->store->live, news->events, news->count);
 }
 
 /* The database is where we left it, or ahead: others have appended, or a commit that failed did
@@ -123,16 +140,14 @@ static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
     if (begin_blind(q, ret))
         return EX_OK;
     bool has_wants = batch_lookup_begin(&q->batch, &lookup);
-    d->ops->shared->expect(d->impl, atomic_load_explicit(&q->store->head, memory_order_relaxed),
-                           has_wants ? &lookup : NULL);
+    uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    d->ops->shared->expect(d->impl, known, wants_brief_news(q), has_wants ? &lookup : NULL);
     ex_status st = d->ops->begin(d->impl, ret, err);
     batch_lookup_end(&q->batch);
     if (st)
         return st;
     d->ops->shared->news(d->impl, &news);
-    q->quiet = ret->position == atomic_load_explicit(&q->store->head, memory_order_relaxed)
-                   ? q->quiet + 1
-                   : 0;
+    q->quiet = ret->position == known ? q->quiet + 1 : 0;
     st = agree_on_head(q, ret->position, &news, err);
     if (st == EX_OK)
         batch_keep_news(&q->batch, &news);
@@ -191,7 +206,8 @@ void sequencer_read_news(sequencer *q)
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
     q->has_news = false;
     /* a failure is met again by the next batch, or the next nudge */
-    if (d->ops->shared->refresh(d->impl, known, &head, NULL) != EX_OK || head.position <= known)
+    if (d->ops->shared->refresh(d->impl, known, wants_brief_news(q), &head, NULL) != EX_OK ||
+        head.position <= known)
         return;
     d->ops->shared->news(d->impl, &news);
     (void)agree_on_head(q, head.position, &news, NULL); /* it is ahead: cannot fail */

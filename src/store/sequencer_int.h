@@ -40,6 +40,7 @@ struct sequencer {
     bool has_news;          /* others have appended */
     bool is_blind;          /* the running batch believes what it did not ask (sequencer_begin.c) */
     uint32_t quiet;         /* batches since others appended */
+    uint32_t full_news;     /* batches to come for which news are told with their contents */
     staged *staged;         /* batch_limit */
     uint32_t staged_count;
 };
@@ -61,6 +62,8 @@ bool sequencer_may_stage(const sequencer *q);
 bool sequencer_is_doubtful(const sequencer *q);
 /** A blind batch was wrong and nothing of it is stored: make its submissions pending again. */
 void sequencer_start_over(sequencer *q);
+/** A batch had to ask for what brief news did not tell. */
+void sequencer_want_full_news(sequencer *q);
 /** Between batches: learn what others have appended. */
 void sequencer_read_news(sequencer *q);
 

@@ -232,6 +232,31 @@ static void test_nodes_followers_never_skip(void **state)
     close_nodes(nodes);
 }
 
+/* A node that nobody follows is told only briefly what others append; then somebody comes. */
+static void test_nodes_follower_who_comes_late_sees_all(void **state)
+{
+    enum { TURN = 50, TURNS = 4 };
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    ex_store *nodes[NODES];
+    open_nodes(s, nodes);
+    atomic_uint other = 0;
+    pthread_t thread;
+    ex_new_event event = EVENT("T", "{}");
+    for (uint64_t turn = 1; turn <= TURNS; turn++) {
+        for (int i = 0; i < TURN; i++)
+            assert_int_equal(append_to(nodes[0], "hot", EX_ANY, &event, NULL), EX_OK);
+        wait_for_head(nodes[1], (2 * turn - 1) * TURN); /* told while nobody follows */
+        worker follower = {nodes[1], 0, 2 * turn * TURN, &other};
+        assert_int_equal(pthread_create(&thread, NULL, follow, &follower), 0);
+        for (int i = 0; i < TURN; i++)
+            assert_int_equal(append_to(nodes[0], "hot", EX_ANY, &event, NULL), EX_OK);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    assert_int_equal(other, 0);
+    close_nodes(nodes);
+}
+
 /* ---- What a batch knows of others ---- */
 
 typedef struct look {
@@ -531,6 +556,7 @@ int store_nodes_tests(suite *s)
         STORE_TEST(test_nodes_one_wins_a_version),
         STORE_TEST(test_nodes_one_wins_a_uniqueness_rule),
         STORE_TEST(test_nodes_followers_never_skip),
+        STORE_TEST(test_nodes_follower_who_comes_late_sees_all),
         STORE_TEST(test_nodes_a_batch_sees_what_others_committed),
         STORE_TEST(test_nodes_retry_elsewhere_is_a_duplicate),
         STORE_TEST(test_nodes_last_event_of_a_stream_is_always_found),

@@ -44,9 +44,9 @@ static ex_status model_look_up_inside(void *impl, const store_lookup *lookup, ex
     return model_look_up(impl, lookup, err);
 }
 
-static void model_expect(void *impl, uint64_t known, const store_lookup *lookup)
+static void model_expect(void *impl, uint64_t known, bool is_brief, const store_lookup *lookup)
 {
-    (void)impl, (void)known;
+    (void)impl, (void)known, (void)is_brief;
     model.lookup = lookup;
 }
 
@@ -76,9 +76,10 @@ static void model_news(void *impl, store_news *ret)
     *ret = (store_news){0}; /* too many to tell: the store asks for all it needs */
 }
 
-static ex_status model_refresh(void *impl, uint64_t known, store_head *ret, ex_error *err)
+static ex_status model_refresh(void *impl, uint64_t known, bool is_brief, store_head *ret,
+                               ex_error *err)
 {
-    (void)known;
+    (void)known, (void)is_brief;
     return store_memory_driver.begin(impl, ret, err);
 }
 

@@ -26,7 +26,8 @@ enum {
     COLUMN_STREAM_ID,
     COLUMN_RECORDED_AT,
     COLUMN_ID,
-    COLUMN_SCHEMA_VERSION,
+    BRIEF_STREAM, /* BRIEF_COLUMNS end here */
+    COLUMN_SCHEMA_VERSION = BRIEF_STREAM,
     COLUMN_CONTENT_TYPE,
     COLUMN_CORRELATION,
     COLUMN_CAUSATION,
@@ -43,16 +44,36 @@ static ex_slice optional(const ex_pg_result *r, int row, int column, ex_slice ot
     return ex_pg_is_null(r, row, column) ? otherwise : ex_pg_get_slice(r, row, column);
 }
 
+static ex_status read_id(const ex_pg_result *r, int row, ex_id *ret, ex_error *err)
+{
+    ex_slice id = ex_pg_get_slice(r, row, COLUMN_ID);
+    if (id.len != 16 && id.len != 17)
+        return ex_raise(err, EX_ECORRUPT, "event %llu: its id has %zu bytes",
+                        (unsigned long long)ex_pg_get_i64(r, row, COLUMN_POSITION), id.len);
+    memcpy(ret->bytes, id.ptr, sizeof(ret->bytes));
+    ret->form = id.len == 17 ? (uint8_t)id.ptr[16] : EX_ID_UUID;
+    return EX_OK;
+}
+
+ex_status pg_event_read_brief(const ex_pg_result *r, int row, ex_event *ret,
+                              uint64_t *ret_stream_id, ex_error *err)
+{
+    *ret = (ex_event){
+        .position = (uint64_t)ex_pg_get_i64(r, row, COLUMN_POSITION),
+        .version = (uint64_t)ex_pg_get_i64(r, row, COLUMN_VERSION),
+        .recorded_at_us = ex_pg_get_i64(r, row, COLUMN_RECORDED_AT),
+        .stream = ex_pg_get_slice(r, row, BRIEF_STREAM),
+    };
+    *ret_stream_id = (uint64_t)ex_pg_get_i64(r, row, COLUMN_STREAM_ID);
+    return read_id(r, row, &ret->id, err);
+}
+
 ex_status pg_event_read(const ex_pg_result *r, int row, ex_event *ret, uint64_t *ret_stream_id,
                         ex_error *err)
 {
     uint64_t position = (uint64_t)ex_pg_get_i64(r, row, COLUMN_POSITION);
-    ex_slice id = ex_pg_get_slice(r, row, COLUMN_ID);
     ex_slice stream = ex_pg_get_slice(r, row, COLUMN_STREAM);
     ex_slice type = ex_pg_get_slice(r, row, COLUMN_TYPE);
-    if (id.len != 16 && id.len != 17)
-        return ex_raise(err, EX_ECORRUPT, "event %llu: its id has %zu bytes",
-                        (unsigned long long)position, id.len);
     if (!stream.len || !type.len)
         return ex_raise(err, EX_ECORRUPT, "event %llu: its %s has no name",
                         (unsigned long long)position, stream.len ? "type" : "stream");
@@ -71,11 +92,9 @@ ex_status pg_event_read(const ex_pg_result *r, int row, ex_event *ret, uint64_t 
     };
     uint32_t schema_version = (uint32_t)ex_pg_get_i64(r, row, COLUMN_SCHEMA_VERSION);
     ret->schema_version = schema_version ? schema_version : 1; /* NULL reads as 0 */
-    memcpy(ret->id.bytes, id.ptr, sizeof(ret->id.bytes));
-    ret->id.form = id.len == 17 ? (uint8_t)id.ptr[16] : EX_ID_UUID;
     if (ret_stream_id)
         *ret_stream_id = (uint64_t)ex_pg_get_i64(r, row, COLUMN_STREAM_ID);
-    return EX_OK;
+    return read_id(r, row, &ret->id, err);
 }
 
 uint64_t pg_event_bytes(const ex_pg_result *r, int row)

@@ -55,6 +55,7 @@ typedef struct pg_news {
     ex_event *events;
     uint64_t *stream_ids;
     uint32_t count, room;
+    bool is_brief;
 } pg_news;
 
 /** The thread of its own that hears of commits (listener.c). */
@@ -130,9 +131,10 @@ ex_status pg_writer_probe(void *impl, ex_error *err);
 ex_status pg_writer_commit(void *impl, ex_error *err);
 void pg_writer_rollback(void *impl);
 ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err);
-void pg_writer_expect(void *impl, uint64_t known, const store_lookup *lookup);
+void pg_writer_expect(void *impl, uint64_t known, bool is_brief, const store_lookup *lookup);
 void pg_writer_news(void *impl, store_news *ret);
-ex_status pg_writer_refresh(void *impl, uint64_t known, store_head *ret, ex_error *err);
+ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_head *ret,
+                            ex_error *err);
 void pg_names_forget(postgres_driver *d);
 
 /* ---- write.c ---- */

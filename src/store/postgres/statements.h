@@ -14,6 +14,8 @@
 #define EVENT_COLUMNS                                                                              \
     "e.position, e.version, e.stream_id, e.recorded_at, e.id, e.schema_version, e.content_type, "  \
     "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data, e.stream, e.type"
+/* The beginning of the same, and the stream's name. */
+#define BRIEF_COLUMNS "position, version, stream_id, recorded_at, id, stream"
 
 /* At least one event, and no more than `limit` of them or than `bytes` hold: what libpq keeps of a
  * chunk is bounded. The length of bytea is read without the bytes themselves. */
@@ -107,6 +109,8 @@
                               "e.position = u.position AND e.id = u.id AND e.recorded_at = u.at")  \
     X(LOG_CHUNK,       FIND,  "SELECT " EVENT_COLUMNS " " LOG_RANGE " LIMIT CASE WHEN "            \
                               LOG_HAS_LARGE " THEN " LOG_MEASURED " ELSE $3 END")                  \
+    X(LOG_BRIEF,       FIND,  "SELECT " BRIEF_COLUMNS " FROM events WHERE position >= $1 "         \
+                              "ORDER BY position LIMIT $2")                                        \
     X(STREAM_FORWARD,  FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version >= $2",  \
                                              "version", "$3", "$4"))                               \
     X(STREAM_BACKWARD, FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version <= $2 "  \

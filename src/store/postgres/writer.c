@@ -35,6 +35,8 @@
 #define NEWS_EVENTS 1000
 #define NEWS_BYTES  (4 << 20)
 
+#define BRIEF_EVENTS 10000 /* a hundred bytes or so each */
+
 /* ---- Statements in flight ---- */
 
 ex_slice pg_sql(pg_statement which)
@@ -112,22 +114,27 @@ static void drop_news(postgres_driver *d)
     d->news.count = 0;
 }
 
-void pg_writer_expect(void *impl, uint64_t known, const store_lookup *lookup)
+void pg_writer_expect(void *impl, uint64_t known, bool is_brief, const store_lookup *lookup)
 {
     postgres_driver *d = impl;
     d->known = known;
+    d->news.is_brief = is_brief;
     d->lookup = lookup;
 }
 
 void pg_writer_news(void *impl, store_news *ret)
 {
     const pg_news *n = &((postgres_driver *)impl)->news;
-    *ret = (store_news){n->events, n->stream_ids, n->count};
+    *ret = (store_news){n->events, n->stream_ids, n->count, n->is_brief};
 }
 
 static ex_status send_news(postgres_driver *d, ex_error *err)
 {
     ex_pg_put_i64(&d->args, (int64_t)d->known + 1);
+    if (d->news.is_brief) {
+        ex_pg_put_i64(&d->args, BRIEF_EVENTS);
+        return pg_queue(d, PG_LOG_BRIEF, err);
+    }
     ex_pg_put_i64(&d->args, INT64_MAX);
     ex_pg_put_i64(&d->args, NEWS_EVENTS);
     ex_pg_put_i64(&d->args, NEWS_BYTES);
@@ -153,11 +160,12 @@ static ex_status reserve_news(pg_news *n, uint32_t count, ex_error *err)
 static ex_status receive_news(postgres_driver *d, ex_error *err)
 {
     pg_news *n = &d->news;
+    pg_event_read_fn *read = n->is_brief ? pg_event_read_brief : pg_event_read;
     ex_status st = ex_pg_recv(d->writer, &n->rows, err);
     if (st == EX_OK)
         st = reserve_news(n, (uint32_t)n->rows.rows, err);
     for (int row = 0; st == EX_OK && row < n->rows.rows; row++) {
-        st = pg_event_read(&n->rows, row, &n->events[row], &n->stream_ids[row], err);
+        st = read(&n->rows, row, &n->events[row], &n->stream_ids[row], err);
         if (st == EX_OK && n->events[row].position != d->known + 1 + (uint64_t)row)
             st = ex_raise(err, EX_ECORRUPT, "event %llu is missing in the log",
                           (unsigned long long)d->known + 1 + (uint64_t)row);
@@ -283,10 +291,11 @@ ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_
 }
 
 /* Without the lock: only what is committed is seen, and it became visible in order. */
-ex_status pg_writer_refresh(void *impl, uint64_t known, store_head *ret, ex_error *err)
+ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_head *ret,
+                            ex_error *err)
 {
     postgres_driver *d = impl;
-    d->known = known;
+    pg_writer_expect(d, known, is_brief, NULL);
     drop_news(d);
     ex_status st = connect_writer(d, err);
     if (st == EX_OK)
