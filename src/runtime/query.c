@@ -32,7 +32,7 @@ typedef struct query_run {
     uint32_t key_columns[KEYS_MAX]; /* of the row type */
     const ex_json *after;           /* array of the cursor's keys, NULL: first page */
     void *params;                   /* struct of def->params, NULL: none */
-    bool is_too_early;              /* the rows were below min_position again */
+    bool is_too_early;              /* no tables yet, or the rows were below min_position again */
 } query_run;
 
 /* ---- Parameters ---- */
@@ -361,16 +361,20 @@ static ex_status read_position(query_run *q, ex_sql *db, uint64_t known, uint64_
     return EX_OK;
 }
 
-/* Before the first turn of the view there is nothing to hold. */
+/* The first turn of the view makes them. */
 static ex_status look_for_tables(query_run *q, ex_sql *db, view_runner *view)
 {
     bool is_there = false;
     if (atomic_load(&view->has_tables))
         return EX_OK;
     ex_status st = view_store_has_tables(db, q->def->view, &is_there, q->err);
-    if (!st && is_there)
-        atomic_store(&view->has_tables, true);
-    return st;
+    if (st)
+        return st;
+    atomic_store(&view->has_tables, is_there);
+    q->is_too_early = !is_there;
+    return is_there ? EX_OK
+                    : ex_raise(q->err, EX_EAGAIN, "view '%s' has not been built yet",
+                               q->def->view->name);
 }
 
 /* Rows and checkpoint from one snapshot. */
@@ -384,8 +388,7 @@ static ex_status answer(query_run *q, ex_sql *db, view_runner *view)
     status = status ? status : ex_sql_begin(db, EX_SQL_READ, &tx, q->err);
     if (status)
         return status;
-    if (atomic_load(&view->has_tables))
-        status = view_store_hold(db, q->def->view, q->err);
+    status = view_store_hold(db, q->def->view, q->err);
     status = status ? status : read_position(q, db, known, based_on, &position);
     status = status ? status : prepare(q, db, &st);
     if (!status) {
@@ -450,7 +453,7 @@ static ex_status run(ex_runtime *rt, query_run *q)
     uint64_t timeout_ms = q->call->timeout_ms ? q->call->timeout_ms : WAIT_DEFAULT_MS;
     uint64_t until_ns = ex_monotonic_ns(ex_clock_system()) + timeout_ms * 1000000;
     st = wait_and_answer(rt, q, view, until_ns);
-    /* the runner hears of a rebuild a moment after the rows show it */
+    /* a view that was just started, or rebuilt: its runner hears of that a moment later */
     while (st == EX_EAGAIN && q->is_too_early && ex_monotonic_ns(ex_clock_system()) < until_ns) {
         q->is_too_early = false;
         view_runner_pause(view);

@@ -175,6 +175,20 @@ static void test_view_answers_what_a_command_did(void **ctx)
 
 /* R-QA-02, R-QA-03: pages by key neither repeat nor lose rows, also while rows come between them.
  */
+/* Nobody has to know that a view makes its tables in its first turn. */
+static void test_query_right_after_the_first_start_waits_for_its_view(void **ctx)
+{
+    (void)ctx;
+    for (int i = 0; i < 5; i++) {
+        fixture f;
+        set_up(&f);
+        if (query(&f, (ask){.query = "account-count"}))
+            fail_msg("%s: %s", f.err.code, f.err.message);
+        assert_int_equal(answer(&f, "count")->as.i64, 0);
+        tear_down(&f);
+    }
+}
+
 static void test_query_pages_cover_everything_once(void **ctx)
 {
     (void)ctx;
@@ -673,6 +687,7 @@ int main(int argc, char **argv)
     store_place_use(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view_answers_what_a_command_did),
+        cmocka_unit_test(test_query_right_after_the_first_start_waits_for_its_view),
         cmocka_unit_test(test_query_pages_cover_everything_once),
         cmocka_unit_test(test_query_limits_are_clamped),
         cmocka_unit_test(test_query_parameters),
