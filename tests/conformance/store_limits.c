@@ -78,7 +78,7 @@ static void test_limits_of_schema_versions(void **state)
     assert_int_equal(suite_append(s, "a", EX_ANY, &event, 1, NULL, NULL), EX_EINVAL);
 }
 
-/* Together more than one transaction takes: they are spread, none is lost. */
+/* More than one statement or transaction takes: it is spread, and nothing is lost. */
 static void test_limits_of_a_batchs_bytes_lose_nothing(void **state)
 {
     suite *s = *state;
@@ -89,6 +89,16 @@ static void test_limits_of_a_batchs_bytes_lose_nothing(void **state)
     ex_appended out = {0};
     assert_int_equal(suite_append(s, "a", EX_ANY, events, 40, &out, NULL), EX_OK);
     assert_int_equal(out.position, 40);
+    ex_cursor *cursor = NULL;
+    ex_event event;
+    assert_int_equal(ex_store_read_log(s->store, &(ex_read_log){0}, &cursor, NULL), EX_OK);
+    for (uint64_t i = 1; i <= 40; i++) {
+        assert_int_equal(ex_cursor_next(cursor, &event, NULL), EX_OK);
+        assert_int_equal(event.position, i);
+        assert_int_equal(event.version, i);
+        assert_true(ex_slice_eq(event.data, data));
+    }
+    ex_cursor_close(cursor);
     free((void *)(uintptr_t)data.ptr);
 }
 

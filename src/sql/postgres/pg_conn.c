@@ -122,13 +122,6 @@ static ex_status run_script(ex_pg *pg, const char *sql, uint64_t deadline_ns, ex
     return st;
 }
 
-static uint64_t statement_deadline(const ex_pg *pg)
-{
-    return pg->statement_timeout_ms == EX_PG_NO_TIMEOUT
-               ? UINT64_MAX
-               : pg_deadline(pg->statement_timeout_ms + PG_GRACE_MS);
-}
-
 ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err)
 {
     assert(pg->queue_count == 0);
@@ -136,7 +129,7 @@ ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err)
         return pg_raise_broken(pg, err);
     if (!PQexitPipelineMode(pg->conn)) /* idle, so only a lost connection can be the reason */
         return pg_break(pg, pg_raise_broken(pg, err));
-    ex_status st = run_script(pg, sql, statement_deadline(pg), err);
+    ex_status st = run_script(pg, sql, pg_statement_deadline(pg), err);
     if (pg->conn && !PQenterPipelineMode(pg->conn))
         st = pg_break(pg, st ? st : pg_raise_broken(pg, err));
     return st;

@@ -87,6 +87,9 @@ const ex_pg_target *ex_pg_target_of(const ex_pg *pg);
  *  @return EX_OK; EX_EAGAIN (broken); EX_EINVAL, EX_ETOOLARGE, EX_ENOMEM (nothing was queued)
  *  Blocking: no, but it may write. */
 EX_NODISCARD ex_status ex_pg_send(ex_pg *pg, ex_slice sql, const ex_pg_args *args, ex_error *err);
+/** Write what was queued. libpq moves what is left at each write, so a lot of it takes its square.
+ *  @return EX_OK, EX_EAGAIN (broken), EX_ETIMEOUT (broken, too). Blocking: as ex_pg_recv. */
+EX_NODISCARD ex_status ex_pg_flush(ex_pg *pg, ex_error *err);
 /** End the group and send it. At least one statement must be queued. */
 EX_NODISCARD ex_status ex_pg_sync(ex_pg *pg, ex_error *err);
 /** The result of the next statement of a group that was synced. The last one of a group is given

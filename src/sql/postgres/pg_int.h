@@ -83,6 +83,8 @@ void pg_cancel_on_server(ex_pg *pg);
 uint64_t pg_now_ns(void);
 /* `ms` from now; UINT64_MAX for EX_PG_NO_TIMEOUT. */
 uint64_t pg_deadline(uint32_t ms);
+/** When a statement that begins now is given up: the server gives it up a moment before. */
+uint64_t pg_statement_deadline(const ex_pg *pg);
 /* Poll one descriptor and (when >= 0) wake_fd. True: something happened. */
 bool pg_poll(int fd, short events, int wake_fd, uint64_t deadline_ns);
 /* Wait until libpq has a result or the connection is lost; sends what is left meanwhile.

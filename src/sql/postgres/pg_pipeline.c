@@ -152,9 +152,7 @@ ex_status ex_pg_sync(ex_pg *pg, ex_error *err)
 /* libpq's next result, NULL at the end of a statement's. */
 static ex_status next_result(ex_pg *pg, PGresult **ret, ex_error *err)
 {
-    uint32_t ms = pg->statement_timeout_ms;
-    uint64_t deadline_ns = ms == EX_PG_NO_TIMEOUT ? UINT64_MAX : pg_deadline(ms + PG_GRACE_MS);
-    ex_status st = pg_wait_result(pg, deadline_ns, err);
+    ex_status st = pg_wait_result(pg, pg_statement_deadline(pg), err);
     if (!st)
         *ret = PQgetResult(pg->conn);
     return st;

@@ -20,6 +20,12 @@ uint64_t pg_deadline(uint32_t ms)
     return ms == EX_PG_NO_TIMEOUT ? UINT64_MAX : pg_now_ns() + (uint64_t)ms * 1000000;
 }
 
+uint64_t pg_statement_deadline(const ex_pg *pg)
+{
+    uint32_t ms = pg->statement_timeout_ms;
+    return ms == EX_PG_NO_TIMEOUT ? UINT64_MAX : pg_deadline(ms + PG_GRACE_MS);
+}
+
 /* Milliseconds for poll, rounded up; -1 for ever. */
 static int poll_ms(uint64_t deadline_ns)
 {
@@ -92,6 +98,19 @@ ex_status pg_wait_result(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
         }
         (void)PQconsumeInput(pg->conn); /* a failure shows as CONNECTION_BAD or an error result */
     }
+}
+
+ex_status ex_pg_flush(ex_pg *pg, ex_error *err)
+{
+    uint64_t deadline_ns = pg_statement_deadline(pg);
+    if (!pg->conn)
+        return pg_raise_broken(pg, err);
+    while (PQflush(pg->conn) == 1) {
+        if (!pg_poll(PQsocket(pg->conn), POLLIN | POLLOUT, -1, deadline_ns))
+            return give_up(pg, false, err);
+        (void)PQconsumeInput(pg->conn); /* the server may have to get rid of answers first */
+    }
+    return PQstatus(pg->conn) == CONNECTION_BAD ? pg_break(pg, pg_raise_broken(pg, err)) : EX_OK;
 }
 
 static void signal_owner(ex_pg *pg)

@@ -3,7 +3,7 @@
  *   what        statements
  *   ----------  ------------------------------------------------------------------
  *   streams     one for all new ones; their ids follow the last id under the head
- *   events      one
+ *   events      one for each 4 MiB
  *   tags        one for those whose ids are known; three for the others: make them
  *               unless they are there, use them by name, tell their ids
  *   commands    one
@@ -15,6 +15,8 @@
 
 #include "store/postgres/event_row.h"
 #include "store/postgres/postgres_driver.h"
+
+#define CHUNK_BYTES ((uint64_t)4 << 20) /* of events in one statement */
 
 /* What one write is built from; in an arena of its own. */
 typedef struct building {
@@ -109,6 +111,24 @@ static ex_status note_written(postgres_driver *d, const store_write *w, ex_error
     return EX_OK;
 }
 
+static uint32_t chunk_of(const store_write *w, uint32_t at)
+{
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    for (; at + count < w->event_count && bytes < CHUNK_BYTES; count++)
+        bytes += w->events[at + count].data.len + w->events[at + count].metadata.len;
+    return count;
+}
+
+static ex_status write_chunk(building *b, uint32_t at, uint32_t count, ex_error *err)
+{
+    postgres_driver *d = b->d;
+    pg_put_events(&d->args, b->w->events + at, b->stream_ids + at, count);
+    ex_status st = pg_queue_write(d, PG_EVENTS_INSERT, err);
+    bool is_last = at + count == b->w->event_count;
+    return st || is_last ? st : ex_pg_flush(d->writer, err);
+}
+
 static ex_status write_events(building *b, ex_error *err)
 {
     const store_write *w = b->w;
@@ -118,8 +138,10 @@ static ex_status write_events(building *b, ex_error *err)
     ex_status st = write_streams(b, err);
     if (st)
         return st;
-    pg_put_events(&b->d->args, w->events, b->stream_ids, w->event_count);
-    st = pg_queue_write(b->d, PG_EVENTS_INSERT, err);
+    for (uint32_t at = 0, count = 0; st == EX_OK && at < w->event_count; at += count) {
+        count = chunk_of(w, at);
+        st = write_chunk(b, at, count, err);
+    }
     return st ? st : note_written(b->d, w, err);
 }
 
