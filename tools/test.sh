@@ -14,6 +14,7 @@ exec </dev/null
 PATH="$PWD/.cache/tools/usr/bin:$PATH"
 export CTEST_OUTPUT_ON_FAILURE=1
 jobs=$(nproc)
+tests_at_once=$((jobs + jobs / 2)) # many of them wait for a server most of the time
 
 step() {
     printf '\n== %s (at %d s)\n' "$1" "$SECONDS"
@@ -26,7 +27,8 @@ sanitized() {
     shift
     tools/build.sh "$preset"
     log=build/$preset/ctest.log
-    if (cd "build/$preset" && "$@" ctest -j "$jobs" -R '^(unit|conformance)\.' -LE no_sanitizer) >"$log" 2>&1; then
+    if (cd "build/$preset" && "$@" ctest -j "$tests_at_once" -R '^(unit|conformance)\.' -LE no_sanitizer) \
+        >"$log" 2>&1; then
         grep 'tests passed' "$log"
     else
         cat "$log"
@@ -54,4 +56,4 @@ if compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
 fi
 step "every test, release build"
 cd build/release
-ctest --no-tests=error --no-label-summary -j "$jobs"
+ctest --no-tests=error --no-label-summary -j "$tests_at_once"
