@@ -238,7 +238,9 @@ typedef struct store_driver_ops {
     /** Optional. Write something that changes nothing, so that the commit has to reach the disk. */
     ex_status (*probe)(void *impl, ex_error *err);
     /** Make the batch durable and visible to readers, as the durability mode says.
-     *  @return EX_EAGAIN: after begin_blind only; nothing is stored, the same may be tried anew */
+     *  @return EX_EAGAIN: shared engines only; nothing is stored: what is written as new is there
+     *  already, or the log does not end where begin_blind took it to end, or the connection was
+     *  lost before */
     ex_status (*commit)(void *impl, ex_error *err);
     /** Undo the batch. Also after a failed begin or commit. Cannot fail: begin finds out the rest.
      */

@@ -19,8 +19,8 @@
  * appended. When they append and nobody does here, the driver's own thread
  * queues a nudge, and the sequencer reads on without a transaction. Whoever
  * holds the head makes the others wait: there a batch waits for those who are
- * expected before it begins. A batch may be blind (sequencer_begin.c) and is
- * tried a second time when what it believed was wrong.
+ * expected before it begins. A batch may believe what it did not ask
+ * (sequencer_begin.c) and is tried a second time when that was wrong.
  *
  * Possible failure modes:
  * - a driver's method fails, the commit included: the batch is rolled back, all
@@ -169,7 +169,7 @@ static ex_status fill(sequencer *q, ex_error *err)
             return st;
         is_closed = q->pending || is_full(q);
     } while (!is_closed && (is_shared ? take_more(q) : gather_more(q)));
-    if (q->is_blind && sequencer_is_doubtful(q))
+    if (q->believes && sequencer_is_doubtful(q))
         return ex_raise(err, EX_EAGAIN, "what the batch believes must be asked");
     return is_shared ? batch_write(&q->batch, err) : EX_OK;
 }
@@ -330,7 +330,7 @@ static ex_status try_batch(sequencer *q, ex_error *err)
     if (st == EX_OK)
         st = fill(q, err);
     if (st)
-        return q->is_blind ? EX_EAGAIN : st;
+        return q->believes ? EX_EAGAIN : st;
     return commit(q, err);
 }
 
@@ -341,7 +341,7 @@ static void run_batch(sequencer *q)
     if (sequencer_shared(q))
         gather_first(q);
     ex_status st = try_batch(q, &err);
-    if (st == EX_EAGAIN && q->is_blind) {
+    if (st == EX_EAGAIN && q->believes) {
         sequencer_start_over(q);
         st = try_batch(q, &err);
     }

@@ -4,23 +4,24 @@
  * engine behind a network (store_shared_ops) the same round trip asks what
  * others have appended and all that the submissions want.
  *
- * Where nobody else has appended for a while a batch is blind: it believes that
- * the log ends where we left it, and that streams do not exist which their
- * writers call new; then it needs no question at all, and the commit is its only
- * round trip. The commit fails when the belief was wrong; so the batch is
- * abandoned, its submissions are staged anew with all questions asked, and the
- * next batches ask, too. An answer that no row of the batch would prove (a
- * refusal, or nothing to write) is not given blindly either.
+ * A batch may believe some of it without asking: that streams do not exist which
+ * their writers call new, and, where nobody else has appended for a while, that
+ * the log ends where we left it. With both it is blind: it needs no question at
+ * all, and the commit is its only round trip. The commit fails when a belief was
+ * wrong; so the batch is abandoned and its submissions are staged anew with all
+ * questions asked. An answer that no row of the batch would prove (a refusal, or
+ * nothing to write) is not given on belief either.
  *
- *   state        event                          next
- *   -----------  -----------------------------  ------------------------------
- *   asking       QUIET_BATCHES without news     blind
- *   asking       news                           asking, counting from zero
- *   blind        a question that must be asked  that one batch asks
- *   blind        wrong or doubtful              asking, counting from zero */
+ *   a batch believes                  when
+ *   --------------------------------  -------------------------------------------
+ *   that streams are new              nothing else is wanted, and no belief failed
+ *                                     in the last DOUBT_BATCHES
+ *   that the log ends where we left   the same, and the last QUIET_BATCHES met
+ *   it                                nothing of others */
 #include "store/sequencer_int.h"
 
 #define QUIET_BATCHES 16
+#define DOUBT_BATCHES 16
 #define FULL_BATCHES  64 /* after one that missed the contents of the news */
 
 static uint32_t room_left(const sequencer *q)
@@ -84,11 +85,11 @@ static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news
     return EX_OK;
 }
 
-/* ---- Blind ---- */
+/* ---- Believing ---- */
 
 bool sequencer_may_stage(const sequencer *q)
 {
-    return !q->is_blind || q->pending->retract;
+    return !q->believes || q->pending->retract;
 }
 
 bool sequencer_is_doubtful(const sequencer *q)
@@ -109,22 +110,39 @@ void sequencer_start_over(sequencer *q)
         q->pending = s;
     }
     q->staged_count = 0;
-    q->is_blind = false;
+    q->believes = false;
     q->quiet = 0;
+    q->doubt = DOUBT_BATCHES;
     batch_reset(&q->batch);
 }
 
-/* @return false: begin with questions */
+/* What the first ones want can be believed. */
+static bool may_believe(sequencer *q)
+{
+    if (q->doubt)
+        q->doubt--;
+    return q->doubt == 0 && !q->batch.wants.has_questions && q->pending->retract;
+}
+
+/* @return false: ask where the log ends */
 static bool begin_blind(sequencer *q, store_head *ret)
 {
     const store_driver *d = &q->store->driver;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
-    if (q->quiet < QUIET_BATCHES || q->has_news || q->batch.wants.has_questions ||
-        !q->pending->retract || d->ops->shared->begin_blind(d->impl, known, ret, NULL) != EX_OK)
-        return false;
-    batch_lookup_end(&q->batch);
-    q->is_blind = true;
-    return true;
+    return q->quiet >= QUIET_BATCHES && !q->has_news &&
+           d->ops->shared->begin_blind(d->impl, known, ret, NULL) == EX_OK;
+}
+
+/* The news know better. */
+static void correct_beliefs(sequencer *q, const store_news *news)
+{
+    for (uint32_t i = 0; i < news->count; i++) {
+        batch_stream *s = batch_known_stream(&q->batch, news->events[i].stream);
+        if (s && s->is_believed_new) {
+            s->stream.id = news->stream_ids[i];
+            s->stream.version = news->events[i].version;
+        }
+    }
 }
 
 /* ---- Beginning ---- */
@@ -137,18 +155,26 @@ static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
     store_news news;
     q->looked_up = room_left(q);
     batch_want(&q->batch, q->pending, q->looked_up);
-    if (begin_blind(q, ret))
+    bool has_wants = batch_lookup_begin(&q->batch, &lookup), may = may_believe(q);
+    if (may && begin_blind(q, ret)) {
+        batch_lookup_end(&q->batch);
+        q->believes = true;
         return EX_OK;
-    bool has_wants = batch_lookup_begin(&q->batch, &lookup);
+    }
+    bool is_believed = may && has_wants;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
-    d->ops->shared->expect(d->impl, known, wants_brief_news(q), has_wants ? &lookup : NULL);
+    d->ops->shared->expect(d->impl, known, wants_brief_news(q),
+                           has_wants && !is_believed ? &lookup : NULL);
     ex_status st = d->ops->begin(d->impl, ret, err);
     batch_lookup_end(&q->batch);
     if (st)
         return st;
+    q->believes = is_believed;
     d->ops->shared->news(d->impl, &news);
     q->quiet = ret->position == known ? q->quiet + 1 : 0;
     st = agree_on_head(q, ret->position, &news, err);
+    if (st == EX_OK && is_believed)
+        correct_beliefs(q, &news);
     if (st == EX_OK)
         batch_keep_news(&q->batch, &news);
     q->has_news = false;
@@ -161,7 +187,7 @@ ex_status sequencer_begin(sequencer *q, ex_error *err)
     const store_driver *d = &q->store->driver;
     store_head head;
     ex_status st;
-    q->is_blind = false;
+    q->believes = false;
     if (sequencer_shared(q)) {
         st = begin_shared(q, &head, err);
     } else {
@@ -184,7 +210,7 @@ ex_status sequencer_look_up(sequencer *q, ex_error *err)
         return EX_OK;
     q->looked_up = room_left(q);
     batch_want(&q->batch, q->pending, q->looked_up);
-    bool is_believed = q->is_blind && !q->batch.wants.has_questions;
+    bool is_believed = q->believes && !q->batch.wants.has_questions;
     if (!batch_lookup_begin(&q->batch, &lookup))
         return EX_OK;
     if (is_believed) {

@@ -38,7 +38,8 @@ struct sequencer {
     ex_submission *pending; /* taken from the queue, oldest first */
     uint32_t looked_up;     /* of pending, the first ones: what they want is known */
     bool has_news;          /* others have appended */
-    bool is_blind;          /* the running batch believes what it did not ask (sequencer_begin.c) */
+    bool believes;          /* the running batch did not ask all of it (sequencer_begin.c) */
+    uint32_t doubt;         /* batches to come that ask all of it */
     uint32_t quiet;         /* batches since others appended */
     uint32_t full_news;     /* batches to come for which news are told with their contents */
     staged *staged;         /* batch_limit */
@@ -58,9 +59,9 @@ EX_NODISCARD ex_status sequencer_begin(sequencer *q, ex_error *err);
 EX_NODISCARD ex_status sequencer_look_up(sequencer *q, ex_error *err);
 /** May the first of pending be staged in the running batch? */
 bool sequencer_may_stage(const sequencer *q);
-/** A blind batch was staged: are its answers only right if what it believes is? */
+/** The batch was staged: does it give answers that its commit would not prove? */
 bool sequencer_is_doubtful(const sequencer *q);
-/** A blind batch was wrong and nothing of it is stored: make its submissions pending again. */
+/** A belief was wrong and nothing of the batch is stored: make its submissions pending again. */
 void sequencer_start_over(sequencer *q);
 /** A batch had to ask for what brief news did not tell. */
 void sequencer_want_full_news(sequencer *q);

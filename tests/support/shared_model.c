@@ -14,7 +14,7 @@ shared_model_state shared_model;
 static struct {
     void *impl; /* the driver in memory */
     const store_lookup *lookup;
-    bool is_blind, is_wrong;
+    bool is_wrong;
 } model;
 
 static ex_status model_open(const store_driver_options *options, void **ret, ex_error *err)
@@ -53,8 +53,10 @@ static void model_expect(void *impl, uint64_t known, bool is_brief, const store_
 static ex_status model_begin(void *impl, store_head *ret, ex_error *err)
 {
     atomic_fetch_add(&shared_model.begun, 1);
-    model.is_blind = model.is_wrong = false;
+    model.is_wrong = false;
     ex_status st = store_memory_driver.begin(impl, ret, err);
+    if (model.lookup)
+        atomic_fetch_add(&shared_model.asked, 1);
     if (st == EX_OK && model.lookup)
         st = model_look_up(impl, model.lookup, err);
     return st;
@@ -64,7 +66,6 @@ static ex_status model_begin_blind(void *impl, uint64_t known, store_head *ret, 
 {
     atomic_fetch_add(&shared_model.begun_blind, 1);
     ex_status st = store_memory_driver.begin(impl, ret, err);
-    model.is_blind = true;
     model.is_wrong = ret->position != known;
     ret->position = known;
     return st;
@@ -96,7 +97,7 @@ static void model_unfollow(void *impl)
 
 static ex_status model_write(void *impl, const store_write *w, ex_error *err)
 {
-    for (uint32_t i = 0; model.is_blind && i < w->event_count; i++) {
+    for (uint32_t i = 0; i < w->event_count; i++) {
         store_stream stored = {.name = w->streams[i]->name}, *asked = &stored;
         (void)store_memory_driver.find_streams(impl, &asked, 1, err);
         model.is_wrong |= w->streams[i]->id == 0 && stored.id;
@@ -151,6 +152,7 @@ void shared_model_reset(void)
 {
     atomic_store(&shared_model.begun, 0);
     atomic_store(&shared_model.begun_blind, 0);
+    atomic_store(&shared_model.asked, 0);
     atomic_store(&shared_model.looked_up, 0);
     atomic_store(&shared_model.committed, 0);
     atomic_store(&shared_model.rolled_back, 0);

@@ -10,7 +10,8 @@
 #include <stdatomic.h>
 
 typedef struct shared_model_state {
-    atomic_uint begun, begun_blind, looked_up, committed, rolled_back;
+    /* asked: of begun, those with a look-up; looked_up: inside of a batch */
+    atomic_uint begun, begun_blind, asked, looked_up, committed, rolled_back;
     /* set between batches */
     ex_status commit_fails; /* the next one: nothing is stored */
 } shared_model_state;

@@ -88,7 +88,6 @@ typedef struct postgres_driver {
     ex_pg_args args; /* of the statement that is being built */
     ex_map tags;     /* name -> id */
     store_head head; /* as the batch began */
-    bool is_blind;   /* the batch took `left` for the head */
     pg_left left;
     uint64_t last_id;  /* given to a name */
     uint64_t position; /* the head after what was written in this batch */

@@ -256,7 +256,6 @@ ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
         }
     }
     d->lookup = NULL;
-    d->is_blind = false;
     d->left.is_known = st == EX_OK;
     if (st) {
         end_stuck_holder(d);
@@ -283,7 +282,6 @@ ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_
         pg_writer_rollback(d); /* takes away what was queued */
         return pg_as_storage(st, err);
     }
-    d->is_blind = true;
     d->last_id = d->left.last_id;
     start_batch(d);
     *ret = d->head;
@@ -389,14 +387,14 @@ static ex_status end_transaction(postgres_driver *d, ex_error *err)
         return EX_OK;
     if (ex_pg_is_broken(d->writer))
         return pg_find_fate(d, err);
-    return d->is_blind && has_erred(d) ? EX_EAGAIN : pg_as_storage(st, err);
+    return has_erred(d) ? EX_EAGAIN : pg_as_storage(st, err);
 }
 
 ex_status pg_writer_commit(void *impl, ex_error *err)
 {
     postgres_driver *d = impl;
     ex_status st = end_transaction(d, err);
-    if (st == EX_EAGAIN && d->is_blind)
+    if (st == EX_EAGAIN)
         return st;
     if (st) {
         end_stuck_holder(d); /* a blind batch meets him here */

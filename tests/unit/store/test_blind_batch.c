@@ -87,6 +87,20 @@ static void test_blind_never_for_a_stream_that_may_exist(void **state)
     assert_int_equal(shared_model.begun, 1);
 }
 
+/* Streams are believed to be new from the first batch on, but for whoever is not sure. */
+static void test_blind_to_new_streams_without_quiet(void **state)
+{
+    (void)state;
+    must_append("new", EX_NO_STREAM);
+    must_append("newer", EX_NO_STREAM);
+    assert_int_equal(shared_model.begun, 2);
+    assert_int_equal(shared_model.asked, 0);
+    must_append("any", EX_ANY);
+    assert_int_equal(shared_model.asked, 1);
+    assert_int_equal(shared_model.begun_blind, 0);
+    assert_int_equal(shared_model.looked_up, 0);
+}
+
 /* ---- When it was wrong ---- */
 
 static void test_blind_starts_over_when_others_appended(void **state)
@@ -134,6 +148,23 @@ static void test_blind_stream_that_was_not_new(void **state)
     assert_int_equal(err.current, 1);
     assert_int_equal(shared_model.begun_blind, 1);
     assert_int_equal(shared_model.begun, 1);
+}
+
+/* Then it asks for a while, and believes again. */
+static void test_blind_to_a_stream_that_is_there(void **state)
+{
+    (void)state;
+    shared_model_others_append("old", "T", "{}");
+    ex_error err = {0};
+    must_append("first", EX_NO_STREAM); /* knows where the log ends from here on */
+    shared_model_reset();
+    assert_int_equal(append("old", EX_NO_STREAM, NULL, &err), EX_ECONFLICT);
+    assert_int_equal(err.current, 1);
+    assert_int_equal(shared_model.begun, 2);
+    assert_int_equal(shared_model.asked, 1);
+    be_alone();
+    must_append("last", EX_NO_STREAM);
+    assert_int_equal(shared_model.asked, 0);
 }
 
 /* Nothing that is written would prove a refusal. */
@@ -211,6 +242,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_blind_after_quiet_batches),
         TEST(test_blind_never_for_a_stream_that_may_exist),
+        TEST(test_blind_to_new_streams_without_quiet),
+        TEST(test_blind_to_a_stream_that_is_there),
         TEST(test_blind_starts_over_when_others_appended),
         TEST(test_blind_wrong_belief_is_no_wrong_answer),
         TEST(test_blind_stream_that_was_not_new),
