@@ -262,7 +262,7 @@ static ex_status read_event(ex_arena *scratch, state_entry *e, const ex_type *ty
         return state_failure(e, err);
     if (st) {
         (void)ex_error_context(err, st, "%s, version %llu of stream '%.*s', does not fit its type",
-                               type->name, (unsigned long long)(e->version + 1), EX_ARG(e->stream));
+                               type->name, (unsigned long long)e->version + 1, EX_ARG(e->stream));
         if (err) {
             err->status = EX_ECORRUPT;
             err->http_status = 409; /* the file is sound: another application may read it */

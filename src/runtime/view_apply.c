@@ -112,7 +112,7 @@ static ex_status hand_on(view_runner *r, transaction *t, ex_status failure, bool
     if (!is_over)
         return failure;
     return ex_error_context(err, failure, "%llu events are parked, no more can be",
-                            (unsigned long long)(r->parked + t->parked));
+                            (unsigned long long)r->parked + t->parked);
 }
 
 /* What was queued may fail only now. */

@@ -177,6 +177,8 @@ static void note_given(ex_leases *n, const pg_lease_list *given)
 
 static ex_status give(ex_leases *n, beat *b, const lease_plan *p, ex_error *err)
 {
+    if (!b->seen.leases)
+        return EX_OK;
     for (uint32_t i = 0; i < p->give_count; i++) {
         ex_slice name = b->seen.leases[p->give[i]].name;
         for (uint32_t k = 0; k < b->held.count; k++)
@@ -192,7 +194,7 @@ static ex_status give(ex_leases *n, beat *b, const lease_plan *p, ex_error *err)
 static ex_status take(ex_leases *n, beat *b, const lease_plan *p, ex_error *err)
 {
     pg_lease_list taken = {0};
-    if (p->take_count == 0)
+    if (p->take_count == 0 || !b->seen.leases)
         return EX_OK;
     ex_slice *names = ex_arena_array(&n->arena, p->take_count, sizeof(*names));
     if (!names)

@@ -240,8 +240,10 @@ static ex_status take_slot(ex_log_copy *c, slot **ret, ex_error *err)
             (void)pthread_cond_wait(&c->changed, &c->mu);
         ex_status st = c->failure.status;
         (void)pthread_mutex_unlock(&c->mu);
-        if (st)
-            return settle(c, err);
+        if (st) {
+            (void)settle(c, err); /* fills err in, with the same */
+            return st;
+        }
         ex_arena_reset(&s->arena);
         s->bytes = 0;
         s->import = (ex_import){.events = s->events, .commands = s->commands, .done = on_done};

@@ -197,7 +197,7 @@ ex_status pg_connect(const ex_pg_target *target, uint64_t deadline_ns,
     for (uint32_t i = 0; i < total; i++) {
         endpoint e;
         bool is_last_pass = i >= total - count;
-        choose(target, i % count,
+        choose(target, i < count ? i : i - count,
                !is_twice      ? target->session_attrs
                : is_last_pass ? "any"
                               : "standby",

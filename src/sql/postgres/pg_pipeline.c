@@ -20,8 +20,10 @@ static ex_status grow(ex_pg *pg)
     pg_entry *queue = calloc(capacity, sizeof(*queue));
     if (!queue)
         return EX_ENOMEM;
-    for (size_t i = 0; i < pg->queue_count; i++)
-        queue[i] = pg->queue[(pg->queue_at + i) % pg->queue_capacity];
+    for (size_t i = 0, at = pg->queue_at; i < pg->queue_count; i++) {
+        queue[i] = pg->queue[at++];
+        at = at == pg->queue_capacity ? 0 : at;
+    }
     free(pg->queue);
     pg->queue = queue;
     pg->queue_at = 0;
