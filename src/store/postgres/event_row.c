@@ -104,6 +104,14 @@ uint64_t pg_event_bytes(const ex_pg_result *r, int row)
 
 /* ---- Writing ---- */
 
+void pg_put_names(ex_pg_args *args, const ex_slice *names, uint32_t count)
+{
+    ex_pg_array_begin(args, EX_PG_TEXT);
+    for (uint32_t i = 0; i < count; i++)
+        ex_pg_put_text(args, names[i]);
+    ex_pg_array_end(args);
+}
+
 void pg_put_event_id(ex_pg_args *args, const ex_id *id)
 {
     uint8_t bytes[17];

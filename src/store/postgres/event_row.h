@@ -21,6 +21,8 @@ EX_NODISCARD ex_status pg_event_read_brief(const ex_pg_result *r, int row, ex_ev
 /** Bytes of data and metadata in the row, as EVENT_BYTES counts them. */
 uint64_t pg_event_bytes(const ex_pg_result *r, int row);
 
+/** Put an array of texts. */
+void pg_put_names(ex_pg_args *args, const ex_slice *names, uint32_t count);
 /** Put an event's id: 16 bytes, or 17 for a ULID. */
 void pg_put_event_id(ex_pg_args *args, const ex_id *id);
 

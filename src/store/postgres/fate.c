@@ -61,24 +61,30 @@ static ex_status reconnect(postgres_driver *d, ex_error *err)
     }
 }
 
+void pg_put_events_are(ex_pg_args *args, uint64_t first, const pg_written_event *events,
+                       uint32_t count)
+{
+    ex_pg_args_reset(args);
+    ex_pg_array_begin(args, EX_PG_INT8);
+    for (uint32_t i = 0; i < count; i++)
+        ex_pg_put_i64(args, (int64_t)(first + i));
+    ex_pg_array_end(args);
+    ex_pg_array_begin(args, EX_PG_BYTEA);
+    for (uint32_t i = 0; i < count; i++)
+        pg_put_event_id(args, &events[i].id);
+    ex_pg_array_end(args);
+    ex_pg_array_begin(args, EX_PG_INT8);
+    for (uint32_t i = 0; i < count; i++)
+        ex_pg_put_i64(args, events[i].recorded_at_us);
+    ex_pg_array_end(args);
+}
+
 static ex_status queue_question(postgres_driver *d, ex_error *err)
 {
     const pg_written *w = &d->written;
     if (w->count == 0)
         return ex_pg_send(d->writer, pg_sql(PG_COMMANDS_ARE), &w->commands, err);
-    ex_pg_args_reset(&d->args);
-    ex_pg_array_begin(&d->args, EX_PG_INT8);
-    for (uint32_t i = 0; i < w->count; i++)
-        ex_pg_put_i64(&d->args, (int64_t)(w->first + i));
-    ex_pg_array_end(&d->args);
-    ex_pg_array_begin(&d->args, EX_PG_BYTEA);
-    for (uint32_t i = 0; i < w->count; i++)
-        pg_put_event_id(&d->args, &w->events[i].id);
-    ex_pg_array_end(&d->args);
-    ex_pg_array_begin(&d->args, EX_PG_INT8);
-    for (uint32_t i = 0; i < w->count; i++)
-        ex_pg_put_i64(&d->args, w->events[i].recorded_at_us);
-    ex_pg_array_end(&d->args);
+    pg_put_events_are(&d->args, w->first, w->events, w->count);
     return pg_queue(d, PG_EVENTS_ARE, err);
 }
 

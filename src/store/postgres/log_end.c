@@ -25,16 +25,7 @@ ex_status pg_log_end_prove(postgres_driver *d, ex_error *err)
     pg_log_end *end = &d->end;
     if (end->is_proven || end->position == 0)
         return EX_OK;
-    ex_pg_args_reset(&d->args);
-    ex_pg_array_begin(&d->args, EX_PG_INT8);
-    ex_pg_put_i64(&d->args, (int64_t)end->position);
-    ex_pg_array_end(&d->args);
-    ex_pg_array_begin(&d->args, EX_PG_BYTEA);
-    pg_put_event_id(&d->args, &end->id);
-    ex_pg_array_end(&d->args);
-    ex_pg_array_begin(&d->args, EX_PG_INT8);
-    ex_pg_put_i64(&d->args, end->recorded_at_us);
-    ex_pg_array_end(&d->args);
+    pg_put_events_are(&d->args, end->position, &end->event, 1);
     ex_status st = ex_pg_run(d->writer, pg_sql(PG_EVENTS_ARE), &d->args, &r, err);
     if (st == EX_OK)
         end->is_proven = ex_pg_get_i64(&r, 0, 0) == 1;
@@ -45,7 +36,7 @@ ex_status pg_log_end_prove(postgres_driver *d, ex_error *err)
 
 static void remember(pg_log_end *end, uint64_t position, const ex_id *id, int64_t recorded_at_us)
 {
-    *end = (pg_log_end){position, *id, recorded_at_us, true};
+    *end = (pg_log_end){position, {*id, recorded_at_us}, true};
 }
 
 /* A round trip: the node was just opened, or others appended more than it was told. */

@@ -253,27 +253,19 @@ ex_status pg_look_up(void *impl, const store_lookup *l, ex_error *err)
 
 /* ---- Conditions ---- */
 
-static void put_names(ex_pg_args *args, const ex_slice *names, uint32_t count)
-{
-    ex_pg_array_begin(args, EX_PG_TEXT);
-    for (uint32_t i = 0; i < count; i++)
-        ex_pg_put_text(args, names[i]);
-    ex_pg_array_end(args);
-}
-
 static ex_status send_item(postgres_driver *d, const ex_query_item *item, uint64_t after,
                            ex_error *err)
 {
     ex_pg_args *args = &d->args;
     ex_pg_args_reset(args);
     if (item->tag_count == 0) {
-        put_names(args, item->types, item->type_count);
+        pg_put_names(args, item->types, item->type_count);
         ex_pg_put_i64(args, (int64_t)after);
         return pg_queue(d, PG_MATCH_TYPES, err);
     }
     ex_pg_put_text(args, item->tags[0]);
-    put_names(args, item->tags + 1, item->tag_count - 1);
-    put_names(args, item->types, item->type_count);
+    pg_put_names(args, item->tags + 1, item->tag_count - 1);
+    pg_put_names(args, item->types, item->type_count);
     ex_pg_put_i64(args, (int64_t)after);
     return pg_queue(d, PG_MATCH_TAGS, err);
 }

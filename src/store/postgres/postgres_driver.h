@@ -44,8 +44,7 @@ typedef struct pg_left {
 /** The last event that this node knows (log_end.c). */
 typedef struct pg_log_end {
     uint64_t position; /* 0: none */
-    ex_id id;
-    int64_t recorded_at_us;
+    pg_written_event event;
     bool is_proven; /* found again since the writer connected */
 } pg_log_end;
 
@@ -162,6 +161,9 @@ EX_NODISCARD ex_status pg_lookup_receive(postgres_driver *d, const store_lookup 
 /** The connection ended with the commit under way: find out whether it happened.
  *  @return EX_OK (it did), EX_EAGAIN (it did not), EX_ESTORAGE (nobody can be asked) */
 EX_NODISCARD ex_status pg_find_fate(postgres_driver *d, ex_error *err);
+/** Put the arguments of EVENTS_ARE: events with positions that rise by one from `first` on. */
+void pg_put_events_are(ex_pg_args *args, uint64_t first, const pg_written_event *events,
+                       uint32_t count);
 /** The first command of a batch is remembered. */
 void pg_note_command(pg_written *w, const ex_command_record *record);
 void pg_written_reset(pg_written *w);

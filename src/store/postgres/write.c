@@ -49,14 +49,6 @@ static void remember_name(ex_map *names, ex_slice name, uint64_t id)
         return; /* it is asked for again, nothing else */
 }
 
-static void put_names(ex_pg_args *args, const ex_slice *names, uint32_t count)
-{
-    ex_pg_array_begin(args, EX_PG_TEXT);
-    for (uint32_t i = 0; i < count; i++)
-        ex_pg_put_text(args, names[i]);
-    ex_pg_array_end(args);
-}
-
 /* New ids for all of them, then the names: $1 and $2 of the INSERTs. */
 static void put_new_names(postgres_driver *d, const ex_slice *names, uint32_t count)
 {
@@ -64,7 +56,7 @@ static void put_new_names(postgres_driver *d, const ex_slice *names, uint32_t co
     for (uint32_t i = 0; i < count; i++)
         ex_pg_put_i64(&d->args, (int64_t)++d->last_id);
     ex_pg_array_end(&d->args);
-    put_names(&d->args, names, count);
+    pg_put_names(&d->args, names, count);
 }
 
 static ex_status write_streams(building *b, ex_error *err)
@@ -228,12 +220,12 @@ static ex_status write_new_tags(postgres_driver *d, const tag_uses *u, ex_error 
     st = pg_queue_write(d, PG_TAGS_INSERT, err);
     if (st)
         return st;
-    put_names(&d->args, u->names, u->name_count);
+    pg_put_names(&d->args, u->names, u->name_count);
     put_numbers(&d->args, u->name_positions, u->name_count);
     st = pg_queue_write(d, PG_EVENT_TAG_NAMES, err);
     if (st)
         return st;
-    put_names(&d->args, d->asked_tags, d->asked_count);
+    pg_put_names(&d->args, d->asked_tags, d->asked_count);
     st = pg_queue_write(d, PG_TAGS_FIND, err);
     if (st == EX_OK)
         d->tags_at = d->queued - 1;
