@@ -5,6 +5,7 @@ export LC_ALL=C.UTF-8
 unset EXCORE_URL EXCORE_STORE_DATA EXCORE_CONFIG LOG_LEVEL LOG_PRETTY SERVICE_NAME NO_COLOR
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+postgres=$(realpath "$tests/../../tools/postgres.sh")
 excore=$(realpath "$1")
 orders=$(realpath "$2")
 linked=${3:+$(realpath "$3")}
@@ -14,11 +15,16 @@ patience=20 # seconds until a wait for a condition is a failure
 # A folder of its own for each script, and no process left behind.
 scratch=$(mktemp -d)
 children=()
+databases=() # of start_database, in $scratch
 cleanup() {
-    local child
+    local child database
     for child in "${children[@]}"; do
         kill -KILL "$child" 2>/dev/null || true
         wait "$child" 2>/dev/null || true
+    done
+    for database in "${databases[@]}"; do
+        "$postgres" kill "$scratch/$database" >/dev/null 2>&1 || true
+        rm -rf "$(cat "$scratch/$database/data.place" 2>/dev/null || true)"
     done
     rm -rf "$scratch"
 }
@@ -28,6 +34,12 @@ cd "$scratch"
 fail() {
     printf 'FAIL: line %s: %s\n' "${BASH_LINENO[1]}" "$*"
     failures=$((failures + 1))
+}
+
+# start_database NAME: a PostgreSQL of this script's own, killed at the end; its URL stands in place.
+start_database() {
+    databases+=("$1")
+    place=$("$postgres" start "$scratch/$1") || fail "no database: $place"
 }
 
 finish() {

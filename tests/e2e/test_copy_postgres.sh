@@ -5,14 +5,8 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 patience=60
-postgres=$(realpath "$tests/../../tools/postgres.sh")
-base=$("$postgres" start "$scratch/pg") || fail "no database: $base"
-stop_database() {
-    "$postgres" kill "$scratch/pg" >/dev/null 2>&1 || true
-    rm -rf "$(cat "$scratch/pg/data.place" 2>/dev/null || true)"
-    cleanup
-}
-trap stop_database EXIT
+start_database pg
+base=$place
 
 db="$base&schema=one"
 head_of() {

@@ -4,7 +4,6 @@
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-postgres=$(realpath "$tests/../../tools/postgres.sh")
 
 # A directory: nothing to do, nothing there, a newer one, one in use.
 expect 0 "$excore" append a T '{}' --data store

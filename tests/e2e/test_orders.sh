@@ -11,7 +11,6 @@ case $engine in
 memory) place=:memory: nodes=1 ;;
 sqlite) place=$scratch/data nodes=1 ;;
 postgres)
-    postgres=$(realpath "$tests/../../tools/postgres.sh")
     place=$("$postgres" start "$scratch/pg") || fail "no database"
     place+="&schema=orders" nodes=3
     stop_database() {

@@ -4,7 +4,6 @@
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-postgres=$(realpath "$tests/../../tools/postgres.sh")
 unset PGPASSWORD PGUSER PGHOST PGPORT PGDATABASE PGSSLMODE
 export PGPASSFILE=$scratch/no-passwords
 "$postgres" start --tcp "$scratch/pg" >/dev/null || fail "no database"

@@ -6,18 +6,10 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 patience=60
-postgres=$(realpath "$tests/../../tools/postgres.sh")
-one=$("$postgres" start "$scratch/one") || fail "no database: $one"
-two=$("$postgres" start "$scratch/two") || fail "no database: $two"
-stop_databases() {
-    local name
-    for name in one two; do
-        "$postgres" kill "$scratch/$name" >/dev/null 2>&1 || true
-        rm -rf "$(cat "$scratch/$name/data.place" 2>/dev/null || true)"
-    done
-    cleanup
-}
-trap stop_databases EXIT
+start_database one
+one=$place
+start_database two
+two=$place
 parameter() {
     grep -oE "[?&]$2=[^&]*" <<<"$1" | cut -d= -f2
 }

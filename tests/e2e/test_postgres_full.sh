@@ -31,7 +31,6 @@ fi
 patience=60
 disk=$SMALL_DISK
 unset SMALL_DISK
-postgres=$(realpath "$tests/../../tools/postgres.sh")
 stop_database() {
     "$postgres" kill "$disk/pg" >/dev/null 2>&1 || true
     cleanup

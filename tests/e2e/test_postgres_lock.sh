@@ -6,14 +6,8 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 patience=60
-postgres=$(realpath "$tests/../../tools/postgres.sh")
-db=$("$postgres" start "$scratch/pg") || fail "no database: $db"
-stop_database() {
-    "$postgres" kill "$scratch/pg" >/dev/null 2>&1 || true
-    rm -rf "$(cat "$scratch/pg/data.place" 2>/dev/null || true)"
-    cleanup
-}
-trap stop_database EXIT
+start_database pg
+db=$place
 bound=15 # seconds: docs/postgresql.md, "another process holds the head"
 
 get() {

@@ -5,15 +5,9 @@
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-postgres=$(realpath "$tests/../../tools/postgres.sh")
 page=$(realpath "$tests/../../docs/postgresql.md")
-base=$("$postgres" start "$scratch/pg") || fail "no database: $base"
-stop_database() {
-    "$postgres" kill "$scratch/pg" >/dev/null 2>&1 || true
-    rm -rf "$(cat "$scratch/pg/data.place" 2>/dev/null || true)"
-    cleanup
-}
-trap stop_database EXIT
+start_database pg
+base=$place
 
 # as ROLE [DATABASE]: its URL
 as() {

@@ -6,18 +6,10 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 patience=60
-postgres=$(realpath "$tests/../../tools/postgres.sh")
-primary=$("$postgres" start "$scratch/primary") || fail "no database: $primary"
-standby=$("$postgres" start "$scratch/standby") || fail "no database: $standby"
-stop_databases() {
-    local name
-    for name in primary standby; do
-        "$postgres" kill "$scratch/$name" >/dev/null 2>&1 || true
-        rm -rf "$(cat "$scratch/$name/data.place" 2>/dev/null || true)"
-    done
-    cleanup
-}
-trap stop_databases EXIT
+start_database primary
+primary=$place
+start_database standby
+standby=$place
 
 expect 0 "$excore" append a T '{"n":1}' --data "$primary"
 "$postgres" stop "$scratch/standby"
