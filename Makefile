@@ -9,7 +9,7 @@ SECONDS ?= 60
 PREFIX  ?= /usr/local
 PRESET  ?= release
 
-.PHONY: all help run test soak bench fuzz lint format install clean packages-run packages-postgres packages-test packages-lint
+.PHONY: all help run test check soak bench fuzz lint format install clean packages-run packages-postgres packages-test packages-lint
 
 all: packages-run ## build the library, the program and the examples (PRESET=release)
 	@tools/build.sh $(PRESET)
@@ -23,6 +23,9 @@ run: $(if $(filter postgres,$(STORE)),packages-postgres,packages-run) ## build, 
 
 test: packages-test ## build and run every test (under ten minutes)
 	@tools/test.sh
+
+check: packages-lint ## what takes longer: clang, sanitizers, fuzzers, lint (half an hour)
+	@tools/check.sh
 
 soak: packages-test ## the long versions: 1,000 crash rounds, long fuzzing
 	@tools/soak.sh

@@ -45,7 +45,11 @@ EX_BEGIN_DECLS
     X(30, ENOMEM,          "OUT_OF_MEMORY",         503, 14, true,  "out of memory")              \
     X(31, ETIMEOUT,        "TIMEOUT",               504,  4, true,  "timed out")                  \
     X(32, EUNKNOWN,        "UNKNOWN",               500,  2, false, "unknown error")              \
-    X(33, EEND,            "END",                   500, 13, false, "no more items")
+    X(33, EEND,            "END",                   500, 13, false, "no more items")              \
+    X(34, ELOGCHANGED,     "LOG_CHANGED",           409,  9, false, "the log is another one now")  \
+    X(35, EAHEAD,          "POSITION_AHEAD",        409, 11, false, "position is beyond the head") \
+    X(36, EOUTCOME,        "OUTCOME_UNKNOWN",       500,  2, false, "it may have been stored")     \
+    X(37, ETOOWIDE,        "CONDITION_TOO_WIDE",    422,  9, false, "condition matches too much")
 /* clang-format on */
 
 typedef enum ex_status {

@@ -70,6 +70,7 @@ static void test_append_expected_versions(void **state)
     }
 }
 
+/* G-001 */
 static void test_append_to_several_streams_is_all_or_none(void **state)
 {
     suite *s = *state;
@@ -181,6 +182,7 @@ static int64_t recorded_at(suite *s, uint64_t position)
     return at;
 }
 
+/* G-009 */
 static void test_append_time_never_goes_back_although_the_clock_does(void **state)
 {
     suite *s = *state;

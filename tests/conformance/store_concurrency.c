@@ -44,6 +44,7 @@ static void run_threads(racer *racers, uint32_t count, void *(*fn)(void *))
         assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
+/* G-005 */
 static void test_concurrency_one_wins_a_version(void **state)
 {
     suite *s = *state;
@@ -100,6 +101,7 @@ static void *follow(void *arg)
     return NULL;
 }
 
+/* G-004 */
 static void test_concurrency_readers_never_skip(void **state)
 {
     suite *s = *state;

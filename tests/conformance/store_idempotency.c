@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* G-007 */
 static void test_idempotency_same_content_gives_the_first_outcome(void **state)
 {
     suite *s = *state;

@@ -150,12 +150,14 @@ static void race_nodes(suite *s, bool is_unique)
     close_nodes(nodes);
 }
 
+/* G-005 */
 static void test_nodes_one_wins_a_version(void **state)
 {
     SKIP_WITHOUT_POSTGRES((suite *)*state);
     race_nodes(*state, false);
 }
 
+/* G-006 */
 static void test_nodes_one_wins_a_uniqueness_rule(void **state)
 {
     SKIP_WITHOUT_POSTGRES((suite *)*state);

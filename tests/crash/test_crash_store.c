@@ -12,7 +12,7 @@
  *
  * What append N holds follows from N and the seed alone, so a note is small
  * enough for the pipe to take it whole, and the parent can repeat the append.
- * Several rounds go into one store before a new one is begun. */
+ * Several rounds go into one store before a new one is begun. (G-002) */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>

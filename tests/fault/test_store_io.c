@@ -120,7 +120,7 @@ static void test_store_survives_faults_in_a_checkpoint(void **state)
 }
 
 /* Readiness asks: a store whose last batch was lost says so, and is fine again when a batch of its
- * own reaches the disk, also when nobody appends. */
+ * own reaches the disk, also when nobody appends. (G-010) */
 static void test_store_tells_that_writes_fail_until_one_works(void **state)
 {
     (void)state;

@@ -125,12 +125,14 @@ static void cut_again_and_again(ex_durability durability)
     assert_true(r.cuts > 20);
 }
 
+/* G-002 */
 static void test_store_keeps_all_that_was_acknowledged_at_a_power_cut(void **state)
 {
     (void)state;
     cut_again_and_again(EX_DURABILITY_FULL);
 }
 
+/* G-003 */
 static void test_store_keeps_a_whole_log_at_a_power_cut_with_normal_durability(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real input: 329 GitHub webhooks through the command line and through HTTP, back byte for byte,
-# by stream, by type, by tag, live. Skipped without npm and node, or when npm cannot fetch. $1: build.
+# by stream, by type, by tag, live (G-008). Skipped without npm and node, or when npm cannot fetch. $1: build.
 # shellcheck source=tests/repo/lib.sh
 . "$(dirname "$0")/lib.sh"
 build=$PWD/${1#"$PWD/"}

@@ -109,6 +109,10 @@ static const struct {
     {31, "TIMEOUT"},
     {32, "UNKNOWN"},
     {33, "END"},
+    {34, "LOG_CHANGED"},
+    {35, "POSITION_AHEAD"},
+    {36, "OUTCOME_UNKNOWN"},
+    {37, "CONDITION_TOO_WIDE"},
 };
 
 static void test_status_numbers_never_change(void **state)

@@ -111,6 +111,7 @@ static pid_t start_owner(const fixture *f)
     return pid;
 }
 
+/* G-011 */
 static void test_lock_file_names_the_other_process_and_is_free_after_its_kill(void **state)
 {
     fixture *f = *state;

@@ -1,5 +1,5 @@
 /* test_subscription.c: catching up, following live, falling behind: nothing missed, nothing twice.
- */
+ * (G-004) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
