@@ -73,6 +73,7 @@ EX_API void ex_store_close(ex_store *s);
  *  @param append borrowed for the call
  *  @param ret    set on success only; may be NULL
  *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position),
+ *          EX_EAHEAD (`after` is beyond the log's end; err: position, current),
  *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
  *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY
  *  Thread: any but a callback of the store. Blocking: until the batch is committed. */
@@ -136,7 +137,8 @@ EX_API EX_NODISCARD ex_status ex_store_read_log(ex_store *s, const ex_read_log *
                                                 ex_cursor **ret, ex_error *err);
 
 /** The next event, borrowed until the next call on this cursor.
- *  @return EX_OK, EX_EEND (no more), EX_ECORRUPT, EX_ESTORAGE. Blocking: disk reads. */
+ *  @return EX_OK, EX_EEND (no more), EX_EAHEAD (forward, and it begins more than one behind the
+ *          last: err has that one as `current`), EX_ECORRUPT, EX_ESTORAGE. Blocking: disk reads. */
 EX_API EX_NODISCARD ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err);
 /** NULL is accepted. */
 EX_API void ex_cursor_close(ex_cursor *c);
@@ -161,7 +163,9 @@ EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe
 
 /** Wait for the next event, borrowed until the next call on this subscription.
  *  @param timeout_ms 0: do not wait, negative: for ever
- *  @return EX_OK, EX_ETIMEOUT (nothing yet), EX_ECANCELLED (stopped), EX_ECLOSED, EX_ESTORAGE
+ *  @return EX_OK, EX_ETIMEOUT (nothing yet), EX_ECANCELLED (stopped), EX_ECLOSED, EX_ESTORAGE,
+ *          EX_EAHEAD (it was to begin behind the log's or the stream's end: what it has seen is
+ *          not this log; err has the end as `current`)
  *  Thread: one at a time. Blocking: up to the timeout. */
 EX_API EX_NODISCARD ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms,
                                                    ex_event *ret, ex_error *err);

@@ -140,7 +140,8 @@ EX_NODISCARD ex_status batch_read_news(ex_batch *b, const batch_stream *s, uint6
                                        uint64_t last, ex_batch_event_fn *fn, void *ctx,
                                        ex_error *err);
 
-/** Refuse when an event above query->after matches, in the log or staged (batch_condition.c). */
+/** Refuse when an event after `after` matches, in the log or staged, and when the log has not got
+ *  that far. @return also EX_ECONDITION, EX_EAHEAD (batch_condition.c) */
 EX_NODISCARD ex_status batch_check_condition(ex_batch *b, const ex_query *query, uint64_t after,
                                              ex_error *err);
 /** Look for the append's given ids (batch_identity.c). *ret_is_duplicate: all are stored, with the

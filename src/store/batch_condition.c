@@ -4,6 +4,7 @@
  * its indexes. What is staged and not written yet is found through `words`,
  * which is filled when the first condition of a batch asks. */
 #include "store/batch.h"
+#include "store/position_check.h"
 
 #define TAG_SEED 0x9e3779b97f4a7c15ull /* a tag and a type of the same spelling are two words */
 
@@ -98,6 +99,8 @@ static ex_status find_written(ex_batch *b, const ex_query *query, uint64_t after
 ex_status batch_check_condition(ex_batch *b, const ex_query *query, uint64_t after, ex_error *err)
 {
     uint64_t position = 0;
+    if (after > b->base + b->event_count)
+        return position_raise_ahead(after, b->base + b->event_count, err);
     ex_status st = find_written(b, query, after, &position, err);
     if (st == EX_OK && position == 0 && b->event_count > b->event_written) {
         st = index_words(b, err);

@@ -6,16 +6,18 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "store/position_check.h"
 #include "store/query_check.h"
 #include "store/store_internal.h"
 
 struct ex_cursor {
     ex_store *store;
-    void *reader;
+    void *reader; /* NULL: given back at the end */
     store_scan scan;
     uint64_t left; /* events that the limit still allows */
     bool is_started;
     bool is_at_end;
+    bool has_given; /* an event: the place where it began exists */
     bool is_broken; /* the reader failed: do not keep it */
     char stream[];  /* the name that scan borrows */
 };
@@ -104,6 +106,25 @@ static ex_status next_within(ex_cursor *c, ex_event *ret, ex_error *err)
     }
 }
 
+static void give_back(ex_cursor *c)
+{
+    if (!c->reader)
+        return;
+    c->store->driver.ops->reader->stop(c->reader);
+    reader_pool_give(&c->store->readers, c->reader, c->is_broken);
+    c->reader = NULL;
+}
+
+/* A read that finds nothing: is there nothing yet, or does it begin beyond the end? */
+static ex_status check_start(const ex_cursor *c, ex_error *err)
+{
+    if (c->has_given || c->scan.direction == EX_BACKWARD)
+        return EX_OK;
+    uint64_t before = c->scan.from - 1;
+    return c->scan.is_stream ? position_check_stream(c->store, c->scan.stream, before, err)
+                             : position_check_log(c->store, before, err);
+}
+
 ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err)
 {
     if (c->is_at_end || c->left == 0)
@@ -111,12 +132,17 @@ ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err)
     ex_status st = c->is_started ? EX_OK : start(c, err);
     if (st == EX_OK)
         st = next_within(c, ret, err);
-    if (st == EX_OK)
+    if (st == EX_OK) {
         c->left--;
-    else if (st == EX_EEND)
+        c->has_given = true;
+    } else if (st == EX_EEND) {
         c->is_at_end = true;
-    else
+        give_back(c);
+        ex_status ahead = check_start(c, err);
+        return ahead ? ahead : st;
+    } else {
         c->is_broken = true;
+    }
     return st;
 }
 
@@ -124,7 +150,6 @@ void ex_cursor_close(ex_cursor *c)
 {
     if (!c)
         return;
-    c->store->driver.ops->reader->stop(c->reader);
-    reader_pool_give(&c->store->readers, c->reader, c->is_broken);
+    give_back(c);
     free(c);
 }

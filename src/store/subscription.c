@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "kernel/deadline.h"
+#include "store/position_check.h"
 
 #define CHUNK_EVENTS 1000
 #define CHUNK_BYTES  ((size_t)1 << 20)
@@ -26,6 +27,11 @@
 #define PROBE_MS 50
 
 /* ---- Open and close ---- */
+
+static uint64_t at(const ex_subscription *sub)
+{
+    return atomic_load_explicit(&sub->position, memory_order_relaxed);
+}
 
 static void wake_reader(ex_watcher *w, uint64_t head)
 {
@@ -111,6 +117,9 @@ ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe, ex_subs
     sub->live = store_live_of(s);
     sub->seen_head = UINT64_MAX;
     set_start(sub, subscribe);
+    sub->is_placed = sub->is_one_stream
+                         ? sub->version == 0
+                         : sub->live->ring != NULL && at(sub) <= ring_head(sub->live->ring);
     init_waiting(sub);
     link_subscription(sub);
     *ret = sub;
@@ -134,11 +143,6 @@ void ex_subscription_close(ex_subscription *sub)
 }
 
 /* ---- Taking events from memory ---- */
-
-static uint64_t at(const ex_subscription *sub)
-{
-    return atomic_load_explicit(&sub->position, memory_order_relaxed);
-}
 
 static void move_to(ex_subscription *sub, uint64_t position)
 {
@@ -196,6 +200,8 @@ static bool take_from_chunk(ex_subscription *sub, ex_event *ret)
 
 static ex_status take(ex_subscription *sub, ex_event *ret, ex_error *err)
 {
+    if (!sub->is_placed)
+        return EX_EAGAIN;
     if (take_from_chunk(sub, ret))
         return EX_OK;
     for (;;) {
@@ -259,10 +265,25 @@ static bool is_in_ring(ex_subscription *sub)
            ring_find(sub->live->ring, at(sub) + 1, &sub->block) != RING_BEHIND;
 }
 
+/* It was not known from memory that the log has what the subscription is to begin behind. */
+static ex_status find_place(ex_subscription *sub, ex_error *err)
+{
+    ex_status status = sub->is_one_stream
+                           ? position_check_stream(sub->store, sub->stream, sub->version, err)
+                           : position_check_log(sub->store, at(sub), err);
+    sub->is_placed = status == EX_OK;
+    return status;
+}
+
 ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
 {
     chunk c = {0};
     ex_cursor *cursor = NULL;
+    if (!sub->is_placed) {
+        ex_status status = find_place(sub, err);
+        if (status != EX_OK)
+            return status;
+    }
     if (sub->chunk.taken < sub->chunk.count || is_in_ring(sub))
         return EX_OK;
     /* Before the cursor is opened, and the head that bounds cursors: the ring's may be ahead of it.

@@ -36,6 +36,7 @@ struct ex_subscription {
     chunk chunk;
     uint64_t chunk_end; /* position reached when the chunk was taken */
     event_block *block; /* of the ring, referenced; NULL: none */
+    bool is_placed;     /* where it was to begin is in the log */
     bool is_watching;
 
     /* atomic: the reader writes, any thread reads */

@@ -17,8 +17,8 @@
 EX_NODISCARD ex_status ex_subscription_poll(ex_subscription *sub, ex_event *ret, ex_error *err);
 /** Load the next chunk (bounded, about 1 MiB or 1,000 events) from the log. Nothing has changed
  * when it fails: it may be called again.
- *  @return EX_OK, EX_ETIMEOUT (no read connection became free), EX_ECANCELLED, EX_ESTORAGE,
- * EX_ECORRUPT, EX_ENOMEM. Blocking: disk reads. */
+ *  @return EX_OK, EX_ETIMEOUT (no read connection became free), EX_EAHEAD (it was to begin beyond
+ * the end), EX_ECANCELLED, EX_ESTORAGE, EX_ECORRUPT, EX_ENOMEM. Blocking: disk reads. */
 EX_NODISCARD ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err);
 
 /** Called on the sequencer's thread after each commit, with the new head. Must only post or signal.

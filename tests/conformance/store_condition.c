@@ -63,7 +63,6 @@ static void test_condition_finds_the_first_match(void **state)
         {"an empty item matches all", {&anything, 1}, 3, 4},
         {"no item matches all", {NULL, 0}, 2, 3},
         {"no item, after the head", {NULL, 0}, 4, 0},
-        {"far beyond the head", {&x, 1}, UINT64_MAX, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         /* events W of earlier rows lie behind position 4 and match "all" only */
@@ -77,6 +76,24 @@ static void test_condition_finds_the_first_match(void **state)
                      (unsigned long long)err.position);
         assert_int_equal(ex_store_head(s->store), 4 + (st == EX_OK));
     }
+}
+
+/* Issue 8, item 1 (G-151): such a position is from another log, or from what was lost of this one;
+ * nobody has looked at the events that are to come before it. */
+static void test_condition_after_more_than_there_is_is_refused(void **state)
+{
+    suite *s = *state;
+    put_four(s);
+    const ex_query_item x = {type_x, 1, NULL, 0};
+    const ex_query query = {&x, 1};
+    const uint64_t beyond[] = {5, INT64_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+        ex_error err = {0};
+        assert_int_equal(append_if(s, &query, beyond[i], &err), EX_EAHEAD);
+        assert_int_equal(err.position, beyond[i]);
+        assert_int_equal(err.current, 4);
+    }
+    assert_int_equal(append_if(s, &query, 4, NULL), EX_OK);
 }
 
 static void test_condition_and_version_must_both_hold(void **state)
@@ -140,6 +157,7 @@ int store_condition_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_condition_finds_the_first_match),
+        STORE_TEST(test_condition_after_more_than_there_is_is_refused),
         STORE_TEST(test_condition_and_version_must_both_hold),
         STORE_TEST(test_condition_does_not_see_its_own_events),
         STORE_TEST(test_condition_alone_writes_nothing),

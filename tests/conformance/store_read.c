@@ -21,7 +21,6 @@ static void test_read_stream_ranges(void **state)
         {"forward from 3", {EX_S("a"), 3, 0, EX_FORWARD}, {3, 4, 5}, 3},
         {"forward, limited", {EX_S("a"), 2, 2, EX_FORWARD}, {2, 3}, 2},
         {"forward from the end", {EX_S("a"), 6, 0, EX_FORWARD}, {0}, 0},
-        {"forward from beyond", {EX_S("a"), UINT64_MAX, 0, EX_FORWARD}, {0}, 0},
         {"backward", {EX_S("a"), 0, 0, EX_BACKWARD}, {5, 4, 3, 2, 1}, 5},
         {"backward from 3", {EX_S("a"), 3, 0, EX_BACKWARD}, {3, 2, 1}, 3},
         {"backward from beyond", {EX_S("a"), UINT64_MAX, 2, EX_BACKWARD}, {5, 4}, 2},
@@ -49,12 +48,46 @@ static void test_read_log_ranges(void **state)
         {"all", 0, {1, 2, 3, 4, 5}, 5},
         {"after 3", 3, {4, 5}, 2},
         {"after the head", 5, {0}, 0},
-        {"after everything", UINT64_MAX, {0}, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t have[6];
         uint32_t count = suite_read_log(s, cases[i].after, NULL, have, 6);
         suite_assert_numbers(cases[i].name, have, count, cases[i].want, cases[i].want_count);
+    }
+}
+
+/* Issue 8, item 1 (G-151): a reader that begins beyond the end would miss what is to come there. */
+static void test_read_from_beyond_the_end_is_refused(void **state)
+{
+    suite *s = *state;
+    suite_fill(s, "a", 2);
+    suite_fill(s, "b", 3);
+    const struct {
+        const char *name;
+        ex_slice stream; /* empty: the log */
+        uint64_t from;   /* of a stream; of the log, after */
+        uint64_t want, end;
+    } cases[] = {
+        {"log", EX_S(""), 6, 6, 5},
+        {"log, no position at all", EX_S(""), UINT64_MAX, INT64_MAX - 1, 5},
+        {"stream", EX_S("a"), 4, 3, 2},
+        {"stream, no version at all", EX_S("a"), UINT64_MAX, INT64_MAX - 1, 2},
+        {"a stream that is not there", EX_S("c"), 2, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ex_cursor *cursor = NULL;
+        ex_event event;
+        ex_error err = {0};
+        ex_read_stream stream = {.stream = cases[i].stream, .from = cases[i].from};
+        ex_read_log log = {.after = cases[i].from};
+        ex_status st = cases[i].stream.len ? ex_store_read_stream(s->store, &stream, &cursor, &err)
+                                           : ex_store_read_log(s->store, &log, &cursor, &err);
+        assert_int_equal(st, EX_OK);
+        st = ex_cursor_next(cursor, &event, &err);
+        ex_cursor_close(cursor);
+        if (st != EX_EAHEAD || err.position != cases[i].want || err.current != cases[i].end)
+            fail_msg("%s: %s, %llu of %llu", cases[i].name, ex_status_code(st),
+                     (unsigned long long)err.position, (unsigned long long)err.current);
     }
 }
 
@@ -259,6 +292,7 @@ int store_read_tests(suite *s)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_read_stream_ranges),
         STORE_TEST(test_read_log_ranges),
+        STORE_TEST(test_read_from_beyond_the_end_is_refused),
         STORE_TEST(test_read_gives_back_every_field),
         STORE_TEST(test_read_gives_defaults),
         STORE_TEST(test_read_gives_back_bytes_that_are_no_json),

@@ -87,6 +87,12 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
     }
+    if (err->status == EX_EAHEAD) {
+        ex_json_key(w, EX_S("position"));
+        ex_json_u64(w, err->position);
+        ex_json_key(w, EX_S("head"));
+        ex_json_u64(w, err->current);
+    }
     if (is_stored_event && err->event_id[0])
         put_text(w, "existing_event_id", err->event_id);
     if (is_stored_event && err->audit_id) { /* R-ES-04 */

@@ -14,6 +14,7 @@
 
 #include "api/event_json.h"
 #include "api/rest/request.h"
+#include "store/position_check.h"
 
 #define EVENT_SLACK_BYTES ((size_t)32 << 20) /* one largest event above the page's limit */
 
@@ -36,6 +37,7 @@ typedef struct page_job {
     ex_read_log log;
     ex_filter filter;
     ex_query_item item;
+    ex_subscribe follow; /* for server-sent events */
     /* written by the reader thread, read after the post */
     uint64_t next, head;
     bool has_more;
@@ -280,23 +282,47 @@ static ex_status check_follow_params(const http_exchange *x, ex_error *err)
     return EX_OK;
 }
 
-static ex_status follow(page_job *j, ex_error *err)
+/* On a reader thread: a client that has seen more than there is must be told before its stream
+ * begins, else it would wait for what it misses. */
+static ex_status check_place(void *job, ex_buf *out, ex_error *err)
 {
-    ex_subscribe sub = {.after = j->log.after, .filter = j->log.filter};
-    if (j->is_stream) {
-        sub.stream = j->stream.stream;
-        sub.after = j->stream.from ? j->stream.from - 1 : 0;
-    }
-    ex_status st = check_follow_params(j->job.x, err);
-    if (!st)
-        st = read_last_event_id(j->job.x, &sub.after, err);
-    if (st)
-        return st;
+    const page_job *j = job;
+    ex_store *store = j->job.api->options.store;
+    (void)out;
+    return j->is_stream ? position_check_stream(store, j->follow.stream, j->follow.after, err)
+                        : position_check_log(store, j->follow.after, err);
+}
+
+static ex_status open_stream(void *job, ex_buf *out, ex_error *err)
+{
+    page_job *j = job;
+    (void)out;
+    (void)err; /* sse_open has answered */
     if (http_request_method(j->job.x) == HTTP_HEAD_)
         http_respond(j->job.x, 200, offers[OFFER_SSE], EX_S(""));
     else
-        sse_open(j->job.api->sse, j->job.x, &sub);
+        sse_open(j->job.api->sse, j->job.x, &j->follow);
     return EX_OK;
+}
+
+static ex_status follow(page_job *j, ex_error *err)
+{
+    api *a = j->job.api;
+    j->follow = (ex_subscribe){.after = j->log.after, .filter = j->log.filter};
+    if (j->is_stream) {
+        j->follow.stream = j->stream.stream;
+        j->follow.after = j->stream.from ? j->stream.from - 1 : 0;
+    }
+    ex_status st = check_follow_params(j->job.x, err);
+    if (!st)
+        st = read_last_event_id(j->job.x, &j->follow.after, err);
+    if (st)
+        return st;
+    uint64_t known = j->is_stream ? 0 : ex_store_head(a->options.store);
+    if (j->follow.after <= known)
+        return open_stream(j, NULL, err);
+    j->job.answer = open_stream;
+    return route_job_run(&j->job, a->readers, check_place, 0, err);
 }
 
 /* ---- Routes ---- */

@@ -240,7 +240,6 @@ static void test_rest_stream_pages(void **state)
         {"?from=5&limit=4", 5, 4, 9, true},
         {"?from=9&limit=2", 9, 2, 11, false},
         {"?from=11", 0, 0, 11, false},
-        {"?from=99999999999999999999", 0, 0, INT64_MAX, false},
         {"?limit=0", 1, 1, 2, true},
         {"?limit=18446744073709551616", 1, 10, 11, false},
         {"?direction=forward&limit=1", 1, 1, 2, true},
@@ -257,6 +256,39 @@ static void test_rest_stream_pages(void **state)
         assert_page(path, "version", cases[i].first, cases[i].count, cases[i].next,
                     cases[i].has_more, 10);
     }
+}
+
+/* Issue 8, item 1 (G-151): whoever is ahead is told so, with the end, on every way in. */
+static void test_rest_positions_beyond_the_end(void **state)
+{
+    (void)state;
+    api_append(&server, "short-1", "T", 3, 0);
+    static const struct {
+        const char *path, *headers;
+    } cases[] = {
+        {"/v1/streams/short-1?from=5", NULL},
+        {"/v1/streams/short-1?from=99999999999999999999", NULL},
+        {"/v1/streams/short-1?from=5", "Accept: text/event-stream\r\n"},
+        {"/v1/streams/short-1", "Accept: text/event-stream\r\nLast-Event-ID: 4\r\n"},
+        {"/v1/streams/not-there?from=2", "Accept: text/event-stream\r\n"},
+        {"/v1/events?after=1000000", NULL},
+        {"/v1/events?after=1000000&types=T", NULL},
+        {"/v1/events?after=1000000", "Accept: application/cloudevents-batch+json\r\n"},
+        {"/v1/events?after=1000000", "Accept: text/event-stream\r\n"},
+        {"/v1/events", "Accept: text/event-stream\r\nLast-Event-ID: 1000000\r\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        api_answer a = api_call(&server, "GET", cases[i].path, cases[i].headers, NULL);
+        if (a.status != 409 || strcmp(api_text(a.json, "code"), "POSITION_AHEAD") != 0)
+            fail_msg("%s: %d", cases[i].path, a.status);
+        assert_true(api_int(a.json, "position") > api_int(a.json, "head"));
+        api_answer_done(&a);
+    }
+    expect_problem(
+        "POST", "/v1/streams/short-1", NULL,
+        "{\"events\":[{\"type\":\"T\",\"data\":1}],\"condition\":{\"fail_if_match\":{\"items\":["
+        "{\"types\":[\"X\"]}]},\"after\":1000000}}",
+        409, "POSITION_AHEAD", NULL);
 }
 
 /* A page is bounded in bytes too, and the next one goes on where it ended. */
@@ -647,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_rest_condition),
         cmocka_unit_test(test_rest_append_to_several_streams),
         cmocka_unit_test(test_rest_stream_pages),
+        cmocka_unit_test(test_rest_positions_beyond_the_end),
         cmocka_unit_test(test_rest_page_ends_at_its_byte_limit),
         cmocka_unit_test(test_rest_page_defaults_and_cap),
         cmocka_unit_test(test_rest_log_filters),

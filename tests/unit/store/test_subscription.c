@@ -93,6 +93,17 @@ static void expect_nothing(ex_subscription *sub)
     assert_int_equal(err.status, EX_ETIMEOUT);
 }
 
+static void expect_ahead(ex_subscription *sub, uint64_t asked, uint64_t end)
+{
+    ex_event e;
+    ex_error err = {0};
+    for (int i = 0; i < 2; i++) { /* it stays so */
+        assert_int_equal(ex_subscription_next(sub, FOREVER, &e, &err), EX_EAHEAD);
+        assert_int_equal(err.position, asked);
+        assert_int_equal(err.current, end);
+    }
+}
+
 /* ---- One follower ---- */
 
 static void check_catches_up_and_follows(fixture *f)
@@ -159,16 +170,20 @@ static void check_event_is_whole_from_log_and_ring(fixture *f)
     ex_subscription_close(sub);
 }
 
-static void check_starts_beyond_the_head(fixture *f)
+/* Issue 8, item 1 (G-151): it would wait in silence and miss what comes at 2 and 3. */
+static void check_beyond_the_head_is_refused(fixture *f)
 {
     append(f->store, "s", "T");
     ex_subscription *sub = subscribe(f->store, (ex_subscribe){.after = 3});
+    expect_ahead(sub, 3, 1);
+    ex_subscription_close(sub);
+    sub = subscribe(f->store, (ex_subscribe){.after = 1});
     expect_nothing(sub);
     append(f->store, "s", "T");
-    append(f->store, "s", "T");
-    expect_nothing(sub);
-    append(f->store, "s", "T");
-    expect_next(sub, 4);
+    expect_next(sub, 2);
+    ex_subscription_close(sub);
+    sub = subscribe(f->store, (ex_subscribe){.stream = EX_S("s"), .after = 3});
+    expect_ahead(sub, 3, 2);
     ex_subscription_close(sub);
 }
 
@@ -228,14 +243,12 @@ static void check_one_stream_that_does_not_exist_yet(fixture *f)
     ex_subscription *beyond =
         subscribe(f->store, (ex_subscribe){.stream = EX_S("later"), .after = 2});
     expect_nothing(sub);
-    expect_nothing(beyond);
+    expect_ahead(beyond, 2, 0);
     for (int i = 0; i < 3; i++)
         append(f->store, "later", "T");
     for (uint64_t p = 2; p <= 4; p++)
         expect_next(sub, p);
-    expect_next(beyond, 4);
     expect_nothing(sub);
-    expect_nothing(beyond);
     ex_subscription_close(sub);
     ex_subscription_close(beyond);
 }
@@ -429,7 +442,9 @@ static void check_refuses_what_cannot_be_followed(fixture *f)
         ex_error err = {0};
         if (ex_store_subscribe(f->store, &rows[i].request, &sub, &err) != rows[i].want)
             fail_msg("%s: %s", rows[i].name, err.message);
-        if (sub != NULL)
+        if (sub != NULL && rows[i].request.after > 0)
+            expect_ahead(sub, rows[i].request.after, 0);
+        else if (sub != NULL)
             expect_nothing(sub);
         ex_subscription_close(sub);
     }
@@ -473,7 +488,7 @@ static void on_both_drivers(check_fn *check, ex_store_options options)
 
 ANY_RING(catches_up_and_follows)
 ANY_RING(event_is_whole_from_log_and_ring)
-ANY_RING(starts_beyond_the_head)
+ANY_RING(beyond_the_head_is_refused)
 ANY_RING(filter_passes_over_the_rest)
 ANY_RING(one_stream_by_version)
 ANY_RING(one_stream_that_does_not_exist_yet)
@@ -565,7 +580,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_subscription_catches_up_and_follows),
         cmocka_unit_test(test_subscription_event_is_whole_from_log_and_ring),
-        cmocka_unit_test(test_subscription_starts_beyond_the_head),
+        cmocka_unit_test(test_subscription_beyond_the_head_is_refused),
         cmocka_unit_test(test_subscription_filter_passes_over_the_rest),
         cmocka_unit_test(test_subscription_one_stream_by_version),
         cmocka_unit_test(test_subscription_one_stream_that_does_not_exist_yet),
