@@ -53,4 +53,23 @@ wait_for ready_is healthy 200
 expect 0 "$excore" append big T '{}' --url "$url"
 stop_server
 is "$code" 0
+
+# issue 8, item 16; G-400: a server at its limit of requests answers those who look after it.
+EXCORE_SERVER_INFLIGHT_LIMIT=1 start_server --data taken --app "$orders" --listen 127.0.0.1:0
+curl -sS -m 4 -o /dev/null "$url/v1/orders/open-orders?min_position=1" 2>/dev/null & # holds the only place
+holder=$!
+children+=("$holder")
+one_in_flight() { curl -sS "$url/metrics" | grep -q '^excore_http_requests_in_flight 1$'; }
+wait_for one_in_flight
+for protocol in --http1.1 --http2-prior-knowledge; do
+    expect 0 curl -sS "$protocol" -o /dev/null -w '%{http_code}' "$url/v1/events"
+    is "$out" 503
+    for path in /health/live /health/ready /ready /health /metrics /v1/status; do
+        expect 0 curl -sSf "$protocol" -o /dev/null -w '%{http_code}' "$url$path"
+        is "$path $out" "$path 200"
+    done
+done
+kill "$holder"
+stop_server
+is "$code" 0
 finish

@@ -266,8 +266,12 @@ bool http_is_closed(const http_exchange *x)
 
 /* ---- Dispatch ---- */
 
+/* An operator's route is not counted: it must answer when all places are taken (issue 8, item 16).
+ */
 static bool enter(http_exchange *x)
 {
+    if (x->route->trait == HTTP_OPERATOR)
+        return true;
     http_shared *shared = x->core->shared;
     unsigned had = atomic_fetch_add_explicit(&shared->inflight, 1, memory_order_relaxed);
     x->is_counted = true;

@@ -28,6 +28,13 @@ typedef enum http_method {
 
 typedef void http_handler(http_exchange *x, void *ctx);
 
+/* What a server that is full does with a route. */
+typedef enum http_trait {
+    HTTP_ORDINARY,
+    HTTP_OPERATOR, /* small, and for those who look after the server: answered beyond
+                      inflight_limit. The handler bounds how many it keeps. */
+} http_trait;
+
 /** "/v1/streams/{stream}": a {name} is one path segment, percent-decoded after splitting, so an
  *  encoded slash belongs to the value. More literal routes win. HEAD is answered by GET's handler.
  */
@@ -36,6 +43,7 @@ typedef struct http_route {
     const char *pattern; /* also the `path` label of the metrics; must outlive the server */
     http_handler *handler;
     void *ctx;
+    http_trait trait;
 } http_route;
 
 typedef struct http_options {

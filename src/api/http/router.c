@@ -90,6 +90,7 @@ static ex_status add_route(router *r, const http_route *source, ex_error *err)
     rt->pattern = source->pattern;
     rt->handler = source->handler;
     rt->ctx = source->ctx;
+    rt->trait = source->trait;
     path_segments segments;
     if (!source->pattern || !source->handler || (unsigned)source->method >= HTTP_METHODS ||
         !split(ex_str(source->pattern), &segments))

@@ -19,6 +19,7 @@ typedef struct route {
     const char *pattern;
     http_handler *handler;
     void *ctx;
+    http_trait trait;
     uint32_t index; /* 0 .. router_count - 1 */
     uint32_t param_count;
     ex_slice params[ROUTER_PARAMS_MAX]; /* names, in path order */

@@ -35,19 +35,26 @@ static void add_route(api *a, http_method method, const char *pattern, http_hand
         (http_route){.method = method, .pattern = pattern, .handler = handler, .ctx = a};
 }
 
+/* For those who look after the server: it answers them also when it is full. */
+static void add_operator_route(api *a, const char *pattern, http_handler *handler)
+{
+    add_route(a, HTTP_GET_, pattern, handler);
+    a->routes[a->route_count - 1].trait = HTTP_OPERATOR;
+}
+
 static void add_routes(api *a)
 {
     add_route(a, HTTP_POST_, "/v1/streams/{stream}", route_append_stream);
     add_route(a, HTTP_POST_, "/v1/append", route_append_streams);
     add_route(a, HTTP_GET_, "/v1/streams/{stream}", route_read_stream);
     add_route(a, HTTP_GET_, "/v1/events", route_read_log);
-    add_route(a, HTTP_GET_, "/v1/status", route_status);
-    add_route(a, HTTP_GET_, "/health/live", route_live);
-    add_route(a, HTTP_GET_, "/health/ready", route_ready);
-    add_route(a, HTTP_GET_, "/ready", route_ready);
-    add_route(a, HTTP_GET_, "/health", route_health);
+    add_operator_route(a, "/v1/status", route_status);
+    add_operator_route(a, "/health/live", route_live);
+    add_operator_route(a, "/health/ready", route_ready);
+    add_operator_route(a, "/ready", route_ready);
+    add_operator_route(a, "/health", route_health);
     if (a->options.metrics)
-        add_route(a, HTTP_GET_, "/metrics", route_metrics);
+        add_operator_route(a, "/metrics", route_metrics);
     add_route(a, HTTP_GET_, "/openapi.json", route_openapi);
     add_route(a, HTTP_POST_, "/v1/{context}/{aggregate}/{id}/{command}", route_command);
     add_route(a, HTTP_GET_, "/v1/{context}/{query}", route_query);
@@ -65,7 +72,7 @@ static ex_status start_threads(api *a, ex_error *err)
     ex_status st = sse_service_new(&sse, &a->sse, err);
     if (!st)
         st = ex_workers_start("reader", o->reader_threads, o->reader_queue_limit, &a->readers, err);
-    if (!st && o->health)
+    if (!st)
         st = ex_workers_start("probe", 1, PROBE_QUEUE_LIMIT, &a->prober, err);
     if (!st && o->runtime)
         st = ex_workers_start("query", o->reader_threads, o->reader_queue_limit, &a->queriers, err);

@@ -20,7 +20,7 @@ struct api {
     size_t route_count;
     ex_workers *readers;    /* pages */
     ex_workers *queriers;   /* queries of views; NULL without an application */
-    ex_workers *prober;     /* one thread: health checks may take seconds */
+    ex_workers *prober;     /* one thread: health checks may take seconds; and for the status */
     view_waits *view_waits; /* NULL without an application */
     ex_lease_lister *nodes; /* NULL: no other node can be */
     sse_service *sse;

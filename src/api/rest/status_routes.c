@@ -1,5 +1,5 @@
-/* status_routes.c: GET /v1/status, for people and for `excore status`. The store is asked on a
- * reader thread. */
+/* status_routes.c: GET /v1/status, for people and for `excore status`. The store is asked on the
+ * thread of the health checks: the readers may be busy when somebody wants to know why. */
 #include "api/rest/route_job.h"
 
 #include "api/status_json.h"
@@ -42,6 +42,6 @@ void route_status(http_exchange *x, void *ctx)
     if (!j)
         return;
     http_add_header(x, "cache-control", EX_S("no-store"));
-    if (route_job_run(j, a->readers, ask, ANSWER_LIMIT_BYTES, &err))
+    if (route_job_run(j, a->prober, ask, ANSWER_LIMIT_BYTES, &err))
         http_respond_error(x, &err);
 }
