@@ -9,6 +9,7 @@
 
 #include <excore/clock.h>
 #include <excore/event.h>
+#include <excore/log_id.h>
 
 EX_BEGIN_DECLS
 
@@ -138,7 +139,8 @@ EX_API EX_NODISCARD ex_status ex_store_read_log(ex_store *s, const ex_read_log *
 
 /** The next event, borrowed until the next call on this cursor.
  *  @return EX_OK, EX_EEND (no more), EX_EAHEAD (forward, and it begins more than one behind the
- *          last: err has that one as `current`), EX_ECORRUPT, EX_ESTORAGE. Blocking: disk reads. */
+ *          last: err has that one as `current`), EX_ELOGCHANGED (the log has opened an epoch that
+ *          begins before what comes next), EX_ECORRUPT, EX_ESTORAGE. Blocking: disk reads. */
 EX_API EX_NODISCARD ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err);
 /** NULL is accepted. */
 EX_API void ex_cursor_close(ex_cursor *c);
@@ -152,12 +154,17 @@ typedef struct ex_subscribe {
     const ex_filter *filter; /* NULL: all; copied */
     ex_slice stream;         /* not empty: follow this stream only; `after` is then a version, and
                               * `filter` must be NULL */
+    const ex_id *epoch;      /* NULL: whatever epoch `after` is of; else the two must be current,
+                              * see ex_store_check_position. Borrowed for the call */
 } ex_subscribe;
 
 /** Follow the log. Never misses and never repeats an event, also across the switch from the log to
  *  live, and when it falls behind the ring and has to go back to the log. On a read-only store,
  * where another process may be writing, a waiting subscription asks for new events every 50 ms.
- *  @return EX_OK, EX_EINVAL, EX_ENOMEM. Thread: any. Blocking: no. */
+ *
+ *  It tells one history only: when the log opens an epoch that begins at or before what was
+ *  delivered, it ends with EX_ELOGCHANGED and delivers nothing of the new one.
+ *  @return EX_OK, EX_EINVAL, EX_ENOMEM, EX_ELOGCHANGED (`epoch`). Thread: any. Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe,
                                                  ex_subscription **ret, ex_error *err);
 
@@ -165,13 +172,16 @@ EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe
  *  @param timeout_ms 0: do not wait, negative: for ever
  *  @return EX_OK, EX_ETIMEOUT (nothing yet), EX_ECANCELLED (stopped), EX_ECLOSED, EX_ESTORAGE,
  *          EX_EAHEAD (it was to begin behind the log's or the stream's end: what it has seen is
- *          not this log; err has the end as `current`)
+ *          not this log; err has the end as `current`), EX_ELOGCHANGED (see above; it stays so)
  *  Thread: one at a time. Blocking: up to the timeout. */
 EX_API EX_NODISCARD ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms,
                                                    ex_event *ret, ex_error *err);
 /** The log position up to which everything was looked at (delivered, or passed over by the filter);
  *  0 before one stream was found in the log. Thread: any. */
 EX_API uint64_t ex_subscription_position(const ex_subscription *sub);
+/** The epoch in which its position is current: what to keep beside the position.
+ *  Thread: the one that calls ex_subscription_next. */
+EX_API ex_id ex_subscription_epoch(const ex_subscription *sub);
 /** True when everything committed at the last call was delivered. Thread: any. */
 EX_API bool ex_subscription_is_live(const ex_subscription *sub);
 /** Make a waiting ex_subscription_next return EX_ECANCELLED. Thread: any. Blocking: no. */

@@ -19,7 +19,9 @@ struct ex_cursor {
     bool is_at_end;
     bool has_given; /* an event: the place where it began exists */
     bool is_broken; /* the reader failed: do not keep it */
-    char stream[];  /* the name that scan borrows */
+    ex_id epoch;    /* of the log when it began */
+    uint64_t generation;
+    char stream[]; /* the name that scan borrows */
 };
 
 static uint64_t clamp(uint64_t n)
@@ -81,6 +83,8 @@ static ex_status start(ex_cursor *c, ex_error *err)
 {
     const store_reader_ops *ops = c->store->driver.ops->reader;
     ex_status st = EX_OK;
+    c->generation = log_identity_generation(&c->store->identity);
+    c->epoch = log_identity_current(&c->store->identity).id;
     if (c->store->sequencer)
         c->scan.upto = atomic_load_explicit(&c->store->head, memory_order_acquire);
     else
@@ -125,6 +129,15 @@ static ex_status check_start(const ex_cursor *c, ex_error *err)
                              : position_check_log(c->store, before, err);
 }
 
+/* The log has opened an epoch since: what was read may belong to it, and what could not be read may
+ * have been lost. */
+static ex_status check_epoch(ex_cursor *c, ex_status st, const ex_event *event, ex_error *err)
+{
+    uint64_t position = st == EX_OK ? event->position : c->scan.upto;
+    ex_status changed = store_check_epoch(c->store, &c->epoch, position, NULL, err);
+    return changed ? changed : st;
+}
+
 ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err)
 {
     if (c->is_at_end || c->left == 0)
@@ -132,6 +145,8 @@ ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err)
     ex_status st = c->is_started ? EX_OK : start(c, err);
     if (st == EX_OK)
         st = next_within(c, ret, err);
+    if (st != EX_EEND && log_identity_generation(&c->store->identity) != c->generation)
+        st = check_epoch(c, st, ret, err);
     if (st == EX_OK) {
         c->left--;
         c->has_given = true;

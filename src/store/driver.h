@@ -22,6 +22,7 @@
 #include <excore/arena.h>
 #include <excore/store.h>
 
+#include "store/log_identity.h"
 #include "store/submission.h"
 
 /** The log below the store's directory, of drivers with files. */
@@ -113,6 +114,7 @@ typedef struct store_driver_options {
     bool must_exist;
     bool migrate; /* bring an older schema up to date; drivers with files always do */
     ex_durability durability;
+    log_identity *identity; /* the store's, to be filled by open */
     uint32_t page_cache_bytes;
     const char *sqlite_vfs; /* NULL: the default one; tests put faults below the engine */
     void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* PostgreSQL; nullable */
@@ -136,6 +138,13 @@ typedef struct store_scan {
     ex_direction direction;  /* log: always forward */
     const ex_filter *filter; /* log only; NULL: all */
 } store_scan;
+
+/** The identity of a log as the database has it, in the caller's arena. */
+typedef struct store_epochs {
+    ex_id log_id;
+    const ex_log_epoch *epochs; /* the newest, oldest first; at most LOG_EPOCHS_KEPT */
+    uint32_t count;
+} store_epochs;
 
 /** What is stored, as people want to see it. */
 typedef struct store_size {
@@ -165,6 +174,8 @@ typedef struct store_reader_ops {
      * the order in which they were committed: a number that comes later is higher. */
     ex_status (*read_commands)(void *reader, uint64_t after, uint32_t limit, ex_command_fn *fn,
                                void *ctx, ex_error *err);
+    /** Read the log's identity. An event of an epoch is seen only by those who see the epoch. */
+    ex_status (*epochs)(void *reader, ex_arena *arena, store_epochs *ret, ex_error *err);
     /** Tell format and size. Cheap, whatever the length of the log. */
     ex_status (*measure)(void *reader, store_size *ret, ex_error *err);
 } store_reader_ops;

@@ -124,6 +124,17 @@ void live_skip(store_live *l, uint64_t head)
     watch_wake(&l->watchers, head);
 }
 
+void live_restart(store_live *l, uint64_t head)
+{
+    assert(l->ring != NULL);
+    ring_restart(l->ring, head);
+}
+
+void live_wake(store_live *l)
+{
+    watch_wake(&l->watchers, ring_head(l->ring));
+}
+
 bool live_has_followers(store_live *l)
 {
     pthread_mutex_lock(&l->mu);

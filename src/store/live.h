@@ -48,6 +48,11 @@ void live_publish(store_live *l, const ex_event *events, size_t count);
 /** The log grew to `head` without live_publish: followers read it from the log. Thread: the
  * sequencer. */
 void live_skip(store_live *l, uint64_t head);
+/** The log has lost what was published after `head`: followers go on there or, once the log's
+ *  identity says so, end. Wakes nobody. Thread: the sequencer. */
+void live_restart(store_live *l, uint64_t head);
+/** Wake the followers to look at the log's identity. Thread: the sequencer. */
+void live_wake(store_live *l);
 /** Does anybody follow? Thread: any. */
 bool live_has_followers(store_live *l);
 /** Waiting subscriptions return EX_ECLOSED once they have delivered what is committed. Thread: any.

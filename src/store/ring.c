@@ -155,6 +155,11 @@ void ring_skip(ring *r, uint64_t head)
     publish_block(r, NULL, head);
 }
 
+void ring_restart(ring *r, uint64_t head)
+{
+    publish_block(r, NULL, head);
+}
+
 /* ---- Reading ---- */
 
 uint64_t ring_head(const ring *r)

@@ -30,6 +30,10 @@ void ring_publish(ring *r, const ex_event *events, size_t count);
  * unknown, another node): forget everything and go on behind them. Thread: the sequencer. */
 void ring_skip(ring *r, uint64_t head);
 
+/** The log ends at `head` now, before what was published here: forget everything and go on behind
+ * it. Thread: the sequencer. */
+void ring_restart(ring *r, uint64_t head);
+
 /** Position of the last published event. Thread: any. Blocking: no. */
 uint64_t ring_head(const ring *r);
 

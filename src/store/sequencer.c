@@ -174,16 +174,21 @@ static ex_status fill(sequencer *q, ex_error *err)
     return is_shared ? batch_write(&q->batch, err) : EX_OK;
 }
 
+void sequencer_look_at_log(sequencer *q)
+{
+    if (atomic_exchange(&q->is_nudged, true))
+        return;
+    if (submit_queue_push(&q->queue, &q->nudge, NULL)) /* full: the next batch learns it anyway */
+        atomic_store(&q->is_nudged, false);
+}
+
 /* On a thread of the driver. */
 static void nudge(void *ctx, uint64_t position)
 {
     sequencer *q = ctx;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
-    if (position <= known || position <= atomic_load(&q->committing) ||
-        atomic_exchange(&q->is_nudged, true))
-        return;
-    if (submit_queue_push(&q->queue, &q->nudge, NULL)) /* full: the next batch learns it anyway */
-        atomic_store(&q->is_nudged, false);
+    if (position > known && position > atomic_load(&q->committing))
+        sequencer_look_at_log(q);
 }
 
 /* ---- Ending ---- */

@@ -15,5 +15,7 @@ void sequencer_stop(sequencer *q);
 EX_NODISCARD ex_status sequencer_submit(sequencer *q, ex_submission *s, ex_error *err);
 /** The same whatever the limit, not counted among the appends; the sequencer is not stopping. */
 void sequencer_submit_again(sequencer *q, ex_submission *s);
+/** Let it look soon what others have done to the log, without a batch. Thread: any. */
+void sequencer_look_at_log(sequencer *q);
 
 #endif

@@ -106,6 +106,7 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .must_exist = o->must_exist,
         .migrate = o->migrate,
         .durability = o->durability,
+        .identity = &s->identity,
         .page_cache_bytes = o->page_cache_bytes,
         .on_slow = o->on_slow,
         .slow_ctx = o->slow_ctx,
@@ -170,6 +171,7 @@ ex_status store_open_with(const char *dir, const ex_store_options *options,
         return ex_raise(err, EX_ENOMEM, "no memory for a store");
     s->lock = (lock_file)LOCK_FILE_NONE;
     write_state_init(&s->writes);
+    log_identity_init(&s->identity);
     s->metrics = calloc(1, sizeof(*s->metrics));
     ex_status st = s->metrics ? fill_options(&s->options, options, dir, err)
                               : ex_raise(err, EX_ENOMEM, "no memory for a store");
@@ -215,6 +217,7 @@ void ex_store_close(ex_store *s)
     if (s->driver.impl)
         s->driver.ops->close(s->driver.impl);
     lock_file_close(&s->lock);
+    log_identity_done(&s->identity);
     write_state_done(&s->writes);
     if (s->metrics)
         store_metrics_done(s->metrics);

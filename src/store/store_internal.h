@@ -10,6 +10,7 @@
 #include "store/driver.h"
 #include "store/live.h"
 #include "store/lock_file.h"
+#include "store/log_identity.h"
 #include "store/reader_pool.h"
 #include "store/write_state.h"
 
@@ -25,12 +26,24 @@ struct ex_store {
     struct sequencer *sequencer;   /* NULL: read-only */
     struct store_metrics *metrics; /* never NULL; its members may be */
     /* their own locks */
+    log_identity identity; /* the driver fills it */
     reader_pool readers;
     store_live live;
     write_state writes;
     /* atomic */
     _Atomic uint64_t head; /* last committed and published position */
 };
+
+/** Is what was given in `epoch` still current at `position`, as far as this process knows?
+ *  @param ret_generation nullable: of the identity that said so
+ *  @return EX_OK, EX_ELOGCHANGED. Thread: any. Blocking: no. */
+EX_NODISCARD ex_status store_check_epoch(ex_store *s, const ex_id *epoch, uint64_t position,
+                                         uint64_t *ret_generation, ex_error *err);
+/** What the database says of the log's identity. Thread: any. Blocking: a query. */
+EX_NODISCARD ex_status store_read_epochs(ex_store *s, ex_arena *arena, store_epochs *ret,
+                                         ex_error *err);
+/** The same for a store that is open for reading: take it over. */
+EX_NODISCARD ex_status store_refresh_epochs(ex_store *s, ex_error *err);
 
 /** What tests may change beside the public options. */
 typedef struct store_internals {

@@ -9,6 +9,12 @@
  *
  * Failure: fill changes nothing when it fails, so it can be repeated.
  *
+ * One history: what is in hand was read under a generation of the log's identity
+ * (log_identity.h). When that has moved, it is dropped, and the position must
+ * still be current in the epoch that it was reached in; else the subscription is
+ * over. An event of a new epoch cannot be seen before the epoch, so looking after
+ * each reading is enough.
+ *
  * One stream: `version` decides what is delivered, `position` where the ring
  * is entered; the stream's versions and positions rise together. */
 #include "store/subscription.h"
@@ -20,6 +26,7 @@
 
 #include "kernel/deadline.h"
 #include "store/position_check.h"
+#include "store/store_internal.h"
 
 #define CHUNK_EVENTS 1000
 #define CHUNK_BYTES  ((size_t)1 << 20)
@@ -92,6 +99,23 @@ static void set_start(ex_subscription *sub, const ex_subscribe *subscribe)
     atomic_init(&sub->position, subscribe->after);
 }
 
+/* From then on it is current, or it is said. */
+static ex_status set_epoch(ex_subscription *sub, const ex_id *epoch, ex_error *err)
+{
+    ex_log_epoch current;
+    uint64_t generation;
+    do { /* until both are of one identity */
+        generation = log_identity_generation(&sub->store->identity);
+        current = log_identity_current(&sub->store->identity);
+    } while (generation != log_identity_generation(&sub->store->identity));
+    sub->epoch = current.id;
+    sub->generation = generation;
+    if (!epoch)
+        return EX_OK;
+    uint64_t position = atomic_load(&sub->position);
+    return store_check_epoch(sub->store, epoch, position, NULL, err);
+}
+
 ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe, ex_subscription **ret,
                              ex_error *err)
 {
@@ -117,6 +141,12 @@ ex_status ex_store_subscribe(ex_store *s, const ex_subscribe *subscribe, ex_subs
     sub->live = store_live_of(s);
     sub->seen_head = UINT64_MAX;
     set_start(sub, subscribe);
+    ex_status status = set_epoch(sub, subscribe->epoch, err);
+    if (status != EX_OK) {
+        filter_free(sub->filter);
+        free(sub);
+        return status;
+    }
     sub->is_placed = sub->is_one_stream
                          ? sub->version == 0
                          : sub->live->ring != NULL && at(sub) <= ring_head(sub->live->ring);
@@ -198,6 +228,33 @@ static bool take_from_chunk(ex_subscription *sub, ex_event *ret)
     return false;
 }
 
+/* ---- One history ---- */
+
+static bool has_log_changed(const ex_subscription *sub)
+{
+    return log_identity_generation(&sub->store->identity) != sub->generation;
+}
+
+/* What is in hand may be of the epoch before. */
+static ex_status take_in_epochs(ex_subscription *sub, ex_error *err)
+{
+    ex_log_epoch current;
+    uint64_t generation;
+    ex_status status;
+    do {
+        status = store_check_epoch(sub->store, &sub->epoch, at(sub), &generation, err);
+        current = log_identity_current(&sub->store->identity);
+    } while (generation != log_identity_generation(&sub->store->identity));
+    if (status != EX_OK)
+        return status;
+    sub->epoch = current.id;
+    sub->generation = generation;
+    chunk_done(&sub->chunk);
+    event_block_unref(sub->block);
+    sub->block = NULL;
+    return EX_OK;
+}
+
 static ex_status take(ex_subscription *sub, ex_event *ret, ex_error *err)
 {
     if (!sub->is_placed)
@@ -205,6 +262,8 @@ static ex_status take(ex_subscription *sub, ex_event *ret, ex_error *err)
     if (take_from_chunk(sub, ret))
         return EX_OK;
     for (;;) {
+        if (sub->block != NULL && has_log_changed(sub))
+            return EX_EAGAIN; /* before anything of a block that was found just now */
         if (sub->block != NULL && take_from_block(sub, ret))
             return EX_OK;
         if (at(sub) >= known_head(sub))
@@ -221,8 +280,11 @@ ex_status ex_subscription_poll(ex_subscription *sub, ex_event *ret, ex_error *er
 {
     if (atomic_load(&sub->is_stopped))
         return ex_raise(err, EX_ECANCELLED, "subscription was stopped");
+    ex_status status = has_log_changed(sub) ? take_in_epochs(sub, err) : EX_OK;
+    if (status != EX_OK)
+        return status;
     uint64_t head = known_head(sub);
-    ex_status status = take(sub, ret, err);
+    status = take(sub, ret, err);
     atomic_store_explicit(&sub->is_live, at(sub) >= head, memory_order_relaxed);
     return status;
 }
@@ -293,6 +355,14 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
     if (status == EX_OK)
         status = read_chunk(sub, cursor, &c, err);
     ex_cursor_close(cursor);
+    if (sub->live->ring == NULL) { /* nobody tells us: another process opens epochs */
+        ex_status refreshed = store_refresh_epochs(sub->store, err);
+        status = refreshed == EX_OK ? status : refreshed;
+    }
+    if (has_log_changed(sub)) { /* whatever was read: poll looks what that means */
+        chunk_done(&c);
+        return EX_OK;
+    }
     if (status != EX_OK && status != EX_EEND) {
         chunk_done(&c);
         return status;
@@ -327,7 +397,7 @@ static bool has_passed(const struct timespec *deadline)
 static bool is_quiet(const ex_subscription *sub)
 {
     return !atomic_load(&sub->is_stopped) && !atomic_load(&sub->live->is_closed) &&
-           at(sub) >= known_head(sub);
+           at(sub) >= known_head(sub) && !has_log_changed(sub);
 }
 
 /* Sleep until there may be something to do or the deadline (NULL: none) passed. */
@@ -356,6 +426,10 @@ static void wait_and_probe(ex_subscription *sub, const struct timespec *deadline
     uint64_t head = ex_store_head(sub->store);
     if (head > sub->seen_head)
         sub->seen_head = head;
+    if (head >= at(sub))
+        return;
+    ex_status status = store_refresh_epochs(sub->store, NULL);
+    (void)status; /* a failure is met again when something is to be read */
 }
 
 static void wait_for_news(ex_subscription *sub, const struct timespec *deadline)
@@ -392,6 +466,11 @@ ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms, ex_even
 uint64_t ex_subscription_position(const ex_subscription *sub)
 {
     return atomic_load_explicit(&sub->position, memory_order_relaxed);
+}
+
+ex_id ex_subscription_epoch(const ex_subscription *sub)
+{
+    return sub->epoch;
 }
 
 bool ex_subscription_is_live(const ex_subscription *sub)

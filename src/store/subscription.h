@@ -31,8 +31,10 @@ struct ex_subscription {
     ex_slice stream; /* owned, behind the struct; empty: the log */
 
     /* the reader's thread */
-    uint64_t version;   /* one stream: the last that was delivered */
-    uint64_t seen_head; /* read-only store: the last head asked for, UINT64_MAX before */
+    uint64_t version;    /* one stream: the last that was delivered */
+    ex_id epoch;         /* in which position is current */
+    uint64_t generation; /* of the identity that said so */
+    uint64_t seen_head;  /* read-only store: the last head asked for, UINT64_MAX before */
     chunk chunk;
     uint64_t chunk_end; /* position reached when the chunk was taken */
     event_block *block; /* of the ring, referenced; NULL: none */

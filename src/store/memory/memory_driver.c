@@ -15,6 +15,7 @@ typedef struct memory_command {
 
 typedef struct memory_driver {
     memory_log log;
+    log_identity *identity; /* the store's: what it is told at open is all that there is */
     /* changed on the sequencer's thread, under the log's lock */
     ex_map commands; /* id -> memory_command */
     memory_command *oldest, *newest;
@@ -39,14 +40,18 @@ static void memory_close(void *impl)
 
 static ex_status memory_open(const store_driver_options *options, void **ret_impl, ex_error *err)
 {
-    (void)options;
     memory_driver *d = calloc(1, sizeof(*d));
     if (!d)
         return ex_raise(err, EX_ENOMEM, "no memory for a store");
     memory_log_init(&d->log);
     ex_map_init(&d->commands, 0);
-    *ret_impl = d;
-    return EX_OK;
+    d->identity = options->identity;
+    ex_status st = log_identity_create(d->identity, err);
+    if (st)
+        memory_close(d);
+    else
+        *ret_impl = d;
+    return st;
 }
 
 /* ---- Finding ---- */
@@ -423,6 +428,17 @@ static ex_status reader_read_commands(void *reader, uint64_t after, uint32_t lim
     return st;
 }
 
+static ex_status reader_epochs(void *reader, ex_arena *arena, store_epochs *ret, ex_error *err)
+{
+    log_identity *li = ((memory_reader *)reader)->driver->identity;
+    ex_log_epoch *epochs = ex_arena_array(arena, LOG_EPOCHS_KEPT, sizeof(*epochs));
+    if (!epochs)
+        return ex_raise(err, EX_ENOMEM, "no memory for the epochs of the log");
+    *ret = (store_epochs){log_identity_log_id(li), epochs,
+                          log_identity_list(li, epochs, LOG_EPOCHS_KEPT)};
+    return EX_OK;
+}
+
 static ex_status reader_measure(void *reader, store_size *ret, ex_error *err)
 {
     (void)reader;
@@ -440,6 +456,7 @@ static const store_reader_ops memory_reader_ops = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .epochs = reader_epochs,
     .measure = reader_measure,
 };
 

@@ -332,6 +332,15 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return st;
 }
 
+static ex_status reader_epochs(void *impl, ex_arena *arena, store_epochs *ret, ex_error *err)
+{
+    (void)impl;
+    (void)arena;
+    (void)err;
+    *ret = (store_epochs){0}; /* version 2 has none */
+    return EX_OK;
+}
+
 static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
 {
     reader *r = impl;
@@ -353,5 +362,6 @@ const store_reader_ops postgres_reader = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .epochs = reader_epochs,
     .measure = reader_measure,
 };

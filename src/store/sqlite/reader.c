@@ -339,6 +339,15 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return status;
 }
 
+static ex_status reader_epochs(void *impl, ex_arena *arena, store_epochs *ret, ex_error *err)
+{
+    (void)impl;
+    (void)arena;
+    (void)err;
+    *ret = (store_epochs){0}; /* format 3 has none */
+    return EX_OK;
+}
+
 /* The file and its WAL; one that is not there has no bytes. */
 static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
 {
@@ -369,5 +378,6 @@ const store_reader_ops sqlite_reader = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .epochs = reader_epochs,
     .measure = reader_measure,
 };
