@@ -16,7 +16,8 @@ typedef struct ex_runtime ex_runtime;
 /** Zero-initialised fields take the default in brackets. */
 typedef struct ex_runtime_options {
     /* The store's place: a directory, in which views.db lies, or a postgres:// URL, where the views
-     * have a schema beside the store's (NAME_views). NULL or EX_STORE_MEMORY: views in memory, a
+     * have a schema beside the store's (NAME_views). In the words that ex_store_open was given it
+     * is the store's own place, also after a chdir. NULL or EX_STORE_MEMORY: views in memory, a
      * private database */
     const char *dir;
     uint64_t state_cache_bytes; /* [64 MiB] states of aggregates kept by the sequencer */

@@ -53,7 +53,8 @@ typedef struct ex_store_options {
  *  schema of a PostgreSQL database (14 or later): postgres://…[?schema=NAME], schema "excore"
  * unless named, created when missing. Any number of processes may write a store in PostgreSQL; full
  *  durability is synchronous_commit = on there, normal is off.
- *  @param dir borrowed, NUL-terminated; EX_STORE_MEMORY is the same as in_memory
+ *  @param dir borrowed, NUL-terminated; EX_STORE_MEMORY is the same as in_memory. A directory is
+ *          made absolute now: a later chdir of the program changes nothing
  *  @param options NULL for the defaults
  *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EFORMAT (newer format; PostgreSQL: also
  *          an older one, see migrate), EX_EREADONLY, EX_ENOTFOUND (must_exist), EX_EFILESYSTEM,

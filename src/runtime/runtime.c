@@ -135,9 +135,26 @@ static ex_status join_nodes(ex_runtime *rt, ex_error *err)
     return st;
 }
 
+/* Given in the store's words it is the store's own directory, wherever the process stands by now.
+ */
+static ex_status find_place(ex_runtime *rt, ex_error *err)
+{
+    const char *dir = rt->options.dir;
+    const store_directory *own = &rt->store->dir;
+    if (!dir || strcmp(dir, EX_STORE_MEMORY) == 0) {
+        rt->options.dir = NULL;
+        return EX_OK;
+    }
+    ex_status st = store_directory_init(
+        &rt->place, own->shown && strcmp(dir, own->shown) == 0 ? own->path : dir, true, err);
+    rt->options.dir = rt->place.path;
+    return st;
+}
+
 static ex_status start_parts(ex_runtime *rt, ex_error *err)
 {
-    ex_status st = register_metrics(rt->options.metrics, &rt->metrics, err);
+    ex_status st = find_place(rt, err);
+    st = st ? st : register_metrics(rt->options.metrics, &rt->metrics, err);
     if (st)
         return st;
     state_cache_options cache = {
@@ -174,8 +191,6 @@ ex_status ex_runtime_start(ex_store *store, const ex_app *app, const ex_runtime_
     rt->clock = store->options.clock;
     if (options)
         rt->options = *options;
-    if (rt->options.dir && strcmp(rt->options.dir, EX_STORE_MEMORY) == 0)
-        rt->options.dir = NULL;
     fill_defaults(&rt->options);
     pthread_mutex_init(&rt->mu, NULL);
     pthread_cond_init(&rt->idle, NULL);
@@ -208,6 +223,7 @@ void ex_runtime_stop(ex_runtime *rt)
     state_cache_free(rt->cache);
     event_check_free(rt->event_check);
     ex_buf_done(&rt->json);
+    store_directory_done(&rt->place);
     pthread_cond_destroy(&rt->idle);
     pthread_mutex_destroy(&rt->mu);
     free(rt);

@@ -13,6 +13,7 @@
 #include "runtime/state_cache.h"
 #include "runtime/watchdog.h"
 #include "sql/lease.h"
+#include "store/directory.h"
 
 #include <excore/runtime.h>
 
@@ -46,7 +47,8 @@ struct ex_runtime {
     /* immutable after start */
     ex_store *store;
     const ex_app *app;
-    ex_runtime_options options; /* every default filled in */
+    ex_runtime_options options; /* every default filled in; dir is place.path */
+    store_directory place;
     const ex_clock *clock;
     runtime_metrics metrics;
     watchdog *watchdog; /* NULL when nobody is told */

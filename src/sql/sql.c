@@ -1,6 +1,7 @@
 /* sql.c: the dispatcher of the SQL port: kept statements, values, checks, slow statements. */
 #include "sql/sql.h"
 
+#include "kernel/path.h"
 #include "sql/postgres/pg_url.h"
 #include "sql/sql_int.h"
 
@@ -28,6 +29,17 @@ ex_status ex_sql_open(const ex_sql_options *options, ex_sql **ret, ex_error *err
         free(db);
     else
         *ret = db;
+    return st;
+}
+
+ex_status sql_path_resolve(const char *place, char **ret, ex_error *err)
+{
+    ex_error why = {0};
+    ex_status st = ex_path_resolve(place, ret, &why);
+    if (st == EX_ENOTFOUND || st == EX_EFILESYSTEM) /* as every failure to open a file */
+        return ex_raise(err, EX_ESTORAGE, "cannot open the database: %s", why.message);
+    if (st && err)
+        *err = why;
     return st;
 }
 

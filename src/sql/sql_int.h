@@ -75,6 +75,8 @@ struct ex_sql_stmt {
 
 /* sql.c: the port over an engine's connection, which ex_sql_close closes. */
 EX_NODISCARD ex_status sql_wrap(const sql_ops *ops, void *conn, ex_sql **ret, ex_error *err);
+/* sql.c: a file's path as every connection to it is opened; *ret is to be freed. */
+EX_NODISCARD ex_status sql_path_resolve(const char *place, char **ret, ex_error *err);
 /* sql.c: refuse what a failed transaction, a broken connection cannot do. */
 EX_NODISCARD ex_status sql_check_usable(ex_sql *db, ex_error *err);
 /* Note that a statement failed: the transaction takes no more. Returns st. */

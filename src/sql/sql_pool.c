@@ -4,6 +4,8 @@
  * with the slot marked as taken. Low slots are preferred, so that the high ones fall idle. */
 #include "sql/sql_pool_int.h"
 
+#include "sql/sql_int.h"
+
 #include "kernel/backoff.h"
 #include "kernel/deadline.h"
 
@@ -111,12 +113,23 @@ static void unlock_freeing(ex_sql_pool *p, pool_slot *s)
 
 /* ---- open and close ---- */
 
+/* Connections are opened when they are wanted: a file must be the same one wherever the process
+ * stands then. */
+static ex_status copy_place(ex_sql_pool *p, const char *place, ex_error *err)
+{
+    ex_status st = EX_OK;
+    if (place && !ex_sql_is_server(place))
+        st = sql_path_resolve(place, &p->place, err);
+    else if (place && !(p->place = strdup(place)))
+        st = ex_raise(err, EX_ENOMEM, "no memory for a pool of connections");
+    p->conn.place = p->place;
+    return st;
+}
+
 static ex_status copy_options(ex_sql_pool *p, const ex_sql_pool_options *o, ex_error *err)
 {
     p->conn = o->conn;
-    p->place = o->conn.place ? strdup(o->conn.place) : NULL;
     p->schema = o->conn.schema ? strdup(o->conn.schema) : NULL;
-    p->conn.place = p->place;
     p->conn.schema = p->schema;
     p->max_conns = o->max_conns ? o->max_conns : MAX_CONNS;
     p->min_conns = o->min_conns ? o->min_conns : MIN_CONNS;
@@ -134,9 +147,9 @@ static ex_status copy_options(ex_sql_pool *p, const ex_sql_pool_options *o, ex_e
     else if (p->has_writer)
         p->max_conns++; /* the writer stands apart from the readers */
     p->slots = calloc(p->max_conns, sizeof(*p->slots));
-    if (!p->slots || (o->conn.place && !p->place) || (o->conn.schema && !p->schema))
+    if (!p->slots || (o->conn.schema && !p->schema))
         return ex_raise(err, EX_ENOMEM, "no memory for a pool of connections");
-    return EX_OK;
+    return copy_place(p, o->conn.place, err);
 }
 
 static ex_status open_first(ex_sql_pool *p, ex_error *err)

@@ -109,8 +109,9 @@ typedef struct store_write {
 } store_write;
 
 typedef struct store_driver_options {
-    const char *dir; /* or URL; NULL for drivers without either */
-    bool read_only;  /* only the readers are used */
+    const char *dir;   /* absolute, or URL; NULL for drivers without either */
+    const char *shown; /* dir as it was given, for messages */
+    bool read_only;    /* only the readers are used */
     bool must_exist;
     bool migrate; /* bring an older schema up to date; drivers with files always do */
     ex_durability durability;

@@ -1,9 +1,5 @@
 /* store.c: opening and closing a store, and what can be asked of it as a whole. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "sql/postgres/pg_url.h"
 #include "store/describe.h"
@@ -47,49 +43,6 @@ static ex_status fill_options(ex_store_options *o, const ex_store_options *given
     return EX_OK;
 }
 
-/* ---- The directory ---- */
-
-/* A new directory is durable when the one above it is. */
-static ex_status sync_parent(const char *dir, ex_error *err)
-{
-    size_t len = strlen(dir);
-    char *parent = malloc(len + 4);
-    if (!parent)
-        return ex_raise(err, EX_ENOMEM, "no memory to create '%s'", dir);
-    memcpy(parent, dir, len);
-    memcpy(parent + len, "/..", 4);
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_synced = fd >= 0 && fsync(fd) == 0;
-    int cause = errno;
-    if (fd >= 0)
-        (void)close(fd); /* only read from */
-    free(parent);
-    return is_synced
-               ? EX_OK
-               : ex_raise(err, EX_EFILESYSTEM, "cannot create '%s': %s", dir, strerror(cause));
-}
-
-static ex_status make_directory(const char *dir, ex_error *err)
-{
-    if (mkdir(dir, 0700) == 0)
-        return sync_parent(dir, err);
-    struct stat st;
-    switch (errno) {
-    case EEXIST:
-        if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
-            return ex_raise(err, EX_EFILESYSTEM, "'%s' is not a directory", dir);
-        return EX_OK;
-    case ENOENT:
-        return ex_raise(err, EX_ENOTFOUND, "cannot create '%s': the directory above is missing",
-                        dir);
-    case EACCES:
-    case EROFS:
-        return ex_raise(err, EX_EREADONLY, "cannot create '%s': %s", dir, strerror(errno));
-    default:
-        return ex_raise(err, EX_EFILESYSTEM, "cannot create '%s': %s", dir, strerror(errno));
-    }
-}
-
 /* ---- Opening ---- */
 
 static const store_driver_ops *driver_of(const char *place)
@@ -101,7 +54,8 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
 {
     const ex_store_options *o = &s->options;
     store_driver_options options = {
-        .dir = s->dir,
+        .dir = s->dir.path,
+        .shown = s->dir.shown,
         .read_only = o->read_only,
         .must_exist = o->must_exist,
         .migrate = o->migrate,
@@ -115,33 +69,19 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
     };
     s->driver.ops = internals && internals->driver ? internals->driver
                     : o->in_memory                 ? &store_memory_driver
-                                                   : driver_of(s->dir);
+                                                   : driver_of(s->dir.path);
     return s->driver.ops->open(&options, &s->driver.impl, err);
-}
-
-/* Before the lock file is made: a wrong path must not get one. */
-static ex_status check_exists(const char *dir, ex_error *err)
-{
-    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    bool is_there = fd >= 0 && faccessat(fd, STORE_LOG_FILE, F_OK, 0) == 0;
-    if (fd >= 0)
-        (void)close(fd); /* only looked at */
-    return is_there ? EX_OK : ex_raise(err, EX_ENOTFOUND, "there is no store in '%s'", dir);
 }
 
 static ex_status open_directory(ex_store *s, const char *dir, ex_error *err)
 {
-    if (s->options.in_memory)
+    const ex_store_options *o = &s->options;
+    if (o->in_memory)
         return EX_OK;
-    if (!dir || !*dir)
-        return ex_raise(err, EX_EINVAL, "a store needs a directory");
-    s->dir = strdup(dir);
-    if (!s->dir)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
-    if (s->options.read_only || ex_pg_is_url(dir))
-        return EX_OK;
-    ex_status st = s->options.must_exist ? check_exists(dir, err) : make_directory(dir, err);
-    return st ? st : lock_file_open(dir, s->options.clock, &s->lock, err);
+    ex_status st = store_directory_init(&s->dir, dir, o->read_only || o->must_exist, err);
+    if (st || o->read_only || ex_pg_is_url(dir))
+        return st;
+    return store_directory_lock(&s->dir, o->must_exist, o->clock, &s->lock, err);
 }
 
 static ex_status start(ex_store *s, ex_error *err)
@@ -197,10 +137,16 @@ ex_status ex_store_open(const char *dir, const ex_store_options *options, ex_sto
 
 ex_status ex_store_inspect(const char *place, ex_store_format *ret, ex_error *err)
 {
-    const store_driver_options options = {.dir = place, .read_only = true, .must_exist = true};
-    const store_driver_ops *ops = driver_of(place);
+    store_directory dir = {0};
     store_format format = {0};
-    ex_status st = ops->inspect(&options, &format, err);
+    ex_status st = store_directory_init(&dir, place, true, err);
+    if (st)
+        return st;
+    const store_driver_options options = {
+        .dir = dir.path, .shown = dir.shown, .read_only = true, .must_exist = true};
+    const store_driver_ops *ops = driver_of(dir.path);
+    st = ops->inspect(&options, &format, err);
+    store_directory_done(&dir);
     if (st == EX_OK)
         *ret = (ex_store_format){ops->name, format.found, format.known};
     return st;
@@ -222,7 +168,7 @@ void ex_store_close(ex_store *s)
     if (s->metrics)
         store_metrics_done(s->metrics);
     free(s->metrics);
-    free(s->dir);
+    store_directory_done(&s->dir);
     free(s);
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "store/directory.h"
 #include "store/driver.h"
 #include "store/live.h"
 #include "store/lock_file.h"
@@ -20,7 +21,7 @@ struct store_metrics;
 struct ex_store {
     /* immutable after open */
     ex_store_options options; /* every default filled in */
-    char *dir;                /* or URL, which may hold a password; NULL: in memory */
+    store_directory dir;      /* or URL, which may hold a password; zeroed: in memory */
     store_driver driver;
     lock_file lock;
     struct sequencer *sequencer;   /* NULL: read-only */

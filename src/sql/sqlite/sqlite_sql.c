@@ -98,17 +98,28 @@ static void close_db(void *conn)
     free(db);
 }
 
+/* An absolute path has no other meaning to SQLite, as "file:NAME" has. */
+static ex_status open_handle(sqlite_db *db, const ex_sql_options *o, ex_error *err)
+{
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    flags |= o->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    char *path = NULL;
+    ex_status st = o->place ? sql_path_resolve(o->place, &path, err) : EX_OK;
+    if (st)
+        return st;
+    int rc = sqlite3_open_v2(path ? path : ":memory:", &db->handle, flags, NULL);
+    free(path);
+    return rc ? ex_sqlite_raise(db->handle, rc, "cannot open the database", err) : EX_OK;
+}
+
 static ex_status open_db(const ex_sql_options *o, void **ret_conn, ex_error *err)
 {
     sqlite_db *db = calloc(1, sizeof(*db));
     if (!db)
         return ex_raise(err, EX_ENOMEM, "no memory for a connection");
     db->timeout_ms = o->query_timeout_ms ? o->query_timeout_ms : QUERY_TIMEOUT_MS;
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    flags |= o->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int rc = sqlite3_open_v2(o->place ? o->place : ":memory:", &db->handle, flags, NULL);
-    ex_status st = rc ? ex_sqlite_raise(db->handle, rc, "cannot open the database", err)
-                      : configure(db, o, err);
+    ex_status st = open_handle(db, o, err);
+    st = st ? st : configure(db, o, err);
     if (st)
         close_db(db);
     else

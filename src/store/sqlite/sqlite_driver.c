@@ -8,21 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernel/path.h"
 #include "store/sqlite/schema.h"
 
-/* ---- Paths ---- */
+#define PATH_LIMIT 512 /* MAX_PATHNAME of SQLite on Unix */
 
-static char *join(const char *dir, const char *name)
-{
-    size_t dir_len = strlen(dir), name_len = strlen(name);
-    char *path = malloc(dir_len + 1 + name_len + 1);
-    if (!path)
-        return NULL;
-    memcpy(path, dir, dir_len);
-    path[dir_len] = '/';
-    memcpy(path + dir_len + 1, name, name_len + 1);
-    return path;
-}
+/* ---- Paths ---- */
 
 /* "file:PATH?immutable=1" with what has a meaning in a URI escaped. */
 static char *immutable_uri(const char *path)
@@ -50,18 +41,19 @@ static char *immutable_uri(const char *path)
 
 /* A directory that we cannot write, without a WAL: nobody has the store open in a way that we could
  * follow, and SQLite would fail to make its shared memory. Then the file itself is all there is. */
-static ex_status choose_immutable(sqlite_driver *d, const char *dir, ex_error *err)
+static ex_status choose_immutable(sqlite_driver *d, const store_driver_options *options,
+                                  ex_error *err)
 {
-    char *wal = join(dir, STORE_LOG_FILE "-wal");
+    char *wal = ex_path_join(options->dir, STORE_LOG_FILE "-wal");
     if (!wal)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
-    bool is_closed_file = access(wal, F_OK) != 0 && access(dir, W_OK) != 0;
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
+    bool is_closed_file = access(wal, F_OK) != 0 && access(options->dir, W_OK) != 0;
     free(wal);
     if (!is_closed_file)
         return EX_OK;
     char *uri = immutable_uri(d->path);
     if (!uri)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", dir);
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
     free(d->path);
     d->path = uri;
     d->is_immutable = true;
@@ -106,10 +98,12 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
     d->read_only = options->read_only;
     d->durability = options->durability;
     d->page_cache_bytes = options->page_cache_bytes;
-    d->path = join(options->dir, STORE_LOG_FILE);
+    d->path = ex_path_join(options->dir, STORE_LOG_FILE);
     d->vfs = options->sqlite_vfs ? strdup(options->sqlite_vfs) : NULL;
     if (!d->path || (options->sqlite_vfs && !d->vfs))
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
+    if (strlen(d->path) + sizeof("-journal") > PATH_LIMIT)
+        return ex_raise(err, EX_EFILESYSTEM, "the path '%s' is too long for SQLite", d->path);
     return EX_OK;
 }
 
@@ -140,12 +134,12 @@ static ex_status driver_inspect(const store_driver_options *options, store_forma
 {
     sqlite_driver *d = calloc(1, sizeof(*d));
     if (!d)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
     ex_status st = fill_in(d, options, err);
     if (st == EX_OK)
-        st = check_there(d, options->dir, err);
+        st = check_there(d, options->shown, err);
     if (st == EX_OK)
-        st = choose_immutable(d, options->dir, err);
+        st = choose_immutable(d, options, err);
     if (st == EX_OK)
         st = read_version(d, ret, err);
     driver_close(d);
@@ -156,17 +150,17 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
 {
     sqlite_driver *d = calloc(1, sizeof(*d));
     if (!d)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->dir);
+        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
     bool may_create = !options->read_only && !options->must_exist;
     ex_status st = fill_in(d, options, err);
     if (st)
         goto out;
     if (!may_create)
-        st = check_there(d, options->dir, err);
+        st = check_there(d, options->shown, err);
     if (st)
         goto out;
     if (d->read_only) {
-        st = choose_immutable(d, options->dir, err);
+        st = choose_immutable(d, options, err);
         if (st == EX_OK)
             st = check_format(d, err);
     } else {
@@ -175,7 +169,7 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
             st = sqlite_writer_open(d, may_create, err);
     }
     if (st)
-        st = ex_error_context(err, st, "'%s'", options->dir);
+        st = ex_error_context(err, st, "'%s'", options->shown);
 out:
     if (st)
         driver_close(d);

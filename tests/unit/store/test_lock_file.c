@@ -41,7 +41,7 @@ static int teardown(void **state)
 
 static ex_status take(const fixture *f, lock_file *ret, ex_error *err)
 {
-    return lock_file_open(f->dir, ex_clock_system(), ret, err);
+    return lock_file_open(f->dir, f->dir, ex_clock_system(), ret, err);
 }
 
 static void read_text(const fixture *f, char text[128])
@@ -198,7 +198,8 @@ static void test_lock_file_fails_clearly(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         lock_file lock = LOCK_FILE_NONE;
         ex_error err = {0};
-        if (lock_file_open(rows[i].dir, ex_clock_system(), &lock, &err) != rows[i].want)
+        if (lock_file_open(rows[i].dir, rows[i].dir, ex_clock_system(), &lock, &err) !=
+            rows[i].want)
             fail_msg("%s: %s", rows[i].name, err.message);
     }
 }
