@@ -31,7 +31,16 @@
  *     EX_AGGREGATE(order, "order", ORDER_COMMANDS, ORDER_EVENTS);
  *
  * defines `const ex_aggregate order_aggregate`. The wrappers that it makes
- * check the types of state, command and event at compile time. */
+ * check the types of state, command and event at compile time.
+ *
+ * Every type of event in its streams must be in that list. When a stream holds
+ * another one, or another schema version than the type's, a command on it
+ * answers STREAM_UNREADABLE: nothing is decided on a part of the truth. Types
+ * that do not matter to the state, of other programs or of the past, are
+ * declared:
+ *
+ *     EX_AGGREGATE(order, "order", ORDER_COMMANDS, ORDER_EVENTS,
+ *                  EX_IGNORES("OrderPrinted", "OrderViewed")); */
 #ifndef EXCORE_AGGREGATE_H
 #define EXCORE_AGGREGATE_H
 
@@ -43,7 +52,8 @@ EX_BEGIN_DECLS
 typedef struct ex_decision ex_decision;
 
 /** Emit an event: `ex_emit(d, order_confirmed, .order_id = …)`. May be called several times.
- *  The event is checked against its type and copied. @return EX_OK, or the failure to return */
+ *  The event is checked against its type and copied; its EX_KEY field must be the aggregate's id.
+ *  @return EX_OK, or the failure to return */
 #define ex_emit(decision, event_type, ...)                                                         \
     ex_decision_emit((decision), &event_type##_type, &(event_type){__VA_ARGS__})
 EX_API ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *event);
@@ -95,6 +105,8 @@ typedef struct ex_aggregate {
     uint32_t command_count;
     const ex_event_def *events;
     uint32_t event_count;
+    const char *const *ignored; /* names of event types that do not matter to the state */
+    uint32_t ignored_count;
 } ex_aggregate;
 
 /* clang-format off */
@@ -113,8 +125,13 @@ typedef struct ex_aggregate {
     }
 #define EX_EVENT_ROW_(state_type, event_type, function) {&event_type##_type, function##_any},
 
-/** Define `const ex_aggregate state_aggregate` from the two lists. */
-#define EX_AGGREGATE(state_type, aggregate_name, COMMANDS, EVENTS)                                 \
+/** Types of events in the aggregate's streams that it passes over, by their names in the log. */
+#define EX_IGNORES(...)                                                                            \
+    .ignored = (const char *const[]){__VA_ARGS__},                                                 \
+    .ignored_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+
+/** Define `const ex_aggregate state_aggregate` from the two lists; EX_IGNORES may follow them. */
+#define EX_AGGREGATE(state_type, aggregate_name, COMMANDS, EVENTS, ...)                            \
     COMMANDS(EX_COMMAND_WRAPPER_)                                                                  \
     EVENTS(EX_EVENT_WRAPPER_)                                                                      \
     static const ex_command_def state_type##_commands[] = {COMMANDS(EX_COMMAND_ROW_)};             \
@@ -122,7 +139,8 @@ typedef struct ex_aggregate {
     const ex_aggregate state_type##_aggregate = {                                                  \
         (aggregate_name), &state_type##_type,                                                      \
         state_type##_commands, sizeof(state_type##_commands) / sizeof(state_type##_commands[0]),   \
-        state_type##_events, sizeof(state_type##_events) / sizeof(state_type##_events[0])}
+        state_type##_events, sizeof(state_type##_events) / sizeof(state_type##_events[0]),         \
+        __VA_ARGS__}
 #endif
 /* clang-format on */
 

@@ -55,12 +55,15 @@ EX_API EX_NODISCARD ex_status ex_runtime_start(ex_store *store, const ex_app *ap
 EX_API void ex_runtime_stop(ex_runtime *rt);
 EX_API const ex_app *ex_runtime_app(const ex_runtime *rt);
 
-/** Check an event that comes from outside before it is appended: it must fit the type that the
- *  aggregate of its stream (the category of the name) has for it, and that of each view that
- * handles its type. A type that neither knows passes. The server asks this for every append; a
- * program that appends to the store itself may. Unknown members are fine: readers pass over them.
- *  @param event borrowed for the call; only type and data matter
- *  @return EX_OK, EX_EINVAL (code EVENT_DOES_NOT_FIT; field is the path inside the data), EX_ENOMEM
+/** Check an event that comes from outside before it is appended. In a stream of an aggregate (by
+ * the category of the name) the aggregate must handle its type or ignore it (EX_IGNORES), it must
+ * fit the aggregate's type for it, in schema version and data, and its EX_KEY field must be the
+ *  stream's id. In any stream it must fit the type of each view that handles it. What nobody reads
+ *  passes. The server asks this for every append; a program that appends to the store itself may.
+ *  Unknown members are fine: readers pass over them.
+ *  @param event borrowed for the call; only type, schema version and data matter
+ *  @return EX_OK, EX_EINVAL (code EVENT_DOES_NOT_FIT; field is "type", "schema_version" or the path
+ *          in the event: "data.items[2].quantity"), EX_ENOMEM
  *  Thread: any. Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_runtime_check_event(const ex_runtime *rt, ex_slice stream,
                                                      const ex_new_event *event, ex_error *err);

@@ -6,9 +6,12 @@
  *     assert_string_equal(ex_scenario_code(s), "ORDER_HAS_NO_ITEMS");
  *     ex_scenario_free(s);
  *
- * It runs the same decide, evolve, validation and JSON as the store's
- * sequencer. A mistake in the scenario itself (an event that is not the
- * aggregate's, memory) shows as a status other than EX_OK and EX_EREJECTED. */
+ * Whatever the server checks is checked here, by the same code: the aggregate's
+ * tables, the id, the command as JSON (its key may be left out, as in a request),
+ * every event that is emitted or given, its key, its tags, its size. Events are
+ * folded as the log would give them back. A mistake in the scenario itself (an
+ * event that is not the aggregate's, memory) shows as a status other than EX_OK
+ * and EX_EREJECTED. */
 #ifndef EXCORE_SCENARIO_H
 #define EXCORE_SCENARIO_H
 
@@ -18,7 +21,7 @@ EX_BEGIN_DECLS
 
 typedef struct ex_scenario ex_scenario;
 
-/** NULL when there is no memory. Thread: one at a time. */
+/** NULL when there is no memory, or the id has more than 255 bytes. Thread: one at a time. */
 EX_API ex_scenario *ex_scenario_new(const ex_aggregate *aggregate, const char *id);
 EX_API void ex_scenario_free(ex_scenario *s);
 /** What ex_now gives from here on; 2026-01-01T00:00:00Z at first. */

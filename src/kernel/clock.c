@@ -16,9 +16,6 @@
 #define DAYS_PER_ERA    146097 /* 400 years */
 #define EPOCH_SHIFT     719468 /* days from 0000-03-01 to 1970-01-01 */
 
-#define TEXT_MIN_US (INT64_C(-62167219200) * US_PER_SECOND)     /* 0000-01-01T00:00:00Z */
-#define TEXT_MAX_US (INT64_C(253402300800) * US_PER_SECOND - 1) /* 9999-12-31T23:59:59.999999Z */
-
 /* ---- The system's port ---- */
 
 static int64_t system_now_us(void *ctx)
@@ -93,7 +90,7 @@ static civil_date date_of(int64_t days)
 
 ex_slice ex_time_text(int64_t us, char out[EX_TIME_TEXT_SIZE])
 {
-    us = us < TEXT_MIN_US ? TEXT_MIN_US : us > TEXT_MAX_US ? TEXT_MAX_US : us;
+    us = us < EX_TIME_MIN_US ? EX_TIME_MIN_US : us > EX_TIME_MAX_US ? EX_TIME_MAX_US : us;
     int64_t days = us / US_PER_DAY;
     int64_t rest = us % US_PER_DAY;
     if (rest < 0) {

@@ -17,13 +17,12 @@
 #include <stdlib.h>
 
 #include "kernel/fingerprint.h"
+#include "runtime/command_input.h"
 #include "runtime/outcome.h"
 #include "runtime/registry.h"
 #include "runtime/runtime_internal.h"
 #include "runtime/state_load.h"
 #include "store/submission.h"
-
-#define TARGET_ID_MAX 200
 
 /* What a command may read of its stream while the batch holds the lock: as much as costs less than
  * a round of its own. Each round allows twice as much as the one before, up to the fourth, so that
@@ -71,8 +70,7 @@ typedef struct fold {
 static ex_status fold_event(void *ctx, const ex_event *event, ex_error *err)
 {
     fold *f = ctx;
-    ex_status st = state_entry_apply(f->scratch, f->entry, event->type, event->data, NULL,
-                                     event->version, err);
+    ex_status st = state_entry_apply(f->scratch, f->entry, event, err);
     if (st || event->version >= f->committed)
         return st;
     f->is_enough = event->data.len >= f->bytes_left ||
@@ -229,24 +227,13 @@ static ex_status build_events(const ex_command_work *w, const ex_decision *d, ex
                               ex_error *err)
 {
     const ex_command_call *call = w->call;
-    ex_new_event *events = ex_arena_array(w->arena, d->event_count, sizeof(*events));
-    ex_slice *tags = ex_arena_array(w->arena, d->tag_count ? d->tag_count : 1, sizeof(*tags));
-    ex_slice metadata = event_metadata(w);
-    if (!events || !tags || (call->actor.len && !metadata.ptr))
+    decision_origin origin = {
+        .metadata = event_metadata(w),
+        .correlation_id = call->correlation_id.len ? call->correlation_id : w->command_id,
+        .causation_id = call->causation_id.len ? call->causation_id : w->command_id};
+    if (call->actor.len && !origin.metadata.ptr)
         return ex_raise(err, EX_ENOMEM, "no memory for the command's events");
-    memcpy(tags, d->tags, d->tag_count * sizeof(*tags));
-    for (uint32_t i = 0; i < d->event_count; i++) {
-        events[i].type = ex_str(d->events[i].type->name);
-        events[i].data = d->events[i].json;
-        events[i].schema_version = d->events[i].type->schema_version;
-        events[i].metadata = metadata;
-        events[i].tags = tags;
-        events[i].tag_count = d->tag_count;
-        events[i].correlation_id = call->correlation_id.len ? call->correlation_id : w->command_id;
-        events[i].causation_id = call->causation_id.len ? call->causation_id : w->command_id;
-    }
-    *ret = events;
-    return EX_OK;
+    return decision_events(d, &origin, ret, err);
 }
 
 static ex_status append_events(ex_command_work *w, ex_batch *b, const ex_decision *d,
@@ -287,8 +274,7 @@ static void evolve(ex_command_work *w, const ex_decision *d, state_entry *entry)
     w->ran_ahead = true;
     for (uint32_t i = 0; i < d->event_count; i++) {
         const decision_event *e = &d->events[i];
-        if (state_entry_apply(state_cache_scratch(cache), entry, ex_str(e->type->name),
-                              (ex_slice){NULL, 0}, e->value, version + i + 1, NULL)) {
+        if (state_entry_evolve(entry, e->type, e->value, version + i + 1, NULL)) {
             state_cache_drop(cache, w->stream);
             return;
         }
@@ -444,23 +430,17 @@ static void done(ex_submission *s, ex_status status, const ex_error *err)
 
 static ex_status check_target(const ex_command_call *call, ex_error *err)
 {
-    ex_slice id = call->id;
-    bool is_clean = id.len >= 1 && id.len <= TARGET_ID_MAX && ex_utf8_is_valid(id);
-    for (size_t i = 0; i < id.len && is_clean; i++)
-        is_clean = (unsigned char)id.ptr[i] >= 0x20 && id.ptr[i] != 0x7f;
-    if (!is_clean)
-        return ex_raise(err, EX_EINVAL,
-                        "the id must be 1 to %d bytes of UTF-8 without control "
-                        "characters",
-                        TARGET_ID_MAX);
+    ex_status st = command_check_id(call->id, err);
+    if (st)
+        return st;
     const ex_slice ids[] = {call->command_id, call->correlation_id, call->causation_id,
                             call->actor};
     static const char *const names[] = {"command_id", "correlation_id", "causation_id", "actor"};
     for (size_t i = 0; i < 4; i++) {
         if (ids[i].len <= EX_CORRELATION_MAX && ex_utf8_is_valid(ids[i]))
             continue;
-        ex_status st = ex_raise(err, EX_EINVAL, "%s must be UTF-8 of at most %d bytes", names[i],
-                                EX_CORRELATION_MAX);
+        st = ex_raise(err, EX_EINVAL, "%s must be UTF-8 of at most %d bytes", names[i],
+                      EX_CORRELATION_MAX);
         ex_error_set_field(err, ex_str(names[i]));
         return st;
     }
@@ -475,14 +455,7 @@ static ex_status read_payload(ex_command_work *w, ex_error *err)
     ex_status st = ex_json_parse(text, w->arena, NULL, &json, err);
     if (!st && call->command_id.len)
         st = fingerprint_call(call, &json, w->arena, &w->fingerprint, err);
-    if (st)
-        return st;
-    void *value = ex_arena_zalloc(w->arena, w->command->type->size);
-    if (!value)
-        return ex_raise(err, EX_ENOMEM, "no memory for the command");
-    ex_read_options options = {.key = call->id};
-    w->value = value;
-    return ex_type_read_json(w->command->type, &json, w->arena, &options, value, err);
+    return st ? st : command_read(w->command->type, &json, call->id, w->arena, &w->value, err);
 }
 
 static ex_status name_work(ex_command_work *w, ex_error *err)

@@ -1,6 +1,7 @@
 /* decision.c: emit, reject, fail, tag: the calls that domain code makes. */
 #include "runtime/decision.h"
 
+#include "runtime/event_decode.h"
 #include "runtime/registry.h"
 
 #include <assert.h>
@@ -18,7 +19,8 @@ static ex_status fault(ex_decision *d, ex_status status, const char *code, const
     return d->status;
 }
 
-/* An event that breaks its own type is a mistake of the domain code, not of the caller. */
+/* An event that breaks its own type, or is about another aggregate than that of its stream, is a
+ * mistake of the domain code, not of the caller. */
 static ex_status invalid_event(ex_decision *d, const ex_type *type, const ex_error *why)
 {
     d->status = ex_raise(&d->error, EX_EINTERNAL, "the decision emitted an invalid %s: %s",
@@ -38,7 +40,7 @@ ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *even
         return fault(d, EX_EINTERNAL, "TOO_MANY_EVENTS",
                      "too many events in one decision:", type->name);
     ex_error why;
-    if (ex_type_validate(type, event, &why))
+    if (ex_type_validate(type, event, &why) || event_check_key(type, event, d->id, &why))
         return invalid_event(d, type, &why);
     void *copy = ex_arena_alloc(d->arena, type->size);
     ex_buf_reset(d->json);
@@ -142,5 +144,26 @@ ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state, 
                              ex_status_code(st));
         return d->status;
     }
+    return EX_OK;
+}
+
+ex_status decision_events(const ex_decision *d, const decision_origin *origin, ex_new_event **ret,
+                          ex_error *err)
+{
+    ex_new_event *events = ex_arena_array(d->arena, d->event_count, sizeof(*events));
+    ex_slice *tags = ex_arena_array(d->arena, d->tag_count ? d->tag_count : 1, sizeof(*tags));
+    if (!events || !tags)
+        return ex_raise(err, EX_ENOMEM, "no memory for the command's events");
+    memcpy(tags, d->tags, d->tag_count * sizeof(*tags));
+    for (uint32_t i = 0; i < d->event_count; i++)
+        events[i] = (ex_new_event){.type = ex_str(d->events[i].type->name),
+                                   .data = d->events[i].json,
+                                   .schema_version = d->events[i].type->schema_version,
+                                   .metadata = origin->metadata,
+                                   .tags = tags,
+                                   .tag_count = d->tag_count,
+                                   .correlation_id = origin->correlation_id,
+                                   .causation_id = origin->causation_id};
+    *ret = events;
     return EX_OK;
 }

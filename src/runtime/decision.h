@@ -36,6 +36,15 @@ struct ex_decision {
  *  @return EX_OK, EX_EREJECTED, or a failure; d->error has the detail */
 EX_NODISCARD ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state,
                                     const void *command);
+/** What the events of a decision are stored with, beside what it says itself. */
+typedef struct decision_origin {
+    ex_slice metadata;
+    ex_slice correlation_id, causation_id;
+} decision_origin;
+
+/** What it emitted as events to append, in its arena. @return EX_OK, EX_ENOMEM */
+EX_NODISCARD ex_status decision_events(const ex_decision *d, const decision_origin *origin,
+                                       ex_new_event **ret, ex_error *err);
 /** "left", the character, "right", in the arena; ptr is NULL when there is no memory. */
 ex_slice decision_join(ex_arena *arena, ex_slice left, char between, ex_slice right);
 

@@ -1,20 +1,22 @@
-/* event_check.c: the types under which an application reads each event, by event type. */
+/* event_check.c: the types under which an application reads each event. */
 #include "runtime/event_check.h"
 
 #include <stdlib.h>
 
 #include "kernel/map.h"
+#include "runtime/event_decode.h"
+#include "runtime/registry.h"
 #include "runtime/runtime_internal.h"
 
-/* Who reads events of one type. */
+/* A view that handles events of one type, of any stream. */
 typedef struct reader {
     const ex_type *type;
-    const char *aggregate; /* reads streams of this category only; NULL: a view, reads all */
     const char *view;
     struct reader *next; /* of the same event type */
 } reader;
 
 struct event_check {
+    const ex_app *app;
     ex_map by_type; /* event type -> its first reader */
     reader *readers;
     size_t count;
@@ -25,13 +27,9 @@ struct event_check {
 static size_t count_readers(const ex_app *app)
 {
     size_t count = 0;
-    for (uint32_t c = 0; c < app->context_count; c++) {
-        const ex_context *context = app->contexts[c];
-        for (uint32_t i = 0; i < context->aggregate_count; i++)
-            count += context->aggregates[i]->event_count;
-        for (uint32_t i = 0; i < context->view_count; i++)
-            count += context->views[i]->event_count;
-    }
+    for (uint32_t c = 0; c < app->context_count; c++)
+        for (uint32_t i = 0; i < app->contexts[c]->view_count; i++)
+            count += app->contexts[c]->views[i]->event_count;
     return count;
 }
 
@@ -47,11 +45,6 @@ static ex_status add(event_check *check, reader r)
 static ex_status add_context(event_check *check, const ex_context *context)
 {
     ex_status st = EX_OK;
-    for (uint32_t i = 0; i < context->aggregate_count; i++) {
-        const ex_aggregate *a = context->aggregates[i];
-        for (uint32_t k = 0; !st && k < a->event_count; k++)
-            st = add(check, (reader){.type = a->events[k].type, .aggregate = a->name});
-    }
     for (uint32_t i = 0; i < context->view_count; i++) {
         const ex_view_def *v = context->views[i];
         for (uint32_t k = 0; !st && k < v->event_count; k++)
@@ -66,6 +59,7 @@ ex_status event_check_new(const ex_app *app, event_check **ret, ex_error *err)
     size_t count = count_readers(app);
     if (!check)
         return ex_raise(err, EX_ENOMEM, "no memory for the application's event types");
+    check->app = app;
     ex_map_init(&check->by_type, 0);
     check->readers = calloc(count ? count : 1, sizeof(*check->readers));
     ex_status st = check->readers ? EX_OK : EX_ENOMEM;
@@ -90,66 +84,68 @@ void event_check_free(event_check *c)
 
 /* ---- Checking ---- */
 
-/* The category of a stream: its name up to the first dash. */
-static bool is_of(ex_slice stream, const char *category)
+static ex_status refuse(ex_status st, const char *kind, const char *name, ex_slice type,
+                        ex_error *err)
 {
-    size_t len = strlen(category);
-    return stream.len > len && stream.ptr[len] == '-' && memcmp(stream.ptr, category, len) == 0;
-}
-
-/* The same type was looked at for a reader before it: aggregates and views mostly share them. */
-static bool is_done(const reader *first, const reader *r, ex_slice stream)
-{
-    for (; first != r; first = first->next)
-        if (first->type == r->type && (!first->aggregate || is_of(stream, first->aggregate)))
-            return true;
-    return false;
-}
-
-static ex_status refuse(const reader *r, ex_status status, ex_error *err)
-{
-    if (ex_status_is_retryable(status))
-        return status;
-    (void)ex_error_context(err, status, "%s does not fit its type in %s '%s'", r->type->name,
-                           r->aggregate ? "aggregate" : "view",
-                           r->aggregate ? r->aggregate : r->view);
-    if (err) {
-        err->status = EX_EINVAL;
+    if (st != EX_EINVAL) /* no memory */
+        return st;
+    (void)ex_error_context(err, st, "%.*s does not fit %s '%s'", EX_ARG(type), kind, name);
+    if (err)
         err->http_status = 422;
-    }
     ex_error_set_code(err, "EVENT_DOES_NOT_FIT");
     return EX_EINVAL;
 }
 
-static ex_status try_to_read(const reader *r, const ex_json *tree, ex_arena *arena, ex_error *err)
+/* The value of the event under one type; gone when the next one is read. */
+static ex_status read(event_decoder *d, const ex_type *type, void **ret, ex_error *err)
 {
-    static const ex_read_options options = {.ignore_unknown = true}; /* as the readers do */
-    ex_arena_mark mark = ex_arena_save(arena);
-    void *value = ex_arena_alloc(arena, r->type->size);
-    ex_status st = value ? ex_type_read_json(r->type, tree, arena, &options, value, err)
-                         : ex_raise(err, EX_ENOMEM, "no memory to check an event");
-    ex_arena_restore(arena, mark);
-    return st ? refuse(r, st, err) : EX_OK;
+    *ret = ex_arena_alloc(d->scratch, type->size);
+    return *ret ? event_decode(d, type, d->scratch, *ret, err)
+                : ex_raise(err, EX_ENOMEM, "no memory to check an event");
 }
 
-ex_status event_check_run(const event_check *c, ex_slice stream, ex_slice type, ex_slice data,
+static ex_status check_aggregate(const ex_aggregate *a, ex_slice stream, ex_slice type,
+                                 event_decoder *d, const ex_type **ret_read, ex_error *err)
+{
+    size_t category = strlen(a->name) + 1;
+    ex_slice id = ex_slice_of(stream.ptr + category, stream.len - category);
+    const ex_event_def *def = NULL;
+    void *value = NULL;
+    ex_status st = event_decode_find(a, type, &def, err);
+    if (!st && def)
+        st = read(d, def->type, &value, err);
+    if (!st && def)
+        st = event_check_key(def->type, value, id, err);
+    *ret_read = def ? def->type : NULL;
+    return st ? refuse(st, "aggregate", a->name, type, err) : EX_OK;
+}
+
+static ex_status check_readers(const event_check *c, ex_slice stream, ex_slice type,
+                               event_decoder *d, ex_error *err)
+{
+    const ex_aggregate *a = registry_find_aggregate(c->app, stream);
+    const ex_type *known = NULL; /* aggregates and views mostly share them */
+    void *value = NULL;
+    ex_status st = a ? check_aggregate(a, stream, type, d, &known, err) : EX_OK;
+    for (const reader *r = ex_map_get(&c->by_type, type); r && !st; r = r->next) {
+        if (r->type == known)
+            continue;
+        known = r->type;
+        st = read(d, r->type, &value, err);
+        if (st)
+            st = refuse(st, "view", r->view, type, err);
+    }
+    return st;
+}
+
+ex_status event_check_run(const event_check *c, ex_slice stream, const ex_new_event *event,
                           ex_error *err)
 {
-    const reader *first = ex_map_get(&c->by_type, type);
     ex_arena arena;
-    ex_json tree;
-    bool is_parsed = false;
-    ex_status st = EX_OK;
     ex_arena_init(&arena, 0);
-    for (const reader *r = first; r && !st; r = r->next) {
-        if ((r->aggregate && !is_of(stream, r->aggregate)) || is_done(first, r, stream))
-            continue;
-        if (!is_parsed && (st = ex_json_parse(data, &arena, NULL, &tree, err)))
-            st = refuse(r, st, err);
-        is_parsed = true;
-        if (!st)
-            st = try_to_read(r, &tree, &arena, err);
-    }
+    uint32_t version = event->schema_version ? event->schema_version : 1;
+    event_decoder decoder = event_decoder_of(event->data, version, &arena);
+    ex_status st = check_readers(c, stream, event->type, &decoder, err);
     ex_arena_done(&arena);
     return st;
 }
@@ -157,5 +153,5 @@ ex_status event_check_run(const event_check *c, ex_slice stream, ex_slice type, 
 ex_status ex_runtime_check_event(const ex_runtime *rt, ex_slice stream, const ex_new_event *event,
                                  ex_error *err)
 {
-    return event_check_run(rt->event_check, stream, event->type, event->data, err);
+    return event_check_run(rt->event_check, stream, event, err);
 }

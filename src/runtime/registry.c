@@ -37,7 +37,34 @@ static ex_status twice(ex_error *err, const char *what, const char *name, const 
     return ex_raise(err, EX_EEXISTS, "%s '%s' is registered twice in %s", what, name, where);
 }
 
-static ex_status check_aggregate(const ex_aggregate *a, ex_error *err)
+/* A type is handled or ignored, and ignored once: a slip of the pen shows at start. */
+static ex_status check_ignored(const ex_aggregate *a, ex_error *err)
+{
+    for (uint32_t i = 0; i < a->ignored_count; i++) {
+        const char *name = a->ignored[i];
+        if (!name || !name[0] || strlen(name) > EX_TYPE_NAME_MAX)
+            return ex_raise(err, EX_EINVAL, "aggregate %s ignores a type without a good name",
+                            a->name);
+        if (registry_find_event(a, ex_str(name)))
+            return ex_raise(err, EX_EINVAL, "aggregate %s both handles and ignores %s", a->name,
+                            name);
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(name, a->ignored[k]) == 0)
+                return twice(err, "ignored event", name, a->name);
+    }
+    return EX_OK;
+}
+
+static ex_status check_event_type(const ex_type *type, const char *reader, ex_error *err)
+{
+    ex_status st = ex_type_check(type, err);
+    if (!st && type->schema_version == 0)
+        st = ex_raise(err, EX_EINVAL, "event %s of %s has schema version 0; versions start at 1",
+                      type->name, reader);
+    return st;
+}
+
+ex_status registry_check_aggregate(const ex_aggregate *a, ex_error *err)
 {
     if (!a || !is_name(a->name, false))
         return bad_name(err, "aggregate", a ? a->name : NULL);
@@ -55,13 +82,13 @@ static ex_status check_aggregate(const ex_aggregate *a, ex_error *err)
     }
     for (uint32_t i = 0; !st && i < a->event_count; i++) {
         const ex_event_def *e = &a->events[i];
-        st = e->evolve ? ex_type_check(e->type, err)
+        st = e->evolve ? check_event_type(e->type, a->name, err)
                        : ex_raise(err, EX_EINVAL, "an event of %s has no evolve function", a->name);
         for (uint32_t k = 0; !st && k < i; k++)
             if (strcmp(e->type->name, a->events[k].type->name) == 0)
                 st = twice(err, "event", e->type->name, a->name);
     }
-    return st;
+    return st ? st : check_ignored(a, err);
 }
 
 static bool has_key(const ex_type *type)
@@ -99,7 +126,7 @@ static ex_status check_view(const ex_view_def *v, ex_error *err)
     for (uint32_t i = 0; !st && i < v->table_count; i++)
         st = check_table(v, v->tables[i], err);
     for (uint32_t i = 0; !st && i < v->event_count; i++) {
-        st = ex_type_check(v->events[i].type, err);
+        st = check_event_type(v->events[i].type, v->name, err);
         for (uint32_t k = 0; !st && k < i; k++)
             if (strcmp(v->events[i].type->name, v->events[k].type->name) == 0)
                 st = twice(err, "event", v->events[i].type->name, v->name);
@@ -143,7 +170,7 @@ static ex_status check_context(const ex_context *c, ex_error *err)
         return bad_name(err, "context", c ? c->name : NULL);
     ex_status st = EX_OK;
     for (uint32_t i = 0; !st && i < c->aggregate_count; i++) {
-        st = check_aggregate(c->aggregates[i], err);
+        st = registry_check_aggregate(c->aggregates[i], err);
         for (uint32_t k = 0; !st && k < i; k++)
             if (strcmp(c->aggregates[i]->name, c->aggregates[k]->name) == 0)
                 st = twice(err, "aggregate", c->aggregates[i]->name, c->name);
@@ -206,6 +233,33 @@ static ex_status check_all_views(const ex_app *app, ex_error *err)
     return st;
 }
 
+/* What an aggregate emits in one version a view could not read in another. */
+static ex_status check_versions(const ex_aggregate *a, const ex_context *c, ex_error *err)
+{
+    for (uint32_t v = 0; v < c->view_count; v++) {
+        for (uint32_t i = 0; i < c->views[v]->event_count; i++) {
+            const ex_type *type = c->views[v]->events[i].type;
+            const ex_event_def *e = registry_find_event(a, ex_str(type->name));
+            if (e && e->type->schema_version != type->schema_version)
+                return ex_raise(err, EX_EINVAL,
+                                "event %s has schema version %u in aggregate %s and %u in view %s",
+                                type->name, e->type->schema_version, a->name, type->schema_version,
+                                c->views[v]->name);
+        }
+    }
+    return EX_OK;
+}
+
+static ex_status check_all_versions(const ex_app *app, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (uint32_t c = 0; c < app->context_count; c++)
+        for (uint32_t a = 0; a < app->contexts[c]->aggregate_count; a++)
+            for (uint32_t d = 0; !st && d < app->context_count; d++)
+                st = check_versions(app->contexts[c]->aggregates[a], app->contexts[d], err);
+    return st;
+}
+
 ex_status registry_check(const ex_app *app, ex_error *err)
 {
     if (app->abi != EX_APP_ABI)
@@ -219,6 +273,7 @@ ex_status registry_check(const ex_app *app, ex_error *err)
     }
     if (!st)
         st = check_all_views(app, err);
+    st = st ? st : check_all_versions(app, err);
     return st ? ex_error_context(err, st, "application '%s'", app->name ? app->name : "") : EX_OK;
 }
 
@@ -323,5 +378,29 @@ const ex_event_def *registry_find_event(const ex_aggregate *aggregate, ex_slice 
     for (uint32_t i = 0; i < aggregate->event_count; i++)
         if (ex_slice_is(type, aggregate->events[i].type->name))
             return &aggregate->events[i];
+    return NULL;
+}
+
+bool registry_ignores(const ex_aggregate *aggregate, ex_slice type)
+{
+    for (uint32_t i = 0; i < aggregate->ignored_count; i++)
+        if (ex_slice_is(type, aggregate->ignored[i]))
+            return true;
+    return false;
+}
+
+/* The category of a stream: its name up to the first dash. */
+static bool is_of(ex_slice stream, const char *category)
+{
+    size_t len = strlen(category);
+    return stream.len > len && stream.ptr[len] == '-' && memcmp(stream.ptr, category, len) == 0;
+}
+
+const ex_aggregate *registry_find_aggregate(const ex_app *app, ex_slice stream)
+{
+    for (uint32_t c = 0; c < app->context_count; c++)
+        for (uint32_t i = 0; i < app->contexts[c]->aggregate_count; i++)
+            if (is_of(stream, app->contexts[c]->aggregates[i]->name))
+                return app->contexts[c]->aggregates[i];
     return NULL;
 }

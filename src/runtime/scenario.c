@@ -1,7 +1,14 @@
-/* scenario.c: given, when, then: an aggregate run by hand. */
+/* scenario.c: given, when, then: an aggregate run by hand.
+ *
+ * Every check is the server's own: of the tables (registry.h), of the command (command_input.h), of
+ * what is emitted (decision.h), of the append (store/append_check.h). What was emitted is folded as
+ * the log would give it back, so a member that its type forgets is missing here as well. */
+#include "runtime/command_input.h"
 #include "runtime/decision.h"
+#include "runtime/event_decode.h"
 #include "runtime/registry.h"
 #include "runtime/state_cache.h"
+#include "store/append_check.h"
 
 #include <excore/scenario.h>
 
@@ -9,11 +16,13 @@
 
 #define YEAR_2026_US      INT64_C(1767225600000000)
 #define STATE_LIMIT_BYTES (4u << 20)
+#define EVENT_LIMIT_BYTES (1u << 20)
+#define EVENTS_PER_APPEND 100u
 
 struct ex_scenario {
     const ex_aggregate *aggregate;
     state_cache *cache; /* of one state */
-    ex_arena arena;     /* of the last command */
+    ex_arena arena;     /* of the last call */
     ex_buf json;
     ex_slice id;
     ex_decision decision;
@@ -63,8 +72,10 @@ void ex_scenario_set_time(ex_scenario *s, ex_time now)
 
 static void begin(ex_scenario *s)
 {
-    s->status = EX_OK;
     s->error = (ex_error){0};
+    ex_arena_reset(&s->arena);
+    s->status = registry_check_aggregate(s->aggregate, &s->error);
+    s->status = s->status ? s->status : command_check_id(s->id, &s->error);
 }
 
 static state_entry *entry_of(ex_scenario *s)
@@ -82,18 +93,55 @@ static ex_slice write_json(ex_scenario *s, const ex_type *type, const void *valu
     return ex_buf_slice(&s->json);
 }
 
+/* As the store would do before it takes them. */
+static ex_status check_append(ex_scenario *s, const ex_new_event *events, uint32_t count)
+{
+    static const append_limits limits = {EVENTS_PER_APPEND, EVENT_LIMIT_BYTES, true};
+    ex_slice stream = decision_join(&s->arena, ex_str(s->aggregate->name), '-', s->id);
+    ex_stream_write write = {.stream = stream, .events = events, .event_count = count};
+    ex_append append = {.writes = &write, .write_count = 1};
+    prepared_append prepared;
+    size_t bytes = append_measure(&append, &limits);
+    void *memory = ex_arena_alloc(&s->arena, bytes ? bytes : 1);
+    return stream.ptr && memory
+               ? append_prepare(&append, &limits, memory, &s->arena, &prepared, &s->error)
+               : ex_raise(&s->error, EX_ENOMEM, "no memory for the scenario's events");
+}
+
+static ex_status fold(ex_scenario *s, state_entry *entry, ex_slice type, uint32_t schema_version,
+                      ex_slice json)
+{
+    ex_event event = {.position = entry->version + 1,
+                      .version = entry->version + 1,
+                      .type = type,
+                      .schema_version = schema_version,
+                      .data = json};
+    ex_status st = state_entry_apply(state_cache_scratch(s->cache), entry, &event, &s->error);
+    if (st)
+        state_cache_drop(s->cache, s->id);
+    return st;
+}
+
+static ex_status check_given(ex_scenario *s, const ex_type *type, const void *event)
+{
+    const ex_event_def *def = NULL;
+    ex_status st = event_decode_find(s->aggregate, ex_str(type->name), &def, &s->error);
+    if (st)
+        return ex_error_context(&s->error, st, "%s", type->name);
+    st = ex_type_validate(type, event, &s->error);
+    st = st || !def ? st : event_check_key(type, event, s->id, &s->error);
+    ex_new_event given = {.type = ex_str(type->name), .data = write_json(s, type, event)};
+    return st ? st : check_append(s, &given, 1);
+}
+
 ex_status ex_scenario_given(ex_scenario *s, const ex_type *type, const void *event)
 {
     begin(s);
-    if (!registry_find_event(s->aggregate, ex_str(type->name)))
-        s->status =
-            ex_raise(&s->error, EX_EINVAL, "%s has no event %s", s->aggregate->name, type->name);
-    s->status = s->status ? s->status : ex_type_validate(type, event, &s->error);
+    s->status = s->status ? s->status : check_given(s, type, event);
     state_entry *entry = entry_of(s);
     if (!s->status)
         s->status =
-            state_entry_apply(state_cache_scratch(s->cache), entry, ex_str(type->name),
-                              write_json(s, type, event), NULL, entry->version + 1, &s->error);
+            fold(s, entry, ex_str(type->name), type->schema_version, write_json(s, type, event));
     return s->status;
 }
 
@@ -105,10 +153,44 @@ static const ex_command_def *find_command(const ex_aggregate *a, const ex_type *
     return NULL;
 }
 
+/* Back from JSON, as it comes to the server; a key that is not set is the scenario's id. */
+static ex_status read_command(ex_scenario *s, const ex_type *type, const void *command,
+                              const void **ret)
+{
+    ex_json json;
+    void *filled = ex_arena_alloc(&s->arena, type->size);
+    if (!filled)
+        return ex_raise(&s->error, EX_ENOMEM, "no memory for the command");
+    memcpy(filled, command, type->size);
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        ex_slice *key = (ex_slice *)((char *)filled + type->fields[i].offset);
+        if (type->fields[i].is_key && !key->ptr)
+            *key = s->id;
+    }
+    ex_status st = ex_type_validate(type, filled, &s->error);
+    if (st)
+        return st;
+    ex_slice text = ex_arena_copy(&s->arena, write_json(s, type, filled));
+    st = text.ptr ? ex_json_parse(text, &s->arena, NULL, &json, &s->error)
+                  : ex_raise(&s->error, EX_ENOMEM, "no memory for the command");
+    return st ? st : command_read(type, &json, s->id, &s->arena, ret, &s->error);
+}
+
+static ex_status check_decision(ex_scenario *s)
+{
+    const ex_decision *d = &s->decision;
+    static const decision_origin origin = {.correlation_id = EX_S_INIT("scenario"),
+                                           .causation_id = EX_S_INIT("scenario")};
+    ex_new_event *events = NULL;
+    if (d->event_count == 0)
+        return EX_OK;
+    ex_status st = decision_events(d, &origin, &events, &s->error);
+    return st ? st : check_append(s, events, d->event_count);
+}
+
 static void run(ex_scenario *s, const ex_command_def *def, const void *command, state_entry *entry)
 {
     ex_decision *d = &s->decision;
-    ex_arena_reset(&s->arena);
     memset(d, 0, sizeof(*d));
     d->aggregate = s->aggregate;
     d->id = s->id;
@@ -120,11 +202,14 @@ static void run(ex_scenario *s, const ex_command_def *def, const void *command, 
     s->status = decision_run(d, def->decide, entry->version ? entry->state : NULL, command);
     if (s->status)
         s->error = d->error;
-    for (uint32_t i = 0; !s->status && i < d->event_count; i++)
-        s->status = state_entry_apply(state_cache_scratch(s->cache), entry,
-                                      ex_str(d->events[i].type->name), (ex_slice){NULL, 0},
-                                      d->events[i].value, entry->version + 1, &s->error);
-    state_cache_settle(s->cache, entry);
+    else
+        s->status = check_decision(s);
+    for (uint32_t i = 0; !s->status && i < d->event_count; i++) {
+        const decision_event *e = &d->events[i];
+        s->status = fold(s, entry, ex_str(e->type->name), e->type->schema_version, e->json);
+    }
+    if (!s->status)
+        state_cache_settle(s->cache, entry);
 }
 
 ex_status ex_scenario_when(ex_scenario *s, const ex_type *type, const void *command)
@@ -132,13 +217,14 @@ ex_status ex_scenario_when(ex_scenario *s, const ex_type *type, const void *comm
     begin(s);
     s->decision.event_count = 0;
     const ex_command_def *def = find_command(s->aggregate, type);
-    if (!def)
+    if (!def && !s->status)
         s->status =
             ex_raise(&s->error, EX_EINVAL, "%s has no command %s", s->aggregate->name, type->name);
-    s->status = s->status ? s->status : ex_type_validate(type, command, &s->error);
+    const void *value = NULL;
+    s->status = s->status ? s->status : read_command(s, type, command, &value);
     state_entry *entry = entry_of(s);
     if (!s->status)
-        run(s, def, command, entry);
+        run(s, def, value, entry);
     return s->status;
 }
 

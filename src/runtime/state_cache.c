@@ -2,6 +2,7 @@
 #include "runtime/state_cache.h"
 
 #include "kernel/map.h"
+#include "runtime/event_decode.h"
 #include "runtime/registry.h"
 
 #include <assert.h>
@@ -238,39 +239,36 @@ static ex_status state_failure(const state_entry *e, ex_error *err)
                : ex_raise(err, EX_ENOMEM, "no memory for the state of '%.*s'", EX_ARG(e->stream));
 }
 
-/* The event's struct with all it points to: in the state's own memory, which may then point to it,
- * or as it is when the state keeps no pointers. */
-static ex_status read_event(ex_arena *scratch, state_entry *e, const ex_type *type, ex_slice json,
-                            const void *value, const void **ret, ex_error *err)
+/* Nothing is decided on a part of the truth. */
+static ex_status unreadable(const state_entry *e, const ex_event *event, ex_error *err)
 {
-    static const ex_read_options options = {.ignore_unknown = true};
-    if (value && !e->keeps_events) {
-        *ret = value;
-        return EX_OK;
+    (void)ex_error_context(err, EX_ECORRUPT, "version %llu of stream '%.*s', position %llu, %.*s",
+                           (unsigned long long)event->version, EX_ARG(e->stream),
+                           (unsigned long long)event->position, EX_ARG(event->type));
+    if (err) {
+        err->status = EX_ECORRUPT;
+        err->http_status = 409; /* the file is sound: another application may read it */
+        err->position = event->position;
+        err->field[0] = '\0'; /* nothing of the request is at fault */
     }
+    ex_error_set_code(err, "STREAM_UNREADABLE");
+    return EX_ECORRUPT;
+}
+
+/* The event's struct with all it points to, in the state's own memory when the state may then point
+ * to it. */
+static ex_status read_event(ex_arena *scratch, state_entry *e, const ex_type *type,
+                            const ex_event *event, void **ret, ex_error *err)
+{
+    event_decoder decoder = event_decoder_of(event->data, event->schema_version, scratch);
     ex_arena *memory = e->keeps_events ? &e->memory : scratch;
-    void *event = ex_arena_alloc(memory, type->size);
-    *ret = event;
-    if (!event || value)
-        return !event || ex_type_copy(type, value, memory, event, NULL) ? state_failure(e, err)
-                                                                        : EX_OK;
-    ex_json tree;
-    ex_status st = ex_json_parse(json, scratch, NULL, &tree, err);
-    if (!st)
-        st = ex_type_read_json(type, &tree, memory, &options, event, err);
+    *ret = ex_arena_alloc(memory, type->size);
+    if (!*ret)
+        return state_failure(e, err);
+    ex_status st = event_decode(&decoder, type, memory, *ret, err);
     if (st == EX_ENOMEM || st == EX_ETOOLARGE)
         return state_failure(e, err);
-    if (st) {
-        (void)ex_error_context(err, st, "%s, version %llu of stream '%.*s', does not fit its type",
-                               type->name, (unsigned long long)e->version + 1, EX_ARG(e->stream));
-        if (err) {
-            err->status = EX_ECORRUPT;
-            err->http_status = 409; /* the file is sound: another application may read it */
-        }
-        ex_error_set_code(err, "STREAM_UNREADABLE");
-        return EX_ECORRUPT;
-    }
-    return EX_OK;
+    return st ? unreadable(e, event, err) : EX_OK;
 }
 
 /* Copy the state into a fresh arena. Out of memory: keep the old one, it is correct. */
@@ -298,30 +296,59 @@ static bool is_worth_compacting(const state_entry *e)
            (used > e->memory.limit_bytes / 2 && used > e->live_bytes + COMPACT_SLACK_BYTES);
 }
 
-ex_status state_entry_apply(ex_arena *scratch, state_entry *e, ex_slice type, ex_slice json,
-                            const void *value, uint64_t version, ex_error *err)
+static ex_status begin_state(state_entry *e, ex_error *err)
 {
-    if (!e->state) {
+    if (!e->state)
         e->state = ex_arena_zalloc(&e->memory, e->aggregate->state->size);
-        if (!e->state)
-            return state_failure(e, err);
-    }
-    const ex_event_def *def = registry_find_event(e->aggregate, type);
-    if (def) { /* a type without handler changes nothing but counts (R-08-02) */
-        const void *event = NULL;
-        ex_status st = read_event(scratch, e, def->type, json, value, &event, err);
-        if (!st)
-            def->evolve(e->state, event, &e->memory);
-        ex_arena_reset(scratch);
-        if (st)
-            return st;
-    }
+    return e->state ? EX_OK : state_failure(e, err);
+}
+
+static ex_status end_event(state_entry *e, uint64_t version, ex_error *err)
+{
     if (ex_arena_has_failed(&e->memory))
         return state_failure(e, err);
     e->version = version;
     if (is_worth_compacting(e))
         compact(e);
     return EX_OK;
+}
+
+ex_status state_entry_apply(ex_arena *scratch, state_entry *e, const ex_event *event, ex_error *err)
+{
+    const ex_event_def *def = NULL;
+    ex_status st = begin_state(e, err);
+    if (st)
+        return st;
+    if (event_decode_find(e->aggregate, event->type, &def, err))
+        return unreadable(e, event, err);
+    if (def) { /* an ignored type changes nothing but counts (R-08-02) */
+        void *value = NULL;
+        st = read_event(scratch, e, def->type, event, &value, err);
+        if (!st)
+            def->evolve(e->state, value, &e->memory);
+        ex_arena_reset(scratch);
+        if (st)
+            return st;
+    }
+    return end_event(e, event->version, err);
+}
+
+ex_status state_entry_evolve(state_entry *e, const ex_type *type, const void *value,
+                             uint64_t version, ex_error *err)
+{
+    const ex_event_def *def = registry_find_event(e->aggregate, ex_str(type->name));
+    assert(def && def->type == type); /* the decision checked it */
+    ex_status st = begin_state(e, err);
+    if (st)
+        return st;
+    if (e->keeps_events) {
+        void *copy = ex_arena_alloc(&e->memory, type->size);
+        if (!copy || ex_type_copy(type, value, &e->memory, copy, NULL))
+            return state_failure(e, err);
+        value = copy;
+    }
+    def->evolve(e->state, value, &e->memory);
+    return end_event(e, version, err);
 }
 
 void state_cache_settle(state_cache *c, state_entry *e)

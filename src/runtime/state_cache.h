@@ -10,6 +10,7 @@
 #include "observe/metrics.h"
 
 #include <excore/aggregate.h>
+#include <excore/event.h>
 
 typedef struct state_cache state_cache;
 
@@ -52,13 +53,16 @@ void state_entry_free(state_entry *e);
 
 /** For state_entry_apply on the sequencer's thread. */
 ex_arena *state_cache_scratch(state_cache *c);
-/** Fold one event into the entry. `json` is the event's data, or `value` its struct (the other
- * NULL). On failure the entry must be dropped.
- *  @param scratch emptied after it; each thread has its own @return EX_OK, EX_ENOMEM, EX_ETOOLARGE
- * (state limit), EX_ECORRUPT */
-EX_NODISCARD ex_status state_entry_apply(ex_arena *scratch, state_entry *e, ex_slice type,
-                                         ex_slice json, const void *value, uint64_t version,
+/** Fold one stored event into the entry. On failure the entry must be dropped.
+ *  @param scratch emptied after it; each thread has its own
+ *  @return EX_OK, EX_ENOMEM, EX_ETOOLARGE (state limit), EX_ECORRUPT (code STREAM_UNREADABLE: the
+ *          aggregate does not know the type or the schema version, or the data does not fit) */
+EX_NODISCARD ex_status state_entry_apply(ex_arena *scratch, state_entry *e, const ex_event *event,
                                          ex_error *err);
+/** Fold one that the aggregate's own decision emitted, from its struct. On failure the entry must
+ * be dropped. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE */
+EX_NODISCARD ex_status state_entry_evolve(state_entry *e, const ex_type *type, const void *value,
+                                          uint64_t version, ex_error *err);
 /** After a command: charge what the state takes, evict others over the limits. The entry stays. */
 void state_cache_settle(state_cache *c, state_entry *e);
 /** Forget a stream's state; unknown is fine. */

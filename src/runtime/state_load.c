@@ -121,9 +121,7 @@ static ex_status fold_next(state_load *load, ex_cursor *cursor, ex_arena *scratc
     ex_status st = ex_cursor_next(cursor, &event, err);
     if (st == EX_OK && atomic_load(&load->loads->rt->is_stopping))
         st = ex_raise(err, EX_ECLOSED, "the runtime is stopping");
-    return st ? st
-              : state_entry_apply(scratch, load->entry, event.type, event.data, NULL, event.version,
-                                  err);
+    return st ? st : state_entry_apply(scratch, load->entry, &event, err);
 }
 
 static ex_status read_piece(state_load *load, ex_arena *scratch, ex_error *err)

@@ -4,6 +4,7 @@
 #include <excore/clock.h>
 #include <excore/id.h>
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -130,6 +131,8 @@ ex_status type_check_text(const ex_field *field, ex_slice text, const type_path 
 {
     if (!ex_utf8_is_valid(text))
         return type_fault(err, path, "is not valid UTF-8");
+    if (text.len && memchr(text.ptr, '\0', text.len)) /* PostgreSQL has no such text */
+        return type_fault(err, path, "must not contain the character U+0000");
     ex_status st = has_plain_length(field, text) ? EX_OK : check_length(field, text, path, err);
     return !st && field->format ? check_format(field, text, path, err) : st;
 }
@@ -142,6 +145,36 @@ static ex_status check_number(const ex_field *field, double value, const type_pa
     if (type_has_max(field) && !(value <= field->max))
         return type_fault(err, path, "must be at most %.17g", field->max);
     return EX_OK;
+}
+
+/* JSON has no others, SQLite no NaN. */
+static ex_status check_double(const ex_field *field, double value, const type_path *path,
+                              ex_error *err)
+{
+    return isfinite(value) ? check_number(field, value, path, err)
+                           : type_fault(err, path, "must be a finite number");
+}
+
+/* What has no text in RFC 3339 could not be read back. */
+static ex_status check_time(int64_t us, const type_path *path, ex_error *err)
+{
+    return us >= EX_TIME_MIN_US && us <= EX_TIME_MAX_US
+               ? EX_OK
+               : type_fault(err, path, "is not within the years 0 to 9999");
+}
+
+/* It is written as it is, so it must be one value. */
+static ex_status check_json(ex_slice text, const type_path *path, ex_error *err)
+{
+    ex_arena scratch;
+    if (text.len == 0)
+        return EX_OK;
+    ex_arena_init(&scratch, 0);
+    ex_status st = ex_json_validate(text, &scratch, NULL, NULL);
+    ex_arena_done(&scratch);
+    if (st == EX_ENOMEM)
+        return ex_raise(err, st, "no memory to check a JSON value");
+    return st ? type_fault(err, path, "is not valid JSON") : EX_OK;
 }
 
 static ex_status check_struct(const ex_type *type, const void *value, const type_path *parent,
@@ -173,7 +206,7 @@ static ex_status check_optional(const ex_field *field, const void *member, const
     if (field->kind == EX_KIND_OPT_I64 && ((const ex_opt_i64 *)member)->is_set)
         return check_number(field, (double)((const ex_opt_i64 *)member)->value, path, err);
     if (field->kind == EX_KIND_OPT_DOUBLE && ((const ex_opt_double *)member)->is_set)
-        return check_number(field, ((const ex_opt_double *)member)->value, path, err);
+        return check_double(field, ((const ex_opt_double *)member)->value, path, err);
     if (field->kind == EX_KIND_OPT_TEXT && ((const ex_opt_text *)member)->is_set)
         return type_check_text(field, ((const ex_opt_text *)member)->value, path, err);
     if (field->kind == EX_KIND_OPT_STRUCT && *(void *const *)member)
@@ -194,7 +227,9 @@ ex_status type_check_member(const ex_field *field, const void *member, const typ
     case EX_KIND_U64:
         return check_number(field, (double)*(const uint64_t *)member, path, err);
     case EX_KIND_DOUBLE:
-        return check_number(field, *(const double *)member, path, err);
+        return check_double(field, *(const double *)member, path, err);
+    case EX_KIND_TIME:
+        return check_time(((const ex_time *)member)->us, path, err);
     case EX_KIND_TEXT:
         return type_check_text(field, *(const ex_slice *)member, path, err);
     case EX_KIND_ENUM:
@@ -217,7 +252,10 @@ static ex_status check_struct(const ex_type *type, const void *value, const type
     for (uint32_t i = 0; i < type->field_count; i++) {
         const ex_field *f = &type->fields[i];
         type_path path = {parent, f->name, 0};
-        ex_status st = type_check_member(f, (const char *)value + f->offset, &path, err);
+        const void *member = (const char *)value + f->offset;
+        ex_status st = type_check_member(f, member, &path, err);
+        if (!st && f->kind == EX_KIND_JSON) /* not where JSON was read: there it is valid */
+            st = check_json(((const ex_raw_json *)member)->text, &path, err);
         if (st)
             return st;
     }

@@ -9,7 +9,8 @@
  *
  *   failure                               what follows
  *   ------------------------------------  ------------------------------------------------
- *   the event does not fit its type       parked at once: no attempt can go better
+ *   the event does not fit its type, or   parked at once: no attempt can go better
+ *   has another schema version than it
  *   the handler failed, for good          tried again after a pause; parked when it is out of
  *                                         attempts
  *   disk, memory, database, a retryable   tried again until it works, never parked
@@ -19,6 +20,7 @@
  *
  * Events before the failing one are committed first: what was reached is kept, and an
  * event's attempts are counted while it is the first that fails. */
+#include "runtime/event_decode.h"
 #include "runtime/views.h"
 
 typedef struct transaction {
@@ -41,16 +43,15 @@ static const ex_when_def *find_when(const ex_view_def *def, ex_slice type)
 /* *ret_fits is false when the event itself is at fault. */
 static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event, bool *ret_fits)
 {
-    static const ex_read_options options = {.ignore_unknown = true};
     const ex_when_def *when = find_when(r->def, event->type);
     *ret_fits = true;
     if (!when)
         return EX_OK;
     ex_arena_reset(&r->arena);
+    event_decoder decoder = event_decoder_of(event->data, event->schema_version, &r->arena);
     void *data = ex_arena_alloc(&r->arena, when->type->size);
-    ex_status st =
-        data ? ex_type_read(when->type, event->data, &r->arena, &options, data, &tx->error)
-             : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
+    ex_status st = data ? event_decode(&decoder, when->type, &r->arena, data, &tx->error)
+                        : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
     if (st) {
         *ret_fits = ex_status_is_retryable(st);
     } else {

@@ -160,7 +160,7 @@ static void on_closing_failed(account *a, const closing_failed *e, ex_arena *mem
     EVENT(account, account_opened, on_opened)                                                      \
     EVENT(account, money_moved, on_moved)                                                          \
     EVENT(account, closing_failed, on_closing_failed)
-EX_AGGREGATE(account, "account", ACCOUNT_COMMANDS, ACCOUNT_EVENTS);
+EX_AGGREGATE(account, "account", ACCOUNT_COMMANDS, ACCOUNT_EVENTS, EX_IGNORES("AccountAudited"));
 
 typedef struct balance {
     ex_slice account_id;

@@ -83,7 +83,8 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
         ex_json_key(w, EX_S("current"));
         ex_json_u64(w, err->current);
     }
-    if (err->status == EX_ECONDITION || is_stored_event) {
+    bool is_unreadable = strcmp(err->code, "STREAM_UNREADABLE") == 0;
+    if (err->status == EX_ECONDITION || is_stored_event || is_unreadable) {
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
     }

@@ -122,23 +122,24 @@ static ex_status read_streams_request(append_job *j, ex_error *err)
                                      err);
 }
 
-/* The path of a fault in the body: that of the event's data, then what lies below it. */
+/* The path of a fault in the body: that of the event, then that in the event. A CloudEvent has an
+ * attribute schemaversion instead of schema_version. */
 static void name_fault(const append_job *j, uint32_t write, uint32_t index, ex_error *err)
 {
     char path[2 * EX_ERROR_FIELD_SIZE], below[EX_ERROR_FIELD_SIZE];
+    bool is_json = j->is_multi || j->body == APPEND_JSON;
+    bool is_version = strcmp(err->field, "schema_version") == 0;
     int at = 0;
-    memcpy(below, err->field, sizeof(below));
+    (void)snprintf(below, sizeof(below), "%s", /* fits */
+                   is_version && !is_json ? "schemaversion" : err->field);
     if (j->is_multi)
-        at = snprintf(path, sizeof(path), "writes[%u].events[%u].data", write, index);
-    else if (j->body == APPEND_JSON)
-        at = snprintf(path, sizeof(path), "events[%u].data", index);
+        at = snprintf(path, sizeof(path), "writes[%u].events[%u].", write, index);
+    else if (is_json)
+        at = snprintf(path, sizeof(path), "events[%u].", index);
     else if (j->body == APPEND_CLOUDEVENT_BATCH)
-        at = snprintf(path, sizeof(path), "[%u].data", index);
-    else
-        at = snprintf(path, sizeof(path), "data");
-    (void)snprintf(path + at, sizeof(path) - (size_t)at, "%s%s", /* fits */
-                   below[0] && below[0] != '[' ? "." : "", below);
-    ex_error_set_field(err, ex_str(path)); /* cut is fine: for people */
+        at = snprintf(path, sizeof(path), "[%u].", index);
+    (void)snprintf(path + at, sizeof(path) - (size_t)at, "%s", below); /* fits */
+    ex_error_set_field(err, ex_str(path));                             /* cut is fine: for people */
 }
 
 /* What the application knows it must be able to read. */

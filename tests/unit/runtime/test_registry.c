@@ -154,6 +154,41 @@ static void two_contexts_share_a_view(parts *p)
     p->app.context_count = 2;
     p->other.aggregate_count = 0;
 }
+static const char *ignored[2];
+static void ignores(parts *p, const char *first, const char *second)
+{
+    ignored[0] = first;
+    ignored[1] = second;
+    p->aggregate.ignored = ignored;
+    p->aggregate.ignored_count = 2;
+}
+static void handles_and_ignores(parts *p)
+{
+    ignores(p, "AccountAudited", "MoneyMoved");
+}
+static void ignores_twice(parts *p)
+{
+    ignores(p, "AccountAudited", "AccountAudited");
+}
+static void ignores_nothing(parts *p)
+{
+    ignores(p, "AccountAudited", "");
+}
+static void event_of_version(parts *p, uint32_t version)
+{
+    static ex_type type;
+    type = *p->events[1].type;
+    type.schema_version = version;
+    p->events[1].type = &type;
+}
+static void event_version_0(parts *p)
+{
+    event_of_version(p, 0);
+}
+static void versions_differ(parts *p)
+{
+    event_of_version(p, 2);
+}
 static void older_interface(parts *p)
 {
     p->app.abi = EX_APP_ABI + 1;
@@ -188,6 +223,14 @@ static const struct {
     {"aggregate in two contexts", two_contexts_share_an_aggregate, EX_EEXISTS,
      "bank and by other"}, /* R-01-24 */
     {"view in two contexts", two_contexts_share_a_view, EX_EEXISTS, "bank and by other"},
+    /* issue 8, item 7; G-708 */
+    {"type handled and ignored", handles_and_ignores, EX_EINVAL,
+     "both handles and ignores MoneyMoved"},
+    {"type ignored twice", ignores_twice, EX_EEXISTS, "'AccountAudited'"},
+    {"ignored without a name", ignores_nothing, EX_EINVAL, "without a good name"},
+    {"event version 0", event_version_0, EX_EINVAL, "schema version 0"},
+    {"view with another version", versions_differ, EX_EINVAL,
+     "MoneyMoved has schema version 2 in aggregate account and 1 in view balance"},
     {"another interface", older_interface, EX_EINVAL, "interface"},
 };
 
