@@ -40,6 +40,8 @@ typedef struct ex_store_options {
     uint32_t reader_limit;      /* [8] open read connections; further readers wait */
     uint32_t page_cache_bytes;  /* [8 MiB] of the writing connection */
     uint32_t command_ttl_s;     /* [604800] how long outcomes of command ids are kept */
+    uint32_t answer_timeout_ms; /* [20000] PostgreSQL: an append is answered within it, and so is a
+                                 * read; 1000 at least */
     const ex_clock *clock;      /* [system] must outlive the store */
     struct ex_metrics *metrics; /* [none] the server's registry; must outlive the store */
     /** PostgreSQL: told of each statement that took slow_ms or more: its text, never values

@@ -10,13 +10,16 @@
 #include "app/serve.h"
 
 #include "app/application.h"
+#include "app/last_resort.h"
 #include "app/version.h"
 #include "model/openapi.h"
 #include "observe/health.h"
+#include "runtime/runtime_end.h"
 #include "runtime/views.h"
 #include "sql/lease.h"
 #include "sql/postgres/pg_url.h"
 #include "store/describe.h"
+#include "store/store_end.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -34,6 +37,7 @@ typedef struct server {
     ex_runtime *runtime; /* NULL without an application */
     api *api;
     http_server *http;
+    last_resort last_resort;
 } server;
 
 /* ---- Parts ---- */
@@ -398,6 +402,24 @@ static void arm_second_signal(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* ---- The end ---- */
+
+#define LATE_MS  400 /* past shutdown_timeout: what waits for PostgreSQL gives up */
+#define FORCE_MS 800 /* and whoever is still there is not waited for */
+
+/* A database that does not answer, or a handler that does not end, must not keep the process. What
+ * was acknowledged is stored; what was not may or may not be, as after kill -9. */
+static void bound_the_end(server *s)
+{
+    uint64_t now_ns = ex_monotonic_ns(ex_clock_system());
+    uint64_t end_ns = now_ns + (s->settings->shutdown_timeout_ms + LATE_MS) * 1000000;
+    ex_store_end_by(s->store, end_ns);
+    ex_leases_end_by(s->leases, end_ns);
+    if (s->runtime)
+        ex_runtime_end_by(s->runtime, end_ns);
+    last_resort_start(&s->last_resort, s->settings->shutdown_timeout_ms + FORCE_MS);
+}
+
 /* ---- Life ---- */
 
 /* Every connection is a descriptor: take as many as the system lets us have. */
@@ -458,6 +480,8 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
     int number = wait_for_end(s);
     arm_second_signal();
     EX_LOG(EX_LOG_INFO, "shutting down", ex_f_cstr("signal", strsignal(number)));
+    bound_the_end(&self);
     stop_parts(&self, PART_COUNT);
+    last_resort_stop(&self.last_resort);
     return EX_OK;
 }

@@ -86,6 +86,8 @@
       "database pages cached for writing")                                                                           \
     X("store.command_ttl", SECONDS, "7d", SECOND, 3650 * DAY, NULL, store.command_ttl_s,                             \
       "how long the outcome of a command id is kept")                                                                \
+    X("store.answer_timeout", DURATION, "20s", SECOND, HOUR, NULL, store.answer_timeout_ms,                          \
+      "on PostgreSQL: an append or a read is answered within it, also when the database is not")                     \
     X("runtime.app", STRING, "", 0, 0, NULL, app, "application to load, a shared object")                            \
     X("runtime.lease_time", DURATION, "10s", 100, HOUR, NULL, lease_ms,                                              \
       "on PostgreSQL: what a node that died was doing goes on elsewhere after it")                                   \

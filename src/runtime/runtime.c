@@ -3,6 +3,7 @@
 
 #include "runtime/event_check.h"
 #include "runtime/registry.h"
+#include "runtime/runtime_end.h"
 #include "runtime/runtime_internal.h"
 #include "runtime/state_load.h"
 #include "runtime/views.h"
@@ -196,6 +197,7 @@ ex_status ex_runtime_start(ex_store *store, const ex_app *app, const ex_runtime_
     pthread_cond_init(&rt->idle, NULL);
     atomic_init(&rt->in_flight, 1);
     atomic_init(&rt->is_stopping, false);
+    atomic_init(&rt->end_ns, UINT64_MAX);
     ex_buf_init(&rt->json, 0);
     st = start_parts(rt, err);
     if (st)
@@ -227,6 +229,13 @@ void ex_runtime_stop(ex_runtime *rt)
     pthread_cond_destroy(&rt->idle);
     pthread_mutex_destroy(&rt->mu);
     free(rt);
+}
+
+void ex_runtime_end_by(ex_runtime *rt, uint64_t deadline_ns)
+{
+    atomic_store(&rt->end_ns, deadline_ns);
+    if (rt->own_leases)
+        ex_leases_end_by(rt->own_leases, deadline_ns);
 }
 
 const ex_app *ex_runtime_app(const ex_runtime *rt)

@@ -65,6 +65,7 @@ struct ex_runtime {
     /* atomic */
     atomic_uint_fast64_t in_flight; /* commands, queries, and the runtime itself until it stops */
     atomic_bool is_stopping;
+    _Atomic uint64_t end_ns; /* nothing of the views is waited for past it */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t idle;

@@ -41,7 +41,8 @@ static ex_status open_database(views *v, uint32_t view_count, ex_error *err)
                                             .query_timeout_ms = v->rt->options.query_timeout_ms,
                                             .on_slow = report_slow,
                                             .slow_ctx = v->rt,
-                                            .slow_ms = v->rt->options.slow_statement_ms},
+                                            .slow_ms = v->rt->options.slow_statement_ms,
+                                            .end_ns = &v->rt->end_ns},
                                    .min_conns = 1,
                                    /* on a server each view writes on a connection of its own */
                                    .max_conns = readers + (is_server ? view_count : 0),

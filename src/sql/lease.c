@@ -41,6 +41,11 @@ void lease_set_lost(ex_lease *l, const char *why)
     }
 }
 
+bool lease_is_wanted(const ex_lease *l)
+{
+    return l->is_wanted && ex_monotonic_ns(l->node->clock) >= l->yielded_ns;
+}
+
 void lease_poke(ex_leases *n)
 {
     n->has_news = true;
@@ -90,6 +95,7 @@ ex_status ex_leases_start(const ex_leases_options *options, ex_leases **ret, ex_
     ex_leases *n = calloc(1, sizeof(*n));
     if (!n)
         return ex_raise(err, EX_ENOMEM, "no memory for a node");
+    atomic_init(&n->end_ns, UINT64_MAX);
     pthread_mutex_init(&n->mu, NULL);
     ex_cond_init(&n->wake);
     ex_cond_init(&n->idle);
@@ -127,6 +133,11 @@ void ex_leases_stop(ex_leases *n)
     free(n->version);
     free(n->url);
     free(n);
+}
+
+void ex_leases_end_by(ex_leases *n, uint64_t deadline_ns)
+{
+    atomic_store(&n->end_ns, deadline_ns);
 }
 
 void ex_leases_set_address(ex_leases *n, const char *address)
@@ -217,6 +228,21 @@ void ex_lease_drop(ex_lease *l)
     while (n->calling == l)
         pthread_cond_wait(&n->idle, &n->mu);
     lease_poke(n);
+    pthread_mutex_unlock(&n->mu);
+}
+
+void ex_lease_yield(ex_lease *l, uint64_t failing_ms)
+{
+    ex_leases *n = l->node;
+    uint64_t now_ns = ex_monotonic_ns(n->clock);
+    pthread_mutex_lock(&n->mu);
+    if (n->url && l->is_held && l->has_rival && failing_ms >= n->ttl_ms && now_ns < l->until_ns &&
+        lease_is_wanted(l)) {
+        EX_LOG(EX_LOG_WARN, "lease left to other nodes, its work fails here",
+               ex_f_cstr("lease", l->name));
+        l->yielded_ns = now_ns + 2 * (uint64_t)n->ttl_ms * 1000000;
+        lease_poke(n);
+    }
     pthread_mutex_unlock(&n->mu);
 }
 

@@ -43,6 +43,8 @@ EX_NODISCARD ex_status ex_leases_start(const ex_leases_options *options, ex_leas
 /** Leave: give every lease back, so that others take them at once. Every lease was dropped.
  *  NULL is accepted. Blocking: one round trip, at most the lease time. */
 void ex_leases_stop(ex_leases *n);
+/** The node ends: nothing is waited for past `deadline_ns` (monotonic, the system's clock). */
+void ex_leases_end_by(ex_leases *n, uint64_t deadline_ns);
 /** Where clients reach this node, for people; known once its server listens. */
 void ex_leases_set_address(ex_leases *n, const char *address);
 /** The id of this node: another one at each start. Nil without a URL. */
@@ -60,6 +62,11 @@ EX_NODISCARD ex_status ex_lease_want(ex_leases *n, const char *name, ex_lease_wa
 /** Want it no longer and give it back soon. After it returned, wake is not running and is not
  *  called again. NULL is accepted. Blocking: while wake runs. */
 void ex_lease_drop(ex_lease *l);
+
+/** The work has failed for `failing_ms`, for a reason that may be this node's own. After a whole
+ *  lease time of that, and only when another live node wants the lease, it is given back and not
+ *  wanted for two lease times. Otherwise nothing happens. Blocking: no. */
+void ex_lease_yield(ex_lease *l, uint64_t failing_ms);
 
 /** Wait until the node has looked at what is wanted so far, and so taken what is free and its
  * share.

@@ -20,10 +20,11 @@
 #include "kernel/log.h"
 #include "kernel/thread.h"
 
-#define NS_PER_MS  UINT64_C(1000000)
-#define PAUSE_MS   50
-#define CONNECT_MS 2000 /* at least, however short the lease time */
-#define SOON_MS    5    /* after a lease's end: the clocks of two machines tick apart */
+#define NS_PER_MS    UINT64_C(1000000)
+#define PAUSE_MS     50
+#define PAUSE_MAX_MS 1000 /* a database that is back is found within a second */
+#define LEAVE_MS     1000 /* for the thread to end, and then for saying so */
+#define SOON_MS      5    /* after a lease's end: the clocks of two machines tick apart */
 
 /* ---- What changed meanwhile ---- */
 
@@ -105,8 +106,9 @@ static ex_status gather(ex_leases *n, beat *b, ex_error *err)
     const char *address = address_of(n);
     bool has_memory = b->wanted && b->held.items && b->give.items && address;
     for (ex_lease *l = n->leases; has_memory && l; l = l->next) {
-        pg_lease_list *list = l->is_wanted ? &b->held : &b->give;
-        if (l->is_wanted)
+        bool is_wanted = lease_is_wanted(l);
+        pg_lease_list *list = is_wanted ? &b->held : &b->give;
+        if (is_wanted)
             b->wanted[b->wanted_count++] = ex_str(l->name);
         if (l->is_held)
             list->items[list->count++] = (pg_lease_held){ex_str(l->name), l->token};
@@ -148,6 +150,25 @@ static void note_renewed(ex_leases *n, const beat *b, const pg_lease_list *renew
         else
             lease_set_lost(l, "another node has taken it");
     }
+    pthread_mutex_unlock(&n->mu);
+}
+
+static bool has_rival(const lease_cluster *c, const char *name)
+{
+    uint32_t lease = 0;
+    while (lease < c->lease_count && !ex_slice_is(c->leases[lease].name, name))
+        lease++;
+    for (uint32_t i = 0; lease < c->lease_count && i < c->node_count; i++)
+        if (!c->nodes[i].is_me && c->wants[(size_t)i * c->lease_count + lease])
+            return true;
+    return false;
+}
+
+static void note_rivals(ex_leases *n, const lease_cluster *c)
+{
+    pthread_mutex_lock(&n->mu);
+    for (ex_lease *l = n->leases; l; l = l->next)
+        l->has_rival = has_rival(c, l->name);
     pthread_mutex_unlock(&n->mu);
 }
 
@@ -226,6 +247,7 @@ static ex_status beat_once(ex_leases *n, beat *b, ex_error *err)
     if (st)
         return st;
     note_renewed(n, b, &renewed);
+    note_rivals(n, &b->seen);
     ex_gauge_set(n->metrics.nodes, b->seen.node_count);
     st = lease_plan_make(&b->seen, n->ttl_ms, &n->arena, &plan, err);
     st = st ? st : take(n, b, &plan, err);
@@ -254,8 +276,8 @@ static ex_status connect_node(ex_leases *n, ex_error *err)
     ex_pg_options options = {
         .url = n->url,
         .is_primary = true,
-        .connect_timeout_ms = n->ttl_ms > CONNECT_MS ? n->ttl_ms : CONNECT_MS,
         .statement_timeout_ms = n->ttl_ms, /* an answer after that is of no use */
+        .end_ns = &n->end_ns,
     };
     ex_status st = ex_pg_open(&options, &pg, err);
     if (st)
@@ -335,7 +357,9 @@ static void *run(void *arg)
 {
     ex_leases *n = arg;
     uint32_t failures = 0; /* in a row */
-    const ex_backoff backoff = {.initial_ms = PAUSE_MS, .max_ms = n->ttl_ms / 2 + 1};
+    const ex_backoff backoff = {.initial_ms = PAUSE_MS,
+                                .max_ms = n->ttl_ms < 2 * PAUSE_MAX_MS ? n->ttl_ms / 2 + 1
+                                                                       : PAUSE_MAX_MS};
     while (!is_stopping(n)) {
         beat b = {0};
         ex_error err = {0};
@@ -379,19 +403,31 @@ static void leave(ex_leases *n)
     ex_error err = {0};
     pg_lease_node self = {.ttl_ms = n->ttl_ms};
     memcpy(self.id, n->id.bytes, sizeof(self.id));
+    ex_pg_allow(n->pg, LEAVE_MS);
     if (pg_lease_leave(n->pg, &self, &err))
         ex_log_error(EX_LOG_WARN, "leases could not be given back, they end by themselves", &err);
 }
 
+/* What another has set stays when it is earlier. */
+static void end_within(ex_leases *n, uint32_t ms)
+{
+    uint64_t until_ns = ex_monotonic_ns(ex_clock_system()) + ms * NS_PER_MS;
+    if (until_ns < atomic_load(&n->end_ns))
+        atomic_store(&n->end_ns, until_ns);
+}
+
 void lease_beat_stop(ex_leases *n)
 {
+    uint64_t end_ns = atomic_load(&n->end_ns);
     if (n->is_running) {
+        end_within(n, LEAVE_MS);
         pthread_mutex_lock(&n->mu);
         n->is_stopping = true;
         lease_poke(n);
         pthread_mutex_unlock(&n->mu);
         (void)pthread_join(n->thread, NULL); /* our own thread, joined once */
     }
+    atomic_store(&n->end_ns, end_ns);
     if (n->pg)
         leave(n);
     disconnect(n);

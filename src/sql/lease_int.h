@@ -3,6 +3,7 @@
 #define EXCORE_SQL_LEASE_INT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <excore/clock.h>
 
@@ -21,7 +22,9 @@ struct ex_lease {
     void *ctx;
     bool is_wanted;
     bool is_held;
-    bool has_changed; /* wake is to be called */
+    bool has_changed;    /* wake is to be called */
+    bool has_rival;      /* another live node wants it, too */
+    uint64_t yielded_ns; /* not wanted before this time, on our clock */
     uint64_t token;
     uint64_t until_ns; /* held no longer than this, on our clock */
 };
@@ -45,6 +48,8 @@ struct ex_leases {
     lease_metrics metrics;
     pthread_t thread;
     bool is_running;
+    /* any thread */
+    _Atomic uint64_t end_ns; /* nothing is waited for past it */
     /* the thread's */
     ex_pg *pg; /* NULL: none; changed under mu, for ex_pg_wake */
     ex_arena arena;
@@ -71,6 +76,8 @@ void lease_beat_stop(ex_leases *n);
 void lease_set_held(ex_lease *l, uint64_t token, uint64_t until_ns);
 /* @param why for the log; NULL: given back on purpose */
 void lease_set_lost(ex_lease *l, const char *why);
+/* Does this node want it now? */
+bool lease_is_wanted(const ex_lease *l);
 /* Have the thread look again at once. */
 void lease_poke(ex_leases *n);
 

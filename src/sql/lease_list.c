@@ -79,12 +79,16 @@ static ex_status connect_if_needed(ex_lease_lister *l, ex_error *err)
 {
     if (l->pg && ex_pg_check(l->pg, NULL) == EX_OK)
         return EX_OK;
-    return l->pg ? ex_pg_reopen(l->pg, err) : ex_pg_open(&l->options, &l->pg, err);
+    if (!l->pg)
+        return ex_pg_open(&l->options, &l->pg, err);
+    ex_pg_allow(l->pg, TIMEOUT_MS);
+    return ex_pg_reopen(l->pg, err);
 }
 
 static ex_status read_lists(ex_pg *pg, const ex_lease_list *list, ex_error *err)
 {
     bool is_there = false;
+    ex_pg_allow(pg, TIMEOUT_MS);
     ex_status st = has_tables(pg, &is_there, err);
     if (!st && is_there)
         st = read_nodes(pg, list, err);

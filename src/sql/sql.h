@@ -23,6 +23,8 @@
 #ifndef EXCORE_SQL_SQL_H
 #define EXCORE_SQL_SQL_H
 
+#include <stdatomic.h>
+
 #include <excore/arena.h>
 #include <excore/error.h>
 
@@ -57,14 +59,15 @@ typedef struct ex_sql_options {
     const char *schema; /* PostgreSQL: [the URL's] */
     const char
         *schema_suffix; /* PostgreSQL: behind the schema's name, "_views" say; static [none] */
-    uint32_t connect_timeout_ms; /* [30 s] */
+    uint32_t connect_timeout_ms; /* [the URL's, else 5 s] */
     uint32_t query_timeout_ms;   /* [30 s] of one statement, also its wait for locks */
     uint32_t cache_bytes;        /* SQLite: [2 MiB] */
     bool is_durable;             /* SQLite: fsync at each commit; PostgreSQL always does */
     /* R-02-12: called for each statement that took slow_ms or more; the text, never values. */
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms);
     void *slow_ctx;
-    uint32_t slow_ms; /* [200] */
+    uint32_t slow_ms;               /* [200] */
+    const _Atomic uint64_t *end_ns; /* PostgreSQL: as in ex_pg_options. Nullable */
 } ex_sql_options;
 
 /** Open. On SQLite in WAL mode with foreign keys on. Returns as ex_pg_open does, or EX_ESTORAGE,

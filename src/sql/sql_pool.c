@@ -18,6 +18,7 @@
 #define MAX_IDLE_MS     600000
 #define WAIT_MS         30000
 #define TEND_MS         30000
+#define RETRY_MAX_MS    1000                       /* a server that is back is not kept waiting */
 #define CHECK_IDLE_NS   (UINT64_C(1000) * 1000000) /* idle for longer: look before handing it out */
 #define WRITER          0                          /* SQLite's slot */
 
@@ -48,9 +49,10 @@ static bool may_connect(ex_sql_pool *p, ex_error *err)
 
 static void note_connect(ex_sql_pool *p, ex_status st, const ex_error *failure)
 {
+    static const ex_backoff retry = {.max_ms = RETRY_MAX_MS};
     pthread_mutex_lock(&p->mu);
     if (st) {
-        uint64_t wait_ms = ex_backoff_ms(&(ex_backoff){0}, p->failures, p->clock);
+        uint64_t wait_ms = ex_backoff_ms(&retry, p->failures, p->clock);
         p->failures++;
         p->failed++;
         p->retry_ns = now_ns(p) + wait_ms * 1000000;

@@ -121,6 +121,7 @@ typedef struct store_driver_options {
     void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* PostgreSQL; nullable */
     void *slow_ctx;
     uint32_t slow_ms;
+    uint32_t answer_timeout_ms; /* PostgreSQL */
 } store_driver_options;
 
 /** Which layout is stored, and which one this program writes. */
@@ -198,6 +199,11 @@ typedef struct store_shared_ops {
      *  @param ret as this driver remembers it
      *  @return EX_EAGAIN (err untouched: it remembers another end or has no connection; begin) */
     ex_status (*begin_blind)(void *impl, uint64_t known, store_head *ret, ex_error *err);
+    /** Nothing of the batch that begins, nor of a refresh, is waited for past `deadline_ns`
+     *  (monotonic, the system's clock): its reconnections and the search for its fate neither. */
+    void (*limit)(void *impl, uint64_t deadline_ns);
+    /** The same for all that the driver does, readers included, from now on. Thread: any. */
+    void (*end_by)(void *impl, uint64_t deadline_ns);
     /** What begin or refresh learned; borrowed until the next expect or refresh. */
     void (*news)(void *impl, store_news *ret);
     /** Inside a batch: find all of it. */

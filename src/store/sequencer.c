@@ -327,6 +327,17 @@ static void fail_all(sequencer *q, const ex_error *cause)
     acknowledge(q);
 }
 
+/* An engine that does not answer must not make each batch in line wait anew. */
+static void fail_overdue(sequencer *q, const ex_error *cause)
+{
+    ex_error err = {0};
+    ex_submission *s;
+    (void)ex_raise(&err, EX_ESTORAGE, "nothing of it was stored, its time was over: %s",
+                   cause->message);
+    while ((s = sequencer_take_overdue(q)) != NULL)
+        s->done(s, EX_ESTORAGE, &err);
+}
+
 /* @return EX_EAGAIN: nothing is stored, and it may be tried again with all questions asked */
 static ex_status try_batch(sequencer *q, ex_error *err)
 {
@@ -343,8 +354,10 @@ static void run_batch(sequencer *q)
 {
     const store_driver *d = &q->store->driver;
     ex_error err = {0};
-    if (sequencer_shared(q))
+    if (sequencer_shared(q)) {
         gather_first(q);
+        sequencer_set_deadline(q);
+    }
     ex_status st = try_batch(q, &err);
     if (st == EX_EAGAIN && q->believes) {
         sequencer_start_over(q);
@@ -363,6 +376,8 @@ static void run_batch(sequencer *q)
         if (q->staged_count == 0)
             take_unstaged(q);
         fail_all(q, &err);
+        if (sequencer_shared(q))
+            fail_overdue(q, &err);
     }
     if (q->batch.has_missed_news)
         sequencer_want_full_news(q);
@@ -446,6 +461,8 @@ ex_status sequencer_submit(sequencer *q, ex_submission *s, ex_error *err)
 {
     if (q->metrics->is_on)
         s->queued_ns = ex_monotonic_ns(q->clock);
+    if (sequencer_shared(q))
+        s->since_ns = ex_monotonic_ns(ex_clock_system());
     ex_status st = submit_queue_push(&q->queue, s, err);
     if (st == EX_EOVERLOADED)
         ex_counter_add(q->metrics->overloaded, 1);

@@ -145,6 +145,37 @@ static void correct_beliefs(sequencer *q, const store_news *news)
     }
 }
 
+/* ---- In time ---- */
+
+/* An append may wait behind a batch that takes all its time, and must be answered in its own all
+ * the same: so a batch takes at most seven eighths of the answer time-out, and leaves the rest to
+ * those behind it. */
+static uint64_t answer_ns(const sequencer *q)
+{
+    return q->store->options.answer_timeout_ms * UINT64_C(1000000);
+}
+
+void sequencer_set_deadline(sequencer *q)
+{
+    uint64_t now = ex_monotonic_ns(ex_clock_system()), eighth = answer_ns(q) / 8;
+    uint64_t until = q->pending->since_ns + 8 * eighth;
+    if (until < now + eighth)
+        until = now + eighth;
+    else if (until > now + 7 * eighth)
+        until = now + 7 * eighth;
+    sequencer_shared(q)->limit(q->store->driver.impl, until);
+}
+
+ex_submission *sequencer_take_overdue(sequencer *q)
+{
+    ex_submission *s = q->pending;
+    uint64_t now = ex_monotonic_ns(ex_clock_system()), eighth = answer_ns(q) / 8;
+    if (!s || now < s->since_ns + 7 * eighth)
+        return NULL;
+    q->pending = s->next;
+    return s;
+}
+
 /* ---- Beginning ---- */
 
 /* Begin, and with it all that the submissions want and what others appended. */
@@ -231,6 +262,7 @@ void sequencer_read_news(sequencer *q)
     store_news news;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
     q->has_news = false;
+    d->ops->shared->limit(d->impl, ex_monotonic_ns(ex_clock_system()) + answer_ns(q) / 8);
     /* a failure is met again by the next batch, or the next nudge */
     if (d->ops->shared->refresh(d->impl, known, wants_brief_news(q), &head, NULL) != EX_OK ||
         head.position <= known)

@@ -65,6 +65,11 @@ bool sequencer_is_doubtful(const sequencer *q);
 void sequencer_start_over(sequencer *q);
 /** A batch had to ask for what brief news did not tell. */
 void sequencer_want_full_news(sequencer *q);
+/** Before each batch: until when it may take, so that none of its appends waits too long. */
+void sequencer_set_deadline(sequencer *q);
+/** A batch has failed: of those who wait, the first that could not be served in time any more is
+ *  taken off; NULL: none. */
+ex_submission *sequencer_take_overdue(sequencer *q);
 /** Between batches: learn what others have appended. */
 void sequencer_read_news(sequencer *q);
 

@@ -6,6 +6,7 @@
 #include "store/import.h"
 #include "store/query_check.h"
 #include "store/sequencer.h"
+#include "store/store_end.h"
 #include "store/store_internal.h"
 #include "store/store_metrics.h"
 
@@ -32,12 +33,15 @@ static ex_status fill_options(ex_store_options *o, const ex_store_options *given
     set_default(&o->reader_limit, 8);
     set_default(&o->page_cache_bytes, 8u << 20);
     set_default(&o->command_ttl_s, 604800);
+    set_default(&o->answer_timeout_ms, 20000);
     if (!o->clock)
         o->clock = ex_clock_system();
     if (o->durability != EX_DURABILITY_FULL && o->durability != EX_DURABILITY_NORMAL)
         return ex_raise(err, EX_EINVAL, "unknown durability %d", (int)o->durability);
     if (o->in_memory && o->read_only)
         return ex_raise(err, EX_EINVAL, "a store in memory cannot be opened read-only");
+    if (o->answer_timeout_ms < 1000)
+        return ex_raise(err, EX_EINVAL, "answer_timeout_ms is below 1000");
     if (o->event_limit_bytes > (512u << 20))
         return ex_raise(err, EX_EINVAL, "event_limit_bytes is above 512 MiB");
     return EX_OK;
@@ -65,6 +69,7 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .on_slow = o->on_slow,
         .slow_ctx = o->slow_ctx,
         .slow_ms = o->slow_ms,
+        .answer_timeout_ms = o->answer_timeout_ms,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
     };
     s->driver.ops = internals && internals->driver ? internals->driver
@@ -170,6 +175,13 @@ void ex_store_close(ex_store *s)
     free(s->metrics);
     store_directory_done(&s->dir);
     free(s);
+}
+
+void ex_store_end_by(ex_store *s, uint64_t deadline_ns)
+{
+    const store_shared_ops *shared = s->driver.ops->shared;
+    if (shared)
+        shared->end_by(s->driver.impl, deadline_ns);
 }
 
 /* ---- Asking ---- */

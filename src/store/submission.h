@@ -30,6 +30,7 @@ struct ex_submission {
     /* the queue's */
     ex_submission *next;
     uint64_t queued_ns;
+    uint64_t since_ns; /* the same by the system's clock, on a shared engine: it bounds the wait */
 };
 
 /** Queue it; the submission stays borrowed until done. done is not called on failure.

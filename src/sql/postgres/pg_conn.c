@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define CONNECT_TIMEOUT_MS   30000
+#define CONNECT_TIMEOUT_MS   5000 /* a lost SYN is sent again after 1 and 3 s: no gap above 2 s */
 #define STATEMENT_TIMEOUT_MS 30000
 #define SLOW_MS              200
 
@@ -23,6 +23,7 @@ ex_status pg_break(ex_pg *pg, ex_status st)
         pg->queue_at = (pg->queue_at + 1) % pg->queue_capacity;
     }
     pg->pending = pg->unsynced = 0;
+    pg->unanswered = 0;
     pg_statements_reset(pg);
     PQfinish(pg->conn);
     pg->conn = NULL;
@@ -66,12 +67,19 @@ ex_status pg_refuse_copy(ex_pg *pg, ex_error *err)
 
 /* ---- text queries outside of the pipeline ---- */
 
+/* The set-up asks for the number of its session. */
+static void learn_pid(ex_pg *pg, const PGresult *result)
+{
+    if (PQntuples(result) == 1 && strcmp(PQfname(result, 0), "excore_pid") == 0)
+        pg->pid = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
+}
+
 /* Read to the end of a text query; the first failure counts. */
-static ex_status finish_script(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
+static ex_status finish_script(ex_pg *pg, pg_limit limit, ex_error *err)
 {
     ex_status st = EX_OK;
     for (;;) {
-        ex_status waited = pg_wait_result(pg, deadline_ns, st ? NULL : err);
+        ex_status waited = pg_wait_result(pg, limit, st ? NULL : err);
         if (waited)
             return st ? st : waited;
         PGresult *result = PQgetResult(pg->conn);
@@ -80,6 +88,8 @@ static ex_status finish_script(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
         ExecStatusType kind = PQresultStatus(result);
         if (!st && kind == PGRES_FATAL_ERROR)
             st = pg_raise_result(pg, result, err);
+        if (kind == PGRES_TUPLES_OK)
+            learn_pid(pg, result);
         PQclear(result);
         if (pg_is_copy(kind))
             return st ? pg_break(pg, st) : pg_refuse_copy(pg, err);
@@ -108,7 +118,7 @@ void pg_note_tx(ex_pg *pg)
 }
 
 /* Outside of pipeline mode. */
-static ex_status run_script(ex_pg *pg, const char *sql, uint64_t deadline_ns, ex_error *err)
+static ex_status run_script(ex_pg *pg, const char *sql, pg_limit limit, ex_error *err)
 {
     if (!PQsendQuery(pg->conn, sql)) {
         ex_status st = PQstatus(pg->conn) == CONNECTION_BAD
@@ -116,7 +126,7 @@ static ex_status run_script(ex_pg *pg, const char *sql, uint64_t deadline_ns, ex
                            : ex_raise(err, EX_ENOMEM, "no memory to send a statement");
         return pg_break(pg, st);
     }
-    ex_status st = finish_script(pg, deadline_ns, err);
+    ex_status st = finish_script(pg, limit, err);
     if (pg->conn)
         pg_note_tx(pg);
     return st;
@@ -129,7 +139,7 @@ ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err)
         return pg_raise_broken(pg, err);
     if (!PQexitPipelineMode(pg->conn)) /* idle, so only a lost connection can be the reason */
         return pg_break(pg, pg_raise_broken(pg, err));
-    ex_status st = run_script(pg, sql, pg_statement_deadline(pg), err);
+    ex_status st = run_script(pg, sql, pg_statement_limit(pg), err);
     if (pg->conn && !PQenterPipelineMode(pg->conn))
         st = pg_break(pg, st ? st : pg_raise_broken(pg, err));
     return st;
@@ -137,19 +147,20 @@ ex_status ex_pg_script(ex_pg *pg, const char *sql, ex_error *err)
 
 /* ---- opening ---- */
 
-static ex_status set_up(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
+static ex_status set_up(ex_pg *pg, pg_limit limit, ex_error *err)
 {
     ex_buf sql;
     ex_buf_init(&sql, 0);
     ex_buf_printf(&sql, "SET search_path = \"%s\"; SET statement_timeout = %u; ", pg->target.schema,
                   pg->statement_timeout_ms == EX_PG_NO_TIMEOUT ? 0 : pg->statement_timeout_ms);
     ex_buf_put_str(&sql, pg->setup_sql ? pg->setup_sql : "");
+    ex_buf_put_str(&sql, "; SELECT pg_backend_pid() AS excore_pid");
     ex_buf_put_char(&sql, '\0');
     ex_status st = ex_buf_status(&sql);
     if (st)
         (void)ex_raise(err, st, "no memory for a statement");
     else
-        st = run_script(pg, sql.ptr, deadline_ns, err);
+        st = run_script(pg, sql.ptr, limit, err);
     ex_buf_done(&sql);
     if (!st && !PQenterPipelineMode(pg->conn))
         st = ex_raise(err, EX_EDATABASE, "PostgreSQL's client library has no pipeline mode");
@@ -158,13 +169,15 @@ static ex_status set_up(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
 
 ex_status ex_pg_reopen(ex_pg *pg, ex_error *err)
 {
-    uint64_t deadline_ns = pg_deadline(pg->connect_timeout_ms);
+    pg_limit limit = pg_limit_of(pg, pg->connect_timeout_ms);
     (void)pg_break(pg, EX_OK);
     atomic_store(&pg->is_cancelled, false);
-    ex_status st = pg_connect(&pg->target, deadline_ns, pg->sqlstate, &pg->conn, err);
+    ex_status st = pg_connect(&pg->target, limit, pg->sqlstate, &pg->conn, err);
     if (st)
         return st;
-    st = set_up(pg, deadline_ns, err);
+    pg->connected_ns = pg_now_ns();
+    pg->pid = 0;
+    st = set_up(pg, limit, err);
     return st ? pg_break(pg, st) : EX_OK;
 }
 
@@ -186,6 +199,8 @@ static ex_status apply(ex_pg *pg, const ex_pg_options *o, ex_error *err)
     pg->slow_ms = o->slow_ms ? o->slow_ms : SLOW_MS;
     pg->on_slow = o->on_slow;
     pg->slow_ctx = o->slow_ctx;
+    pg->end_ns = o->end_ns;
+    pg->deadline_ns = UINT64_MAX;
     if (o->setup_sql && !(pg->setup_sql = strdup(o->setup_sql)))
         return ex_raise(err, EX_ENOMEM, "no memory for a connection to PostgreSQL");
     return EX_OK;
@@ -245,7 +260,7 @@ ex_status ex_pg_check(ex_pg *pg, ex_error *err)
     bool is_alive = true, has_more = true;
     for (int i = 0; i < 16 && is_alive && has_more; i++) { /* the last words come before the end */
         is_alive = PQconsumeInput(pg->conn) && !PQisBusy(pg->conn);
-        has_more = is_alive && pg_poll(PQsocket(pg->conn), POLLIN, -1, 0);
+        has_more = is_alive && pg_poll(PQsocket(pg->conn), POLLIN, -1, (pg_limit){0, NULL});
     }
     if (is_alive && PQstatus(pg->conn) == CONNECTION_OK)
         return EX_OK;

@@ -20,9 +20,16 @@
  * EX_EAGAIN (or EX_ETIMEOUT, EX_ECANCELLED), and so does every call until ex_pg_reopen. The fate of
  * a COMMIT under way is then unknown. The owner decides when to reopen (ex_backoff_ms).
  *
+ * A connection may die without a word: a firewall forgot it, a proxy in between stands still. While
+ * a statement waits and nothing comes, the server is asked over a second, short connection what it
+ * makes of the session (pg_beside.c). A server that is busy or waits for a lock is waited for; one
+ * that itself waits for us, or knows no such session, ends the wait with EX_EAGAIN.
+ *
  * Thread: one at a time, except ex_pg_cancel and ex_pg_wake. */
 #ifndef EXCORE_SQL_POSTGRES_PG_CONN_H
 #define EXCORE_SQL_POSTGRES_PG_CONN_H
+
+#include <stdatomic.h>
 
 #include "sql/postgres/pg_url.h"
 #include "sql/postgres/pg_value.h"
@@ -34,7 +41,7 @@ typedef struct ex_pg ex_pg;
 typedef struct ex_pg_options {
     const char *url; /* postgres://…, see pg_url.h */
     bool is_primary; /* a standby is passed over, unless the URL says target_session_attrs */
-    uint32_t connect_timeout_ms; /* [the URL's, else 30 s]; all of connecting and setting up */
+    uint32_t connect_timeout_ms; /* [the URL's, else 5 s]; all of connecting and setting up */
     uint32_t
         statement_timeout_ms; /* [30 s] of one statement, held by the server; EX_PG_NO_TIMEOUT */
     const char *schema;       /* [the URL's]: first and only in the search path */
@@ -44,6 +51,9 @@ typedef struct ex_pg_options {
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms);
     void *slow_ctx;
     uint32_t slow_ms; /* [200] */
+    /* No wait goes past this time (pg_now_ns), which another thread may set while one runs; at
+     * first UINT64_MAX. It must outlive the connection. Nullable. */
+    const _Atomic uint64_t *end_ns;
 } ex_pg_options;
 
 typedef enum ex_pg_tx {
@@ -66,6 +76,15 @@ void ex_pg_close(ex_pg *pg);
 /** Connect anew, whether or not the old connection is broken. Prepared statements are prepared
  * again when they are next sent. On failure it stays broken. Returns as ex_pg_open does. */
 EX_NODISCARD ex_status ex_pg_reopen(ex_pg *pg, ex_error *err);
+
+/** From now on nothing on this connection is waited for past `deadline_ns` (monotonic, the system's
+ *  clock): connecting, statements, rolling back. Then it is broken and EX_ETIMEOUT is returned.
+ *  UINT64_MAX: the time-outs alone count. */
+void ex_pg_set_deadline(ex_pg *pg, uint64_t deadline_ns);
+/** The same, `ms` from now. */
+void ex_pg_allow(ex_pg *pg, uint32_t ms);
+/** Has that time come, or the end? */
+bool ex_pg_is_late(const ex_pg *pg);
 
 /** Has the connection ended, as far as is known without asking? */
 bool ex_pg_is_broken(const ex_pg *pg);

@@ -1,28 +1,27 @@
-/* pg_connect.c: connecting without blocking past a deadline, and cancelling over a connection of
- * its own.
+/* pg_connect.c: connecting without blocking past a deadline.
  *
  * PQconnectPoll knows no time-out, so that one host of a list that answers nothing would use up all
  * of it. Hence the list is walked here, as libpq does it: the next host after one that cannot be
  * reached, is starting up or is not what target_session_attrs asks for; no other after a refusal (a
  * wrong password, no such database). Each gets its share of the time.
- *
- * libpq's PQcancel is not used: it blocks for as long as a stopped server likes. Instead a short
- * connection calls pg_cancel_backend, which the same role may do. */
+ */
 #include "sql/postgres/pg_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CANCEL_TIMEOUT_MS 2000
-
 #define HOST_MAX_MS  5000 /* for one host, when there are others to try */
 #define KEYWORDS_MAX 128
 #define HOST_SIZE    256
 
-/* What the program sets, unless the URL does: libpq takes the last value of a keyword. */
+/* What the program sets, unless the URL does: libpq takes the last value of a keyword. A host that
+ * is gone, with all its addresses, is found out by the kernel in about ten seconds: an idle
+ * connection by keep-alives (5 s, then 2 s apart), one that has something to send by the time for
+ * which nothing was acknowledged. Shorter ones would end connections over a switch that reboots.
+ * What only a layer above the kernel's TCP can see is pg_beside.c's. */
 static const char *const defaults[][2] = {
-    {"application_name", "excore"}, {"gssencmode", "disable"}, {"keepalives_idle", "30"},
-    {"keepalives_interval", "10"},  {"keepalives_count", "3"}, {"tcp_user_timeout", "30000"},
+    {"application_name", "excore"}, {"gssencmode", "disable"}, {"keepalives_idle", "5"},
+    {"keepalives_interval", "2"},   {"keepalives_count", "3"}, {"tcp_user_timeout", "10000"},
 };
 #define DEFAULT_COUNT (sizeof(defaults) / sizeof(defaults[0]))
 
@@ -92,7 +91,7 @@ static ex_status raise_failed(const ex_pg_target *target, const endpoint *e, con
                             database ? database : target->database, e->label, ret_sqlstate, err);
 }
 
-static ex_status connect_to(const ex_pg_target *target, const endpoint *e, uint64_t deadline_ns,
+static ex_status connect_to(const ex_pg_target *target, const endpoint *e, pg_limit limit,
                             char ret_sqlstate[PG_SQLSTATE_SIZE], PGconn **ret, ex_error *err)
 {
     ex_status st = EX_OK;
@@ -105,7 +104,7 @@ static ex_status connect_to(const ex_pg_target *target, const endpoint *e, uint6
         polled = PGRES_POLLING_FAILED;
     while (polled == PGRES_POLLING_WRITING || polled == PGRES_POLLING_READING) {
         short events = polled == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        if (!pg_poll(PQsocket(conn), events, -1, deadline_ns)) {
+        if (!pg_poll(PQsocket(conn), events, -1, limit)) {
             st = ex_raise(err, EX_ETIMEOUT, "cannot connect to PostgreSQL at %s: no answer in time",
                           e->label);
             goto out;
@@ -160,13 +159,14 @@ static void choose(const ex_pg_target *target, uint32_t index, const char *wante
 }
 
 /* What is left, shared by those to come; a host that answers at all does so within seconds. */
-static uint64_t share(uint64_t deadline_ns, uint32_t left)
+static pg_limit share(pg_limit limit, uint32_t left)
 {
     uint64_t now = pg_now_ns();
-    if (left == 1 || now >= deadline_ns)
-        return deadline_ns;
-    uint64_t part = (deadline_ns - now) / left, most = UINT64_C(1000000) * HOST_MAX_MS;
-    return now + (part < most ? part : most);
+    if (left == 1 || now >= limit.deadline_ns)
+        return limit;
+    uint64_t part = (limit.deadline_ns - now) / left, most = UINT64_C(1000000) * HOST_MAX_MS;
+    limit.deadline_ns = now + (part < most ? part : most);
+    return limit;
 }
 
 static bool may_try_next(ex_status st, const char *sqlstate)
@@ -186,7 +186,7 @@ static void add_reason(ex_error *all, const ex_error *one)
         all->message[n] = '\0'; /* not cut, which is fine: for people */
 }
 
-ex_status pg_connect(const ex_pg_target *target, uint64_t deadline_ns,
+ex_status pg_connect(const ex_pg_target *target, pg_limit limit,
                      char ret_sqlstate[PG_SQLSTATE_SIZE], PGconn **ret, ex_error *err)
 {
     /* libpq's second pass: any when there is no standby */
@@ -202,7 +202,7 @@ ex_status pg_connect(const ex_pg_target *target, uint64_t deadline_ns,
                : is_last_pass ? "any"
                               : "standby",
                &e);
-        st = connect_to(target, &e, share(deadline_ns, total - i), ret_sqlstate, ret, &reason);
+        st = connect_to(target, &e, share(limit, total - i), ret_sqlstate, ret, &reason);
         if (!st)
             return EX_OK;
         if (is_last_pass)
@@ -215,22 +215,8 @@ ex_status pg_connect(const ex_pg_target *target, uint64_t deadline_ns,
     return st;
 }
 
-/* Wait for the answer to one text query and throw it away. */
-static void finish_query(PGconn *conn, uint64_t deadline_ns)
-{
-    PGresult *result;
-    do {
-        while (PQflush(conn) == 1 || PQisBusy(conn)) {
-            short events = PQflush(conn) == 1 ? POLLIN | POLLOUT : POLLIN;
-            if (!pg_poll(PQsocket(conn), events, -1, deadline_ns) || !PQconsumeInput(conn))
-                return;
-        }
-        result = PQgetResult(conn);
-        PQclear(result);
-    } while (result);
-}
+/* ---- Beside a connection ---- */
 
-/* The server that this connection is with, whichever of the list that is. */
 static void choose_same(const ex_pg *pg, endpoint *ret)
 {
     const char *host = PQhost(pg->conn), *address = PQhostaddr(pg->conn);
@@ -242,17 +228,10 @@ static void choose_same(const ex_pg *pg, endpoint *ret)
     set_label(&pg->target, ret);
 }
 
-void pg_cancel_on_server(ex_pg *pg)
+ex_status pg_connect_same(const ex_pg *pg, pg_limit limit, PGconn **ret)
 {
-    char sqlstate[PG_SQLSTATE_SIZE], sql[64];
-    uint64_t deadline_ns = pg_deadline(CANCEL_TIMEOUT_MS);
-    PGconn *conn;
+    char sqlstate[PG_SQLSTATE_SIZE];
     endpoint e;
     choose_same(pg, &e);
-    if (connect_to(&pg->target, &e, deadline_ns, sqlstate, &conn, NULL))
-        return; /* the server's own time-out has to do */
-    (void)snprintf(sql, sizeof(sql), "SELECT pg_cancel_backend(%d)", PQbackendPID(pg->conn));
-    if (PQsendQuery(conn, sql))
-        finish_query(conn, deadline_ns);
-    PQfinish(conn);
+    return connect_to(&pg->target, &e, limit, sqlstate, ret, NULL);
 }

@@ -12,6 +12,12 @@
 
 #define PG_GRACE_MS 1000 /* past the server's own time-out, until the connection is given up */
 
+/* How long to wait for the network. */
+typedef struct pg_limit {
+    uint64_t deadline_ns;
+    const _Atomic uint64_t *end_ns; /* nullable; may come nearer while one waits */
+} pg_limit;
+
 struct ex_pg_arg {
     uint32_t type;
     int32_t len; /* -1: null */
@@ -47,13 +53,18 @@ struct ex_pg {
     ex_pg_target target;
     char *setup_sql;
     uint32_t connect_timeout_ms;
+    const _Atomic uint64_t *end_ns; /* nullable */
     uint32_t slow_ms;
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms);
     void *slow_ctx;
     int wake_fd; /* eventfd: cancel and wake */
 
     /* the owner's */
-    PGconn *conn; /* NULL: broken */
+    PGconn *conn;          /* NULL: broken */
+    int pid;               /* of the session on the server, whatever stands in between */
+    uint64_t connected_ns; /* since when */
+    uint64_t deadline_ns;  /* ex_pg_set_deadline */
+    uint64_t unanswered;   /* bytes of arguments that were sent since the last result */
     uint32_t statement_timeout_ms;
     ex_map statements; /* types and text -> pg_statement */
     uint64_t names;    /* of statements, ever */
@@ -73,23 +84,35 @@ struct ex_pg {
 /* pg_value.c */
 EX_NODISCARD ex_status pg_args_status(const ex_pg_args *a, ex_error *err);
 
-/* pg_connect.c: a connection of libpq's, within the deadline; errors as ex_pg_open's. */
-EX_NODISCARD ex_status pg_connect(const ex_pg_target *target, uint64_t deadline_ns,
+/* pg_connect.c: a connection of libpq's, within the limit; errors as ex_pg_open's. */
+EX_NODISCARD ex_status pg_connect(const ex_pg_target *target, pg_limit limit,
                                   char ret_sqlstate[PG_SQLSTATE_SIZE], PGconn **ret, ex_error *err);
-/* Ask the server to cancel what this connection does, over a connection of its own. */
+
+/* pg_beside.c: over a short connection of its own to the same server */
+/* Ask the server to cancel what this connection does. */
 void pg_cancel_on_server(ex_pg *pg);
+/* Nothing was heard for `silent_ms`: does the server say that nothing will come any more? It then
+ * has ended the session, so that its locks are free. Blocking: two seconds at most. */
+bool pg_is_flow_dead(ex_pg *pg, uint64_t silent_ms, pg_limit limit);
+/* pg_connect.c, for it: the server that this connection is with, whichever of the list that is. */
+EX_NODISCARD ex_status pg_connect_same(const ex_pg *pg, pg_limit limit, PGconn **ret);
 
 /* pg_wait.c */
 uint64_t pg_now_ns(void);
 /* `ms` from now; UINT64_MAX for EX_PG_NO_TIMEOUT. */
 uint64_t pg_deadline(uint32_t ms);
+/* The same as a limit, and no longer than all of the connection's work may take. */
+pg_limit pg_limit_of(const ex_pg *pg, uint32_t ms);
+/* The earlier one. */
+pg_limit pg_limit_within(pg_limit limit, uint32_t ms);
+bool pg_is_over(pg_limit limit);
 /** When a statement that begins now is given up: the server gives it up a moment before. */
-uint64_t pg_statement_deadline(const ex_pg *pg);
+pg_limit pg_statement_limit(const ex_pg *pg);
 /* Poll one descriptor and (when >= 0) wake_fd. True: something happened. */
-bool pg_poll(int fd, short events, int wake_fd, uint64_t deadline_ns);
+bool pg_poll(int fd, short events, int wake_fd, pg_limit limit);
 /* Wait until libpq has a result or the connection is lost; sends what is left meanwhile.
  * EX_OK, EX_EAGAIN, EX_ETIMEOUT, EX_ECANCELLED: all but EX_OK have broken the connection. */
-EX_NODISCARD ex_status pg_wait_result(ex_pg *pg, uint64_t deadline_ns, ex_error *err);
+EX_NODISCARD ex_status pg_wait_result(ex_pg *pg, pg_limit limit, ex_error *err);
 
 /* pg_statement.c */
 /* The statement for text and types, one reference taken. NULL: no memory. */

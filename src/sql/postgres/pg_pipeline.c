@@ -126,10 +126,12 @@ ex_status ex_pg_send(ex_pg *pg, ex_slice sql, const ex_pg_args *args, ex_error *
     if (!s)
         return ex_raise(err, EX_ENOMEM, "no memory to send a statement");
     bool is_sent = s->state != PG_UNPREPARED || send_prepare(pg, s, args);
-    if (is_sent && send_query(pg, s, args))
+    if (is_sent && send_query(pg, s, args)) {
         pg->unsynced++;
-    else
+        pg->unanswered += args ? args->bytes.len : 0;
+    } else {
         st = raise_unsent(pg, err);
+    }
     pg_statement_unref(s);
     return st;
 }
@@ -154,7 +156,7 @@ ex_status ex_pg_sync(ex_pg *pg, ex_error *err)
 /* libpq's next result, NULL at the end of a statement's. */
 static ex_status next_result(ex_pg *pg, PGresult **ret, ex_error *err)
 {
-    ex_status st = pg_wait_result(pg, pg_statement_deadline(pg), err);
+    ex_status st = pg_wait_result(pg, pg_statement_limit(pg), err);
     if (!st)
         *ret = PQgetResult(pg->conn);
     return st;
@@ -308,6 +310,7 @@ ex_status ex_pg_recv(ex_pg *pg, ex_pg_result *ret, ex_error *err)
         pg_statement *s = front(pg)->statement;
         s->refs++;
         st = take_result(pg, &result, err);
+        pg->unanswered = 0;
         if (is_query && pg->conn)
             note_slow(pg, s);
         pg_statement_unref(s);

@@ -69,7 +69,8 @@ static ex_status open_db(const ex_sql_options *o, void **ret_conn, ex_error *err
                                  o->is_read_only ? "SET default_transaction_read_only = on" : NULL,
                              .on_slow = o->on_slow,
                              .slow_ctx = o->slow_ctx,
-                             .slow_ms = o->slow_ms};
+                             .slow_ms = o->slow_ms,
+                             .end_ns = o->end_ns};
     st = st ? st : ex_pg_open(&options, &db->pg, err);
     if (st)
         close_db(db);

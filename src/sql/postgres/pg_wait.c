@@ -7,8 +7,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define NS_PER_MS       UINT64_C(1000000)
+#define SLICE_MS        200 /* the end may come nearer meanwhile */
 #define CANCEL_GRACE_MS 500 /* for the server to report what it cancelled */
 #define CANCEL_TRIES    4
+
+/* Silence, until the server is asked whether it means to say anything; doubled each time. What was
+ * sent may be slow on its way: so many bytes a millisecond at least (100 kB/s). */
+#define SILENCE_MS     1000
+#define SILENCE_MAX_MS 8000
+#define SLOWEST        100
 
 uint64_t pg_now_ns(void)
 {
@@ -17,39 +25,79 @@ uint64_t pg_now_ns(void)
 
 uint64_t pg_deadline(uint32_t ms)
 {
-    return ms == EX_PG_NO_TIMEOUT ? UINT64_MAX : pg_now_ns() + (uint64_t)ms * 1000000;
+    return ms == EX_PG_NO_TIMEOUT ? UINT64_MAX : pg_now_ns() + (uint64_t)ms * NS_PER_MS;
 }
 
-uint64_t pg_statement_deadline(const ex_pg *pg)
+pg_limit pg_limit_of(const ex_pg *pg, uint32_t ms)
+{
+    return pg_limit_within((pg_limit){pg->deadline_ns, pg->end_ns}, ms);
+}
+
+pg_limit pg_limit_within(pg_limit limit, uint32_t ms)
+{
+    uint64_t deadline_ns = pg_deadline(ms);
+    if (deadline_ns < limit.deadline_ns)
+        limit.deadline_ns = deadline_ns;
+    return limit;
+}
+
+pg_limit pg_statement_limit(const ex_pg *pg)
 {
     uint32_t ms = pg->statement_timeout_ms;
-    return ms == EX_PG_NO_TIMEOUT ? UINT64_MAX : pg_deadline(ms + PG_GRACE_MS);
+    return pg_limit_of(pg, ms == EX_PG_NO_TIMEOUT ? ms : ms + PG_GRACE_MS);
+}
+
+void ex_pg_set_deadline(ex_pg *pg, uint64_t deadline_ns)
+{
+    pg->deadline_ns = deadline_ns;
+}
+
+void ex_pg_allow(ex_pg *pg, uint32_t ms)
+{
+    pg->deadline_ns = pg_deadline(ms);
+}
+
+bool ex_pg_is_late(const ex_pg *pg)
+{
+    return pg_is_over((pg_limit){pg->deadline_ns, pg->end_ns});
+}
+
+static uint64_t over_at(pg_limit limit)
+{
+    uint64_t end_ns = limit.end_ns ? atomic_load(limit.end_ns) : UINT64_MAX;
+    return end_ns < limit.deadline_ns ? end_ns : limit.deadline_ns;
+}
+
+bool pg_is_over(pg_limit limit)
+{
+    return pg_now_ns() >= over_at(limit);
 }
 
 /* Milliseconds for poll, rounded up; -1 for ever. */
-static int poll_ms(uint64_t deadline_ns)
+static int poll_ms(pg_limit limit)
 {
-    if (deadline_ns == UINT64_MAX)
-        return -1;
-    uint64_t now = pg_now_ns();
-    if (now >= deadline_ns)
+    uint64_t until = over_at(limit), now = pg_now_ns();
+    if (until == UINT64_MAX)
+        return limit.end_ns ? SLICE_MS : -1;
+    if (now >= until)
         return 0;
-    uint64_t ms = (deadline_ns - now + 999999) / 1000000;
-    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+    uint64_t ms = (until - now + NS_PER_MS - 1) / NS_PER_MS,
+             most = limit.end_ns ? SLICE_MS : INT32_MAX;
+    return (int)(ms < most ? ms : most);
 }
 
-bool pg_poll(int fd, short events, int wake_fd, uint64_t deadline_ns)
+bool pg_poll(int fd, short events, int wake_fd, pg_limit limit)
 {
     struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = wake_fd, .events = POLLIN}};
     for (;;) {
-        int ms = poll_ms(deadline_ns);
+        int ms = poll_ms(limit);
         int n = poll(fds, 2, ms); /* a negative descriptor is passed over */
         if (n < 0 && errno == EINTR)
             continue;
         if (n == 0 && ms == 0)
             return false;
         if (n == 0)
-            continue; /* woken a moment early: look at the clock again */
+            continue; /* a slice, or woken a moment early: look at the clock again */
         if (n > 0 && fds[1].revents) {
             uint64_t count;
             (void)!read(wake_fd, &count, sizeof(count)); /* not blocking; only empties it */
@@ -66,21 +114,61 @@ static ex_status give_up(ex_pg *pg, bool is_cancel, ex_error *err)
     return ex_raise(err, EX_ETIMEOUT, "PostgreSQL at %s did not answer in time", pg->target.label);
 }
 
+static ex_status give_up_dead(ex_pg *pg, ex_error *err)
+{
+    (void)pg_break(pg, EX_OK);
+    return ex_raise(
+        err, EX_EAGAIN,
+        "the connection to PostgreSQL at %s is dead, although the server answers others",
+        pg->target.label);
+}
+
 /* Cancelled: ask the server to end what it does, and again when it has not answered in the time
  * left: a request that comes before the statement does has no effect. */
-static bool cancel_again(ex_pg *pg, unsigned *tries, uint64_t *deadline_ns)
+static bool cancel_again(ex_pg *pg, unsigned *tries, pg_limit *limit)
 {
-    if (*tries == CANCEL_TRIES)
+    if (*tries == CANCEL_TRIES || pg_is_over(pg_limit_of(pg, EX_PG_NO_TIMEOUT)))
         return false;
     ++*tries;
     pg_cancel_on_server(pg);
-    *deadline_ns = pg_deadline(CANCEL_GRACE_MS);
+    *limit = pg_limit_of(pg, CANCEL_GRACE_MS);
     return true;
 }
 
-ex_status pg_wait_result(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
+/* Since when nothing moves, in either direction. */
+typedef struct silence {
+    uint64_t since_ns;
+    uint32_t wait_ms; /* until the server is asked */
+} silence;
+
+static silence silence_begin(const ex_pg *pg)
+{
+    uint64_t slow_ms = pg->unanswered / SLOWEST;
+    return (silence){pg_now_ns(), SILENCE_MS + (uint32_t)(slow_ms < 600000 ? slow_ms : 600000)};
+}
+
+static pg_limit silence_limit(const silence *s, pg_limit limit)
+{
+    uint64_t look_ns = s->since_ns + s->wait_ms * NS_PER_MS;
+    if (look_ns < limit.deadline_ns)
+        limit.deadline_ns = look_ns;
+    return limit;
+}
+
+/* It has lasted. True: the connection is dead. */
+static bool silence_ask(ex_pg *pg, silence *s, pg_limit limit)
+{
+    uint64_t silent_ms = (pg_now_ns() - s->since_ns) / NS_PER_MS;
+    bool is_dead = pg_is_flow_dead(pg, silent_ms, limit);
+    s->wait_ms =
+        (uint32_t)silent_ms + (silent_ms < SILENCE_MAX_MS ? (uint32_t)silent_ms : SILENCE_MAX_MS);
+    return is_dead;
+}
+
+ex_status pg_wait_result(ex_pg *pg, pg_limit limit, ex_error *err)
 {
     unsigned cancels = 0;
+    silence s = silence_begin(pg);
     for (;;) {
         int unsent = PQflush(pg->conn);
         if (!PQisBusy(pg->conn))
@@ -88,25 +176,29 @@ ex_status pg_wait_result(ex_pg *pg, uint64_t deadline_ns, ex_error *err)
         if (PQstatus(pg->conn) == CONNECTION_BAD)
             return EX_OK; /* PQgetResult tells why */
         if (cancels == 0 && atomic_load(&pg->is_cancelled))
-            (void)cancel_again(pg, &cancels, &deadline_ns);
+            (void)cancel_again(pg, &cancels, &limit);
         short events = unsent == 1 ? POLLIN | POLLOUT : POLLIN;
         int wake_fd = cancels > 0 ? -1 : pg->wake_fd;
-        if (!pg_poll(PQsocket(pg->conn), events, wake_fd, deadline_ns)) {
-            if (cancels == 0 || !cancel_again(pg, &cancels, &deadline_ns))
-                return give_up(pg, cancels > 0, err);
-            continue;
+        pg_limit until = cancels > 0 ? limit : silence_limit(&s, limit);
+        if (pg_poll(PQsocket(pg->conn), events, wake_fd, until)) {
+            (void)PQconsumeInput(pg->conn); /* a failure shows as CONNECTION_BAD or an error */
+            s = silence_begin(pg);
+        } else if (!pg_is_over(limit)) {
+            if (silence_ask(pg, &s, limit))
+                return give_up_dead(pg, err);
+        } else if (cancels == 0 || !cancel_again(pg, &cancels, &limit)) {
+            return give_up(pg, cancels > 0, err);
         }
-        (void)PQconsumeInput(pg->conn); /* a failure shows as CONNECTION_BAD or an error result */
     }
 }
 
 ex_status ex_pg_flush(ex_pg *pg, ex_error *err)
 {
-    uint64_t deadline_ns = pg_statement_deadline(pg);
+    pg_limit limit = pg_statement_limit(pg);
     if (!pg->conn)
         return pg_raise_broken(pg, err);
     while (PQflush(pg->conn) == 1) {
-        if (!pg_poll(PQsocket(pg->conn), POLLIN | POLLOUT, -1, deadline_ns))
+        if (!pg_poll(PQsocket(pg->conn), POLLIN | POLLOUT, -1, limit))
             return give_up(pg, false, err);
         (void)PQconsumeInput(pg->conn); /* the server may have to get rid of answers first */
     }
@@ -168,14 +260,14 @@ static size_t hand_over(ex_pg *pg, ex_pg_notify_fn *fn, void *ctx)
 ex_status ex_pg_wait_notify(ex_pg *pg, uint32_t timeout_ms, ex_pg_notify_fn *fn, void *ctx,
                             ex_error *err)
 {
-    uint64_t deadline_ns = pg_deadline(timeout_ms);
+    pg_limit limit = pg_limit_within((pg_limit){UINT64_MAX, pg->end_ns}, timeout_ms);
     for (;;) {
         ex_status st = ex_pg_check(pg, err);
         if (st)
             return st;
         if (hand_over(pg, fn, ctx) > 0 || atomic_exchange(&pg->is_woken, false))
             return EX_OK;
-        if (!pg_poll(PQsocket(pg->conn), POLLIN, pg->wake_fd, deadline_ns))
+        if (!pg_poll(PQsocket(pg->conn), POLLIN, pg->wake_fd, limit))
             return EX_OK;
     }
 }

@@ -55,7 +55,7 @@ static ex_status reconnect(postgres_driver *d, ex_error *err)
         ex_status st = ex_pg_reopen(d->writer, err);
         uint64_t took_ms = (ex_monotonic_ns(ex_clock_system()) - begun_ns) / 1000000;
         bool may_come_back = st == EX_EAGAIN || st == EX_ETIMEOUT;
-        if (!may_come_back || took_ms >= FATE_LIMIT_MS)
+        if (!may_come_back || took_ms >= FATE_LIMIT_MS || ex_pg_is_late(d->writer))
             return st;
         (void)nanosleep(&pause, NULL); /* a shorter one is fine */
     }

@@ -13,8 +13,9 @@
 #include "store/postgres/postgres_driver.h"
 
 #define POLL_MS        500
-#define PAUSE_MS       200 /* before connecting anew; doubled up to */
-#define PAUSE_LIMIT_MS 5000
+#define ANSWER_MS      2000 /* a head that is older is of no use */
+#define PAUSE_MS       200  /* before connecting anew; doubled up to */
+#define PAUSE_LIMIT_MS 1000
 
 static bool is_stopping(pg_listener *l)
 {
@@ -55,6 +56,7 @@ static void on_notify(void *ctx, const char *channel, ex_slice payload)
 static ex_status ask_for_head(pg_listener *l, ex_pg *pg)
 {
     ex_pg_result r = {0};
+    ex_pg_allow(pg, ANSWER_MS);
     ex_status st = ex_pg_run(pg, pg_sql(PG_HEAD), NULL, &r, NULL);
     if (st == EX_OK && r.rows)
         l->fn(l->ctx, (uint64_t)ex_pg_get_i64(&r, 0, 0));
@@ -65,6 +67,7 @@ static ex_status ask_for_head(pg_listener *l, ex_pg *pg)
 /* Until the connection ends or the thread is stopped. */
 static void listen_on(pg_listener *l, const postgres_driver *d, ex_pg *pg)
 {
+    ex_pg_allow(pg, ANSWER_MS);
     ex_status st = ex_pg_listen(pg, d->channel, NULL);
     l->has_heard = false; /* what came before LISTEN took effect was missed */
     while (st == EX_OK && !is_stopping(l)) {
@@ -83,7 +86,7 @@ static void *run(void *arg)
     uint32_t pause_ms = PAUSE_MS;
     while (!is_stopping(l)) {
         ex_pg *pg = NULL;
-        if (pg_open_session(d, PG_SESSION_SQL, &pg, NULL) == EX_OK) {
+        if (pg_open_session(d, PG_SESSION_SQL, &l->end_ns, &pg, NULL) == EX_OK) {
             pause_ms = PAUSE_MS;
             share_connection(l, pg);
             listen_on(l, d, pg);
@@ -114,6 +117,7 @@ void pg_unfollow(void *impl)
         return;
     (void)pthread_mutex_lock(&l->mu);
     l->is_stopping = true;
+    atomic_store(&l->end_ns, 0); /* whatever it waits for */
     if (l->pg)
         ex_pg_wake(l->pg);
     (void)pthread_cond_signal(&l->stopping);

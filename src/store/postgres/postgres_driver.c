@@ -12,14 +12,14 @@
 #include "store/postgres/presence.h"
 #include "store/postgres/schema.h"
 
-/* A node that stands still with the head locked loses its session before those who wait give up. */
-#define IDLE_SECONDS "10"
-#define LOCK_SECONDS "15"
+/* A node that stands still with the head locked loses its session before those who wait give up,
+ * and those before their own batch is given up. */
+#define IDLE_SHARE(answer_ms) ((answer_ms) / 2)
+#define LOCK_SHARE(answer_ms) ((answer_ms) / 4 * 3)
 
 #define WRITER_SQL                                                                                 \
-    PG_SESSION_SQL PG_PRESENCE_SQL "SET lock_timeout = '" LOCK_SECONDS "s'; "                      \
-                                   "SET idle_in_transaction_session_timeout = '" IDLE_SECONDS      \
-                                   "s'; "
+    PG_SESSION_SQL PG_PRESENCE_SQL                                                                 \
+        "SET lock_timeout = %u; SET idle_in_transaction_session_timeout = %u; %s"
 
 /* Full: what the server was told to do beyond "on" is kept. */
 #define FULL_SQL                                                                                   \
@@ -27,14 +27,16 @@
     "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false);"
 #define NORMAL_SQL "SET synchronous_commit = off;"
 
-ex_status pg_open_session(const postgres_driver *d, const char *setup_sql, ex_pg **ret,
-                          ex_error *err)
+ex_status pg_open_session(const postgres_driver *d, const char *setup_sql,
+                          const _Atomic uint64_t *end_ns, ex_pg **ret, ex_error *err)
 {
     /* Whoever writes also reads on the primary: a reader that went to a standby, because the
      * primary was just starting again, would not see what this node has said to be there. */
     ex_pg_options options = {.url = d->url,
                              .setup_sql = setup_sql,
                              .is_primary = !d->is_read_only,
+                             .statement_timeout_ms = d->answer_ms,
+                             .end_ns = end_ns,
                              .on_slow = d->on_slow,
                              .slow_ctx = d->slow_ctx,
                              .slow_ms = d->slow_ms};
@@ -72,6 +74,9 @@ static void init(postgres_driver *d, const store_driver_options *options)
     d->on_slow = options->on_slow;
     d->slow_ctx = options->slow_ctx;
     d->slow_ms = options->slow_ms;
+    d->answer_ms = options->answer_timeout_ms;
+    atomic_init(&d->end_ns, UINT64_MAX);
+    atomic_init(&d->listener.end_ns, UINT64_MAX);
     d->tags_at = d->oldest_at = SIZE_MAX;
     ex_pg_args_init(&d->args);
     ex_pg_args_init(&d->written.commands);
@@ -142,11 +147,13 @@ static ex_status check_grants(const postgres_driver *d, ex_pg *pg, ex_error *err
 static ex_status open_writer(postgres_driver *d, const store_driver_options *options, ex_error *err)
 {
     bool is_full = options->durability == EX_DURABILITY_FULL;
+    char setup[sizeof(WRITER_SQL FULL_SQL) + 32];
     pg_schema_wish wish = options->migrate      ? PG_SCHEMA_MIGRATE
                           : options->must_exist ? PG_SCHEMA_MUST_EXIST
                                                 : PG_SCHEMA_CREATE;
-    ex_status st =
-        pg_open_session(d, is_full ? WRITER_SQL FULL_SQL : WRITER_SQL NORMAL_SQL, &d->writer, err);
+    (void)snprintf(setup, sizeof(setup), WRITER_SQL, LOCK_SHARE(d->answer_ms),
+                   IDLE_SHARE(d->answer_ms), is_full ? FULL_SQL : NORMAL_SQL); /* fits */
+    ex_status st = pg_open_session(d, setup, &d->end_ns, &d->writer, err);
     if (st == EX_OK)
         st = check_server(d, d->writer, err);
     if (st == EX_OK)
@@ -157,7 +164,7 @@ static ex_status open_writer(postgres_driver *d, const store_driver_options *opt
 static ex_status check_readable(const postgres_driver *d, ex_error *err)
 {
     ex_pg *pg = NULL;
-    ex_status st = pg_open_session(d, PG_SESSION_SQL, &pg, err);
+    ex_status st = pg_open_session(d, PG_SESSION_SQL, &d->end_ns, &pg, err);
     if (st == EX_OK)
         st = pg_schema_open(pg, PG_SCHEMA_MUST_EXIST, err);
     ex_pg_close(pg);
@@ -194,7 +201,16 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
     return st;
 }
 
+static void driver_end_by(void *impl, uint64_t deadline_ns)
+{
+    postgres_driver *d = impl;
+    atomic_store(&d->end_ns, deadline_ns);
+    atomic_store(&d->listener.end_ns, deadline_ns);
+}
+
 static const store_shared_ops shared_ops = {
+    .limit = pg_writer_limit,
+    .end_by = driver_end_by,
     .expect = pg_writer_expect,
     .begin_blind = pg_writer_begin_blind,
     .news = pg_writer_news,

@@ -63,7 +63,8 @@ typedef struct pg_listener {
     bool is_running;
     store_follow_fn *fn;
     void *ctx;
-    bool has_heard; /* the thread's: a notification came in the last wait */
+    bool has_heard;          /* the thread's: a notification came in the last wait */
+    _Atomic uint64_t end_ns; /* nothing is waited for past it */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t stopping;
@@ -82,6 +83,9 @@ typedef struct postgres_driver {
     void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* nullable */
     void *slow_ctx;
     uint32_t slow_ms;
+    uint32_t answer_ms;
+    /* any thread */
+    _Atomic uint64_t end_ns; /* nothing is waited for past it */
     /* the sequencer's thread */
     ex_pg *writer;
     ex_pg_args args; /* of the statement that is being built */
@@ -109,8 +113,8 @@ typedef struct postgres_driver {
 } postgres_driver;
 
 /** Open a session for writing or reading, or of the listener. */
-EX_NODISCARD ex_status pg_open_session(const postgres_driver *d, const char *setup_sql, ex_pg **ret,
-                                       ex_error *err);
+EX_NODISCARD ex_status pg_open_session(const postgres_driver *d, const char *setup_sql,
+                                       const _Atomic uint64_t *end_ns, ex_pg **ret, ex_error *err);
 
 /** Queue a statement with d->args. */
 EX_NODISCARD ex_status pg_queue(postgres_driver *d, pg_statement which, ex_error *err);
@@ -130,6 +134,7 @@ ex_status pg_writer_commit(void *impl, ex_error *err);
 void pg_writer_rollback(void *impl);
 ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err);
 void pg_writer_expect(void *impl, uint64_t known, bool is_brief, const store_lookup *lookup);
+void pg_writer_limit(void *impl, uint64_t deadline_ns);
 void pg_writer_news(void *impl, store_news *ret);
 ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_head *ret,
                             ex_error *err);

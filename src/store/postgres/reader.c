@@ -26,6 +26,7 @@
 
 typedef struct reader {
     ex_pg *pg;
+    uint32_t answer_ms; /* for each call, its reconnections included */
     ex_pg_args args;
     postings_source source;
     /* the scan */
@@ -68,8 +69,10 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
         return ex_raise(err, EX_ENOMEM, "no memory for a reader");
     ex_arena_init(&r->arena, 0);
     ex_pg_args_init(&r->args);
-    ex_status st = pg_open_session(impl, PG_SESSION_SQL "SET default_transaction_read_only = on;",
-                                   &r->pg, err);
+    const postgres_driver *d = impl;
+    ex_status st = pg_open_session(d, PG_SESSION_SQL "SET default_transaction_read_only = on;",
+                                   &d->end_ns, &r->pg, err);
+    r->answer_ms = d->answer_ms;
     if (st) {
         reader_close(r);
         return pg_as_storage(st, err);
@@ -278,6 +281,7 @@ static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
     while (r->row >= r->rows.rows) {
         if (r->is_last)
             return EX_EEND;
+        ex_pg_allow(r->pg, r->answer_ms);
         ex_status st = r->walk ? next_matches(r, err) : next_chunk(r, err);
         if (st)
             return pg_as_storage(st, err);
@@ -291,6 +295,7 @@ static ex_status reader_head(void *impl, uint64_t *ret, ex_error *err)
 {
     reader *r = impl;
     ex_pg_result rows = {0};
+    ex_pg_allow(r->pg, r->answer_ms);
     ex_status st = pg_run_again(r->pg, PG_HEAD, NULL, &rows, err);
     if (st == EX_OK)
         *ret = rows.rows ? (uint64_t)ex_pg_get_i64(&rows, 0, 0) : 0;
@@ -306,6 +311,7 @@ static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upt
     ex_pg_args_reset(&r->args);
     ex_pg_put_text(&r->args, stream);
     ex_pg_put_i64(&r->args, upto < INT64_MAX ? (int64_t)upto : INT64_MAX);
+    ex_pg_allow(r->pg, r->answer_ms);
     ex_status st = pg_run_again(r->pg, PG_STREAM_VERSION, &r->args, &rows, err);
     if (st == EX_OK)
         *ret = rows.rows ? (uint64_t)ex_pg_get_i64(&rows, 0, 0) : 0;
@@ -321,6 +327,7 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     ex_pg_args_reset(&r->args);
     ex_pg_put_i64(&r->args, after < INT64_MAX ? (int64_t)after : INT64_MAX);
     ex_pg_put_i64(&r->args, limit);
+    ex_pg_allow(r->pg, r->answer_ms);
     ex_status st = pg_as_storage(pg_run_again(r->pg, PG_COMMANDS_AFTER, &r->args, &rows, err), err);
     for (int row = 0; st == EX_OK && row < rows.rows; row++) {
         ex_command_record record = {ex_pg_get_slice(&rows, row, 1),
@@ -345,6 +352,7 @@ static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
 {
     reader *r = impl;
     ex_pg_result rows = {0};
+    ex_pg_allow(r->pg, r->answer_ms);
     ex_status st = pg_as_storage(pg_run_again(r->pg, PG_MEASURE, NULL, &rows, err), err);
     if (st == EX_OK)
         *ret = (store_size){.format = (uint32_t)ex_pg_get_i64(&rows, 0, 0),

@@ -22,8 +22,12 @@
  * - the connection ends before COMMIT was sent: the server rolls back by itself.
  * - the connection ends with the COMMIT under way: fate.c finds out.
  * - begin finds no connection: it connects anew, once; later batches try again.
- * - a node stands still with the lock: the server ends its session after
- *   IDLE_SECONDS, those who wait give up after LOCK_SECONDS, both retryable.
+ * - a node stands still with the lock: the server ends its session after half of
+ *   the answer time-out, those who wait give up after three quarters of it, both
+ *   retryable.
+ * - nothing comes: a dead connection is found out after a second when the server
+ *   answers others (pg_beside.c). When it answers nobody, the batch is given up at
+ *   its deadline.
  * - it stands still before it has read what begin asked for: the server waits for
  *   it without end, so those who gave up end its session. */
 #include <stdio.h>
@@ -120,6 +124,12 @@ void pg_writer_expect(void *impl, uint64_t known, bool is_brief, const store_loo
     d->known = known;
     d->news.is_brief = is_brief;
     d->lookup = lookup;
+}
+
+void pg_writer_limit(void *impl, uint64_t deadline_ns)
+{
+    postgres_driver *d = impl;
+    ex_pg_set_deadline(d->writer, deadline_ns);
 }
 
 void pg_writer_news(void *impl, store_news *ret)

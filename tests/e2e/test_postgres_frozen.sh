@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# A PostgreSQL that stands still without closing anything (SIGSTOP; a network that swallows packets looks the
+# same): whoever appends is told in store.answer_timeout, the node goes on by itself when it is back, and SIGTERM ends
+# the process in server.shutdown_timeout and a second (G-802, G-803, G-804; issue 8, item 14).
+# shellcheck disable=SC2119,SC2317 # helpers are called through others
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+start_database pg
+data=$(<"$scratch/pg/data.place")/data
+
+now_ms() {
+    date +%s%3N
+}
+signal_all() {
+    local pid
+    pid=$(head -n 1 "$data/postmaster.pid")
+    # shellcheck disable=SC2046 # one argument for each child
+    kill "-$1" "$pid" $(<"/proc/$pid/task/$pid/children") 2>/dev/null || true
+}
+create() {
+    curl -sS -m 20 -o .body -w '%{http_code}' "$url/v1/orders/order/$1/create" -H "idempotency-key: key-$1" \
+        -H 'content-type: application/json' -d '{"customer_id":"c"}' || true
+}
+created() {
+    [ "$(create "$1")" = 201 ]
+}
+# took BEGUN MOST WHAT
+took() {
+    local ms=$(($(now_ms) - $1))
+    ((ms <= $2)) || fail "$3 took $ms ms, more than $2"
+}
+
+export EXCORE_STORE_ANSWER_TIMEOUT=1s EXCORE_SERVER_SHUTDOWN_TIMEOUT=1s
+start_server --data "$place" --app "$orders" --listen 127.0.0.1:0
+is "$(create o-1)" 201
+
+# ---- While it stands still ----
+signal_all STOP
+begun=$(now_ms)
+code=$(create o-2)
+[ "$code" -ge 500 ] || fail "an append was answered $code"
+took "$begun" 1700 "the answer to an append"
+sleep 1
+
+# ---- It goes on ----
+signal_all CONT
+begun=$(now_ms)
+wait_for created o-3
+position=$(jq .position .body)
+is "$(curl -sS -m 20 -o .body -w '%{http_code}' "$url/v1/orders/order-by-id?order_id=o-3&min_position=$position")" 200
+has "$(<.body)" '"order_id":"o-3"'
+took "$begun" 2500 "going on, the view included"
+
+# ---- The end ----
+signal_all STOP
+create o-4 >.late &
+children+=($!)
+begun=$(now_ms)
+stop_server
+took "$begun" 2300 "the end of the process"
+[[ $code = [01] ]] || fail "exit code $code"
+signal_all CONT
+finish
