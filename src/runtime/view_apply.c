@@ -138,6 +138,7 @@ static ex_status apply_carefully(view_runner *r, transaction *t, const ex_event 
     failure = failure ? failure : flush_event(t, event);
     if (!failure)
         return ex_sql_commit(&event_tx, err);
+    r->is_handlers = !ex_sql_is_broken(t->tx.db);
     view_rows_forget(&r->rows);
     if (ex_sql_is_broken(t->tx.db) || ex_sql_rollback(&event_tx, NULL)) {
         *err = t->tx.error; /* the engine dropped the whole transaction: this is why */
@@ -158,6 +159,7 @@ static ex_status apply_boldly(view_runner *r, transaction *t, const ex_event *ev
     if (!st)
         return EX_OK;
     *err = t->tx.error;
+    r->is_handlers = !ex_sql_is_broken(t->tx.db);
     r->is_careful = true;
     if (fits)
         count_attempt(r, event);

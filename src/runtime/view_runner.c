@@ -10,9 +10,12 @@
  * (view_standby.c) until the lease comes; a lease that goes is no failure.
  *
  * Failures: the transaction is rolled back, the state becomes ERROR, and after
- * a pause that doubles up to 30 s the view starts again at its checkpoint, so
- * no event is lost and none counts twice. Killed between commit and the next
- * batch, it continues at the checkpoint. */
+ * a pause the view starts again at its checkpoint, so no event is lost and none
+ * counts twice. The pause doubles up to 30 s when a handler failed; a database
+ * that is away is asked again every half second, so that the view goes on when it
+ * is back. A node whose view has failed for a whole lease time although the node
+ * renews its lease gives it to another. Killed between commit and the next batch,
+ * it continues at the checkpoint. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -24,6 +27,7 @@
 #include "store/import.h"
 
 #define RETRY_LIMIT_MS 30000u
+#define AWAY_RETRY_MS  500u
 #define REST_MS        5u /* also how much older the rows of a query may be than the log */
 #define IDLE_CHECKPOINT_EVENTS                                                                     \
     10000u /* passed over before the checkpoint is written for it alone */
@@ -148,7 +152,8 @@ void view_runner_publish(view_runner *r, uint64_t position)
         view_move(r, EX_VIEW_ACTIVE);
     if (r->state == EX_VIEW_ERROR)
         view_move(r, r->is_standby ? EX_VIEW_STANDBY : EX_VIEW_ACTIVE);
-    r->failures = 0;
+    r->failures = r->away = 0;
+    r->failing_ns = 0;
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
     ex_gauge_set(r->position_gauge, (int64_t)position);
@@ -319,19 +324,44 @@ static void keep_error(view_runner *r, const ex_error *err)
     r->error[len] = '\0';
 }
 
+/* mu is held. What passes by itself, and is not a handler's, does not count into its pauses. */
+static uint32_t choose_pause(view_runner *r, bool is_away)
+{
+    if (is_away) {
+        r->away++;
+        return AWAY_RETRY_MS;
+    }
+    uint32_t doublings = r->failures < 10 ? r->failures : 10;
+    uint64_t pause_ms = (uint64_t)r->rt->options.view_retry_ms << doublings;
+    r->failures++;
+    return pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS;
+}
+
+/* A node that cannot work must not keep the work: another one may be able to. */
+static void yield_if_stuck(view_runner *r)
+{
+    uint64_t now_ns = ex_monotonic_ns(ex_clock_system());
+    if (r->is_handlers || r->is_standby)
+        return;
+    if (r->failing_ns == 0)
+        r->failing_ns = now_ns;
+    else
+        ex_lease_yield(r->lease, (now_ns - r->failing_ns) / 1000000);
+}
+
 static void fail(view_runner *r, const ex_error *err)
 {
+    bool is_away = !r->is_handlers && ex_status_is_retryable(err->status);
     pthread_mutex_lock(&r->mu);
     view_move(r, EX_VIEW_ERROR);
     keep_error(r, err);
-    uint32_t doublings = r->failures < 10 ? r->failures : 10;
-    r->failures++;
-    uint64_t pause_ms = (uint64_t)r->rt->options.view_retry_ms << doublings;
-    struct timespec until =
-        ex_deadline(pause_ms < RETRY_LIMIT_MS ? (uint32_t)pause_ms : RETRY_LIMIT_MS);
+    struct timespec until = ex_deadline(choose_pause(r, is_away));
+    bool is_told = !is_away || (r->away & (r->away - 1)) == 0; /* 1, 2, 4, 8 … */
     pthread_mutex_unlock(&r->mu);
     ex_counter_add(r->failures_counter, 1);
-    runtime_report(r->rt, "view failed, it will be tried again", r->def->name, err);
+    if (is_told)
+        runtime_report(r->rt, "view failed, it will be tried again", r->def->name, err);
+    yield_if_stuck(r);
     pthread_mutex_lock(&r->mu);
     while (!r->is_stopping && !r->wants_rebuild && !r->is_lease_moved &&
            pthread_cond_timedwait(&r->wake, &r->mu, &until) == 0) {
@@ -373,6 +403,8 @@ static bool look_at_lease(view_runner *r)
     bool is_other = is_standby != r->is_standby || token != r->token;
     r->token = token;
     r->is_standby = is_standby;
+    if (is_other)
+        r->failing_ns = 0;
     if (is_standby && (is_other || r->state != EX_VIEW_ERROR))
         view_move(r, EX_VIEW_STANDBY);
     pthread_mutex_unlock(&r->mu);
@@ -417,6 +449,7 @@ static void *run(void *arg)
     ex_error err;
     while (!obey(r, &must_open, &must_rebuild)) {
         must_open |= look_at_lease(r);
+        r->is_handlers = false;
         ex_status st = work(r, &must_open, &must_rebuild, &err);
         if (st == EX_ECLOSED)
             break;

@@ -63,6 +63,9 @@ typedef struct view_runner {
     view_rows rows;
     bool is_careful;          /* a savepoint around each event: the last transaction failed */
     bool retry_at_once;       /* the failure is understood: no pause */
+    bool is_handlers;         /* the failure came from a handler, over a connection that works */
+    uint32_t away;            /* failures in a row that were the database's */
+    uint64_t failing_ns;      /* since when they were not a handler's; 0: it works */
     uint64_t faulty_position; /* of the event that failed last */
     uint32_t attempts;        /* that it had */
     uint64_t parked;          /* events in excore_parked; the status has a copy */
