@@ -199,10 +199,12 @@ typedef struct store_shared_ops {
      *  @param ret as this driver remembers it
      *  @return EX_EAGAIN (err untouched: it remembers another end or has no connection; begin) */
     ex_status (*begin_blind)(void *impl, uint64_t known, store_head *ret, ex_error *err);
-    /** Nothing of the batch that begins, nor of a refresh, is waited for past `deadline_ns`
-     *  (monotonic, the system's clock): its reconnections and the search for its fate neither. */
+    /** Optional. Nothing of the batch that begins, nor of a refresh, is waited for past
+     * `deadline_ns` (monotonic, the system's clock): its reconnections and the search for its fate
+     * neither. */
     void (*limit)(void *impl, uint64_t deadline_ns);
-    /** The same for all that the driver does, readers included, from now on. Thread: any. */
+    /** Optional. The same for all that the driver does, readers included, from now on. Thread: any.
+     */
     void (*end_by)(void *impl, uint64_t deadline_ns);
     /** What begin or refresh learned; borrowed until the next expect or refresh. */
     void (*news)(void *impl, store_news *ret);

@@ -155,6 +155,12 @@ static uint64_t answer_ns(const sequencer *q)
     return q->store->options.answer_timeout_ms * UINT64_C(1000000);
 }
 
+static void limit(sequencer *q, uint64_t deadline_ns)
+{
+    if (sequencer_shared(q)->limit)
+        sequencer_shared(q)->limit(q->store->driver.impl, deadline_ns);
+}
+
 void sequencer_set_deadline(sequencer *q)
 {
     uint64_t now = ex_monotonic_ns(ex_clock_system()), eighth = answer_ns(q) / 8;
@@ -163,7 +169,7 @@ void sequencer_set_deadline(sequencer *q)
         until = now + eighth;
     else if (until > now + 7 * eighth)
         until = now + 7 * eighth;
-    sequencer_shared(q)->limit(q->store->driver.impl, until);
+    limit(q, until);
 }
 
 ex_submission *sequencer_take_overdue(sequencer *q)
@@ -262,7 +268,7 @@ void sequencer_read_news(sequencer *q)
     store_news news;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
     q->has_news = false;
-    d->ops->shared->limit(d->impl, ex_monotonic_ns(ex_clock_system()) + answer_ns(q) / 8);
+    limit(q, ex_monotonic_ns(ex_clock_system()) + answer_ns(q) / 8);
     /* a failure is met again by the next batch, or the next nudge */
     if (d->ops->shared->refresh(d->impl, known, wants_brief_news(q), &head, NULL) != EX_OK ||
         head.position <= known)

@@ -180,7 +180,7 @@ void ex_store_close(ex_store *s)
 void ex_store_end_by(ex_store *s, uint64_t deadline_ns)
 {
     const store_shared_ops *shared = s->driver.ops->shared;
-    if (shared)
+    if (shared && shared->end_by)
         shared->end_by(s->driver.impl, deadline_ns);
 }
 
