@@ -22,8 +22,7 @@ struct ex_store;
     X(0, UNKNOWN,  "unknown",  "a reason of a later version of excore")                            \
     X(1, CREATED,  "created",  "the log was made")                                                 \
     X(2, MIGRATED, "migrated", "the log comes from a format without epochs")                       \
-    X(3, UNCLEAN,  "unclean",  "it was written with durability normal and not closed: a power cut "\
-                               "may have taken its end")                                           \
+    X(3, UNCLEAN,  "unclean",  "its writer did not close it: a power cut may have taken its end")  \
     X(4, REPLACED, "replaced", "its files or tables are others than before: a restored backup, or "\
                                "a copy")                                                           \
     X(5, LOST_END, "lost_end", "it ends before a position that was committed")                     \

@@ -25,6 +25,36 @@ void status_json_server(ex_json_writer *w, const status_server *server)
     ex_json_end_object(w);
 }
 
+static void put_identity(ex_json_writer *w, const ex_store_facts *store)
+{
+    char id[EX_ID_TEXT_SIZE], opened[EX_TIME_TEXT_SIZE];
+    if (ex_id_is_nil(&store->log_id))
+        return; /* a format that has none */
+    ex_json_string_member(w, EX_S("log_id"), ex_id_text(&store->log_id, id));
+    ex_json_key(w, EX_S("epoch"));
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("id"), ex_id_text(&store->epoch.id, id));
+    ex_json_u64_member(w, EX_S("number"), store->epochs);
+    ex_json_u64_member(w, EX_S("first"), store->epoch.first);
+    ex_json_string_member(w, EX_S("reason"), ex_str(ex_epoch_reason_name(store->epoch.reason)));
+    ex_json_string_member(w, EX_S("opened_at"), ex_time_text(store->epoch.opened_at_us, opened));
+    ex_json_end_object(w);
+}
+
+/* "a, b" as a list */
+static void put_features(ex_json_writer *w, const char *names)
+{
+    ex_json_key(w, EX_S("features"));
+    ex_json_begin_array(w);
+    while (*names) {
+        size_t len = strcspn(names, ",");
+        ex_json_string(w, ex_slice_of(names, len));
+        names += len;
+        names += strspn(names, ", ");
+    }
+    ex_json_end_array(w);
+}
+
 void status_json_store(ex_json_writer *w, const ex_store_facts *store)
 {
     ex_json_key(w, EX_S("store"));
@@ -35,6 +65,8 @@ void status_json_store(ex_json_writer *w, const ex_store_facts *store)
     ex_json_u64_member(w, EX_S("size_bytes"), store->size_bytes);
     if (store->durability)
         ex_json_string_member(w, EX_S("durability"), ex_str(store->durability));
+    put_identity(w, store);
+    put_features(w, store->features);
     ex_json_end_object(w);
 }
 

@@ -37,8 +37,14 @@ static ex_status run(const args *a, ex_error *err)
         return create(a, place, err);
     if (st)
         return st;
+    if (f.unwritable[0])
+        return ex_raise(err, EX_EFORMAT,
+                        "the store has format %u and uses what this version of excore does not "
+                        "know (%.200s): it may read it, only a newer one may write it",
+                        f.found, f.unwritable);
     if (f.found == f.known) {
-        printf("%s, format %u: up to date\n", f.engine, f.found);
+        printf("%s, format %u%s%s: up to date\n", f.engine, f.found, f.features[0] ? " with " : "",
+               f.features);
     } else if (args_has(a, "dry-run")) {
         printf("%s, format %u: would be brought to format %u\n", f.engine, f.found, f.known);
     } else {

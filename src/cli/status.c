@@ -115,6 +115,35 @@ static void put_server(ex_buf *out, const ex_json *server, const char *url)
                   s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
 }
 
+static void put_features(ex_buf *out, const ex_json *store)
+{
+    const ex_json *list = ex_json_get(store, EX_S("features"));
+    if (!list || list->kind != EX_JSON_ARRAY || list->count == 0)
+        return;
+    for (uint32_t i = 0; i < list->count; i++) {
+        ex_buf_put_str(out, i ? ", " : ", features ");
+        if (list->as.items[i].kind == EX_JSON_STRING)
+            put_clean(out, list->as.items[i].as.text);
+    }
+}
+
+static void put_epoch(ex_buf *out, const ex_json *store, const ex_json *epoch)
+{
+    if (!epoch)
+        return; /* a format that has none */
+    ex_buf_put_str(out, "        log id ");
+    put_clean(out, text_of(store, "log_id"));
+    put_features(out, store);
+    ex_buf_printf(out, "\nepoch   %" PRIu64 " from position %" PRIu64 " on (",
+                  number_of(epoch, "number"), number_of(epoch, "first"));
+    put_clean(out, text_of(epoch, "reason"));
+    ex_buf_put_str(out, " at ");
+    put_clean(out, text_of(epoch, "opened_at"));
+    ex_buf_put_str(out, "), id ");
+    put_clean(out, text_of(epoch, "id"));
+    ex_buf_put_char(out, '\n');
+}
+
 static void put_store(ex_buf *out, const ex_json *store)
 {
     ex_slice durability = text_of(store, "durability");
@@ -128,6 +157,7 @@ static void put_store(ex_buf *out, const ex_json *store)
     ex_buf_printf(out, "\nlog     ends at position %" PRIu64 ", ", number_of(store, "head"));
     put_size(out, number_of(store, "size_bytes"));
     ex_buf_put_char(out, '\n');
+    put_epoch(out, store, ex_json_get(store, EX_S("epoch")));
 }
 
 static void put_view_line(ex_buf *out, const ex_json *view)

@@ -22,6 +22,7 @@
 #include <excore/arena.h>
 #include <excore/store.h>
 
+#include "store/features.h"
 #include "store/log_identity.h"
 #include "store/submission.h"
 
@@ -128,6 +129,7 @@ typedef struct store_driver_options {
 typedef struct store_format {
     uint32_t found;
     uint32_t known;
+    store_features features; /* of what is stored */
 } store_format;
 
 /** What a reader is asked for. Slices and filter are borrowed until the scan is stopped. */
@@ -152,6 +154,7 @@ typedef struct store_epochs {
 typedef struct store_size {
     uint32_t format; /* version of the layout */
     uint64_t bytes;  /* on the disk */
+    store_features features;
 } store_size;
 
 /** Thread: one at a time for each reader; each reader is independent of the writer. */
@@ -257,6 +260,9 @@ typedef struct store_driver_ops {
     ex_status (*expire_commands)(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
     /** Optional. Write something that changes nothing, so that the commit has to reach the disk. */
     ex_status (*probe)(void *impl, ex_error *err);
+    /** Take over the id of a log that this one is a copy of, and put `epochs` behind its own. The
+     *  store tells the identity when it is committed. */
+    ex_status (*adopt)(void *impl, const store_epochs *epochs, ex_error *err);
     /** Make the batch durable and visible to readers, as the durability mode says.
      *  @return EX_EAGAIN: shared engines only; nothing is stored: what is written as new is there
      *  already, or the log does not end where begin_blind took it to end, or the connection was

@@ -15,6 +15,16 @@ const char *ex_epoch_reason_name(ex_epoch_reason reason)
     return (size_t)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : names[0];
 }
 
+ex_epoch_reason log_epoch_reason_of(ex_slice name)
+{
+#define FIND(number, constant, text, what)                                                         \
+    if (ex_slice_is(name, text))                                                                   \
+        return EX_EPOCH_##constant;
+    EX_EPOCH_REASON_MAP(FIND)
+#undef FIND
+    return EX_EPOCH_UNKNOWN;
+}
+
 void log_identity_init(log_identity *li)
 {
     memset(li, 0, sizeof(*li));

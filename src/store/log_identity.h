@@ -39,6 +39,8 @@ EX_NODISCARD ex_status log_identity_create(log_identity *li, ex_error *err);
 /** Make an epoch that begins at `first`. @return EX_OK, EX_EINTERNAL (no randomness) */
 EX_NODISCARD ex_status log_epoch_make(uint64_t first, ex_epoch_reason reason, ex_log_epoch *ret,
                                       ex_error *err);
+/** A reason by its name; EX_EPOCH_UNKNOWN for another. */
+ex_epoch_reason log_epoch_reason_of(ex_slice name);
 /** Thread: any. Blocking: no. */
 uint64_t log_identity_generation(const log_identity *li);
 ex_id log_identity_log_id(log_identity *li);

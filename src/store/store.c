@@ -152,9 +152,12 @@ ex_status ex_store_inspect(const char *place, ex_store_format *ret, ex_error *er
     const store_driver_ops *ops = driver_of(dir.path);
     st = ops->inspect(&options, &format, err);
     store_directory_done(&dir);
-    if (st == EX_OK)
-        *ret = (ex_store_format){ops->name, format.found, format.known};
-    return st;
+    if (st)
+        return st;
+    *ret = (ex_store_format){.engine = ops->name, .found = format.found, .known = format.known};
+    memcpy(ret->features, format.features.all, sizeof(ret->features));
+    memcpy(ret->unwritable, format.features.unwritable, sizeof(ret->unwritable));
+    return EX_OK;
 }
 
 void ex_store_close(ex_store *s)

@@ -209,7 +209,7 @@ static void test_reopen_of_another_format(void **state)
         {"negative", "PRAGMA user_version = -1", EX_EFORMAT, "-1"},
         {"older", "PRAGMA user_version = 2", EX_EFORMAT,
          "has format 2, of excore before its first"},
-        {"somebody else's", "PRAGMA user_version = 3; PRAGMA application_id = 7", EX_EFORMAT,
+        {"somebody else's", "PRAGMA user_version = 4; PRAGMA application_id = 7", EX_EFORMAT,
          "not an event store"},
         {"back again", "PRAGMA application_id = 1163412303", EX_OK, ""},
     };

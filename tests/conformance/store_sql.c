@@ -426,7 +426,7 @@ static void test_sql_file_is_sound(void **state)
     assert_row(db, "PRAGMA integrity_check", "ok");
     assert_row(db, "PRAGMA journal_mode", "wal");
     assert_row(db, "PRAGMA application_id", "1163412303");
-    assert_row(db, "PRAGMA user_version", "3");
+    assert_row(db, "PRAGMA user_version", "4");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 

@@ -21,6 +21,7 @@
 #include "store/sqlite/chain_walk.h"
 #include "store/sqlite/lists.h"
 #include "store/sqlite/event_row.h"
+#include "store/sqlite/log_epoch.h"
 
 #define READER_CACHE_BYTES (1u << 20)
 #define ROWS_OF_A_SNAPSHOT 4096
@@ -339,13 +340,16 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return status;
 }
 
+/* In one snapshot: the id and the epochs of one log. */
 static ex_status reader_epochs(void *impl, ex_arena *arena, store_epochs *ret, ex_error *err)
 {
-    (void)impl;
-    (void)arena;
-    (void)err;
-    *ret = (store_epochs){0}; /* format 3 has none */
-    return EX_OK;
+    sqlite_conn *c = &((reader *)impl)->conn;
+    ex_status st = sqlite_conn_exec(c, "BEGIN", err);
+    if (st)
+        return st;
+    st = log_epoch_read(c, arena, ret, err);
+    (void)sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL); /* of a transaction that only read */
+    return st;
 }
 
 /* The file and its WAL; one that is not there has no bytes. */
@@ -365,8 +369,10 @@ static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
             size.bytes += (uint64_t)st.st_size;
     }
     size.format = (uint32_t)format;
-    *ret = size;
-    return EX_OK;
+    status = log_features_read(c, &size.features, err);
+    if (status == EX_OK)
+        *ret = size;
+    return status;
 }
 
 const store_reader_ops sqlite_reader = {

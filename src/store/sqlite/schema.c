@@ -17,9 +17,12 @@
  *                                               the oldest are found without a further index
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
- *   log (view)                                  the log for people with the sqlite3 shell
- *   stream_log (view)                           the same by stream: WHERE stream = '...' reads
- *                                               the events of that stream only
+ *   log_identity       one                      one row: the log's id, the file that it lies in,
+ * and whether it is open in mode normal (log_epoch.c) log_epochs         number its epochs
+ * (excore/log_id.h) features           name                     what has come since format 4
+ * (store/features.h) log (view)                                  the log for people with the
+ * sqlite3 shell stream_log (view)                           the same by stream: WHERE stream =
+ * '...' reads the events of that stream only
  *
  * What the log says cannot be changed: triggers refuse UPDATE and DELETE on
  * events and on everything that gives them meaning. The head of a stream moves
@@ -27,6 +30,8 @@
 #include "store/sqlite/schema.h"
 
 #include <stdio.h>
+
+#include "store/sqlite/log_epoch.h"
 
 #define REFUSE(table, verb)                                                                        \
     "CREATE TRIGGER \"" table "_no_" verb "\" BEFORE " verb " ON " table                           \
@@ -104,8 +109,20 @@ static const char schema_v3[] =
     "    FROM (SELECT position FROM chain ORDER BY position))) p"
     "  CROSS JOIN log l ON l.position = p.value;";
 
+/* Who the log is, and what has been added to it. The rows of the first two are made by
+ * log_epoch_first in the same transaction. */
+static const char schema_v4[] =
+    "CREATE TABLE log_identity (one INTEGER PRIMARY KEY CHECK (one = 1), log_id BLOB NOT NULL,"
+    "  place TEXT NOT NULL, is_open INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE log_epochs (number INTEGER PRIMARY KEY, id BLOB NOT NULL,"
+    "  first INTEGER NOT NULL, opened_at INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;"
+    APPEND_ONLY("log_epochs")
+    "CREATE TABLE features (name TEXT PRIMARY KEY, class TEXT NOT NULL " STORE_FEATURES_CHECK
+    ") STRICT, WITHOUT ROWID;"
+    STORE_FEATURE_EPOCHS_SQL;
+
 /* The first makes a file of format SCHEMA_OLDEST, each further one brings a file to the next. */
-static const char *const migrations[] = {schema_v3};
+static const char *const migrations[] = {schema_v3, schema_v4};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == SCHEMA_VERSION - SCHEMA_OLDEST + 1,
                "a migration to each format");
 /* clang-format on */
@@ -144,28 +161,44 @@ static ex_status check_readable(const file_format *f, const char *path, ex_error
     return EX_OK;
 }
 
-ex_status sqlite_schema_version(sqlite_conn *c, const char *path, uint32_t *ret, ex_error *err)
+static ex_status check_features(const store_features *features, const char *path, bool to_write,
+                                ex_error *err)
+{
+    char what[EX_ERROR_MESSAGE_SIZE / 2];
+    (void)snprintf(what, sizeof(what), "'%s'", path); /* cut is fine: for people */
+    return store_features_check(features, to_write, what, err);
+}
+
+ex_status sqlite_schema_version(sqlite_conn *c, const char *path, uint32_t *ret,
+                                store_features *ret_features, ex_error *err)
 {
     file_format f = {0};
     ex_status st = read_format(c, &f, err);
     if (st == EX_OK)
         st = check_readable(&f, path, err);
+    if (st == EX_OK)
+        st = log_features_read(c, ret_features, err);
+    if (st == EX_OK)
+        st = check_features(ret_features, path, false, err);
     if (st == EX_OK)
         *ret = (uint32_t)f.version;
     return st;
 }
 
-ex_status sqlite_schema_check(sqlite_conn *c, const char *path, bool may_be_older, ex_error *err)
+ex_status sqlite_schema_check(sqlite_conn *c, const char *path, bool to_write, ex_error *err)
 {
     file_format f = {0};
+    store_features features;
     ex_status st = read_format(c, &f, err);
     if (st == EX_OK)
         st = check_readable(&f, path, err);
-    if (st == EX_OK && f.version < SCHEMA_VERSION && !may_be_older)
+    if (st == EX_OK && f.version < SCHEMA_READABLE && !to_write)
         st = ex_raise(err, EX_EFORMAT,
                       "'%s' has format %lld; open it once for writing to bring it to format %d",
                       path, (long long)f.version, SCHEMA_VERSION);
-    return st;
+    if (st == EX_OK)
+        st = log_features_read(c, &features, err);
+    return st ? st : check_features(&features, path, to_write, err);
 }
 
 static ex_status run_migrations(sqlite_conn *c, int64_t from, ex_error *err)
@@ -174,6 +207,8 @@ static ex_status run_migrations(sqlite_conn *c, int64_t from, ex_error *err)
     int64_t first = from < SCHEMA_OLDEST ? 0 : from - SCHEMA_OLDEST + 1;
     for (int64_t i = first; st == EX_OK && i <= SCHEMA_VERSION - SCHEMA_OLDEST; i++)
         st = sqlite_conn_exec(c, migrations[i], err);
+    if (st == EX_OK && from < 4)
+        st = log_epoch_first(c, from ? EX_EPOCH_MIGRATED : EX_EPOCH_CREATED, err);
     char sql[128];
     (void)snprintf(sql, sizeof(sql), /* always fits */
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;", SCHEMA_APPLICATION_ID,

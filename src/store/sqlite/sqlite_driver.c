@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "kernel/path.h"
+#include "store/sqlite/log_epoch.h"
 #include "store/sqlite/schema.h"
 
 #define PATH_LIMIT 512 /* MAX_PATHNAME of SQLite on Unix */
@@ -65,6 +66,18 @@ int sqlite_reader_flags(const sqlite_driver *d)
     return SQLITE_OPEN_READONLY | (d->is_immutable ? SQLITE_OPEN_URI : 0);
 }
 
+static ex_status read_identity(const sqlite_driver *d, sqlite_conn *c, ex_error *err)
+{
+    ex_arena arena;
+    store_epochs e;
+    ex_arena_init(&arena, 0);
+    ex_status st = log_epoch_read(c, &arena, &e, err);
+    if (st == EX_OK)
+        st = log_identity_set(d->identity, &e.log_id, e.epochs, e.count, err);
+    ex_arena_done(&arena);
+    return st;
+}
+
 static ex_status check_format(sqlite_driver *d, ex_error *err)
 {
     sqlite_conn c;
@@ -73,6 +86,8 @@ static ex_status check_format(sqlite_driver *d, ex_error *err)
     if (st)
         return st;
     st = sqlite_schema_check(&c, d->path, false, err);
+    if (st == EX_OK)
+        st = read_identity(d, &c, err);
     sqlite_conn_close(&c);
     return st;
 }
@@ -98,6 +113,8 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
     d->read_only = options->read_only;
     d->durability = options->durability;
     d->page_cache_bytes = options->page_cache_bytes;
+    d->identity = options->identity;
+    d->trace = (log_trace)LOG_TRACE_NONE;
     d->path = ex_path_join(options->dir, STORE_LOG_FILE);
     d->vfs = options->sqlite_vfs ? strdup(options->sqlite_vfs) : NULL;
     if (!d->path || (options->sqlite_vfs && !d->vfs))
@@ -124,7 +141,7 @@ static ex_status read_version(const sqlite_driver *d, store_format *ret, ex_erro
     if (st)
         return st;
     ret->known = SCHEMA_VERSION;
-    st = sqlite_schema_version(&c, d->path, &ret->found, err);
+    st = sqlite_schema_version(&c, d->path, &ret->found, &ret->features, err);
     sqlite_conn_close(&c);
     return st;
 }
@@ -193,6 +210,7 @@ const store_driver_ops store_sqlite_driver = {
     .write = sqlite_writer_write,
     .expire_commands = sqlite_writer_expire_commands,
     .probe = sqlite_writer_probe,
+    .adopt = sqlite_writer_adopt,
     .commit = sqlite_writer_commit,
     .rollback = sqlite_writer_rollback,
     .maintain = sqlite_writer_maintain,

@@ -4,6 +4,7 @@
 
 #include "kernel/map.h"
 #include "store/driver.h"
+#include "store/sqlite/log_trace.h"
 #include "store/sqlite/sqlite_conn.h"
 #include "store/sqlite/stream_tails.h"
 
@@ -22,9 +23,13 @@ typedef struct sqlite_driver {
     bool is_immutable; /* read-only medium without a WAL: SQLite must not look for one */
     ex_durability durability;
     uint32_t page_cache_bytes;
+    log_identity *identity;
     /* the sequencer's thread */
     sqlite_conn writer; /* zeroed while it could not be opened */
     bool has_written;   /* in this batch */
+    bool is_claimed;    /* log_epoch_begin has run */
+    uint64_t position;  /* of the last event that was written in this batch */
+    log_trace trace;
     name_ids types;
     name_ids tags;
     stream_tails tails;
@@ -51,6 +56,7 @@ ex_status sqlite_writer_find_command(void *impl, ex_slice command_id, ex_arena *
 ex_status sqlite_writer_write(void *impl, const store_write *write, ex_error *err);
 ex_status sqlite_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit,
                                         ex_error *err);
+ex_status sqlite_writer_adopt(void *impl, const store_epochs *epochs, ex_error *err);
 ex_status sqlite_writer_commit(void *impl, ex_error *err);
 ex_status sqlite_writer_probe(void *impl, ex_error *err);
 void sqlite_writer_rollback(void *impl);

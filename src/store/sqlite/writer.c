@@ -25,6 +25,7 @@
 
 #include "store/sqlite/lists.h"
 #include "store/sqlite/event_row.h"
+#include "store/sqlite/log_epoch.h"
 #include "store/sqlite/schema.h"
 
 /* Fewer pages make commits wait for the database file's fsync more often; more pages make the one
@@ -50,16 +51,23 @@ static int on_wal_commit(void *ctx, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
+/* What the log says of itself is synced in either mode. */
 static ex_status set_up(sqlite_driver *d, ex_error *err)
 {
     char sql[160];
+    bool is_normal = d->durability == EX_DURABILITY_NORMAL;
     (void)snprintf(sql, sizeof(sql), /* always fits */
-                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
+                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                    "PRAGMA journal_size_limit = %d;",
-                   d->durability == EX_DURABILITY_FULL ? "FULL" : "NORMAL", WAL_LIMIT_BYTES);
+                   WAL_LIMIT_BYTES);
     ex_status st = sqlite_conn_exec(&d->writer, sql, err);
     if (st == EX_OK)
         st = sqlite_schema_migrate(&d->writer, d->path, err);
+    if (st == EX_OK && !d->is_claimed)
+        st = log_epoch_begin(&d->writer, d->path, is_normal, &d->trace, d->identity, err);
+    d->is_claimed |= st == EX_OK;
+    if (st == EX_OK && is_normal)
+        st = sqlite_conn_exec(&d->writer, "PRAGMA synchronous = NORMAL", err);
     if (st == EX_OK)
         (void)sqlite3_wal_hook(d->writer.db, on_wal_commit, d); /* returns the hook before */
     return st;
@@ -92,7 +100,10 @@ ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
 
 void sqlite_writer_close(sqlite_driver *d)
 {
+    bool is_in_order =
+        d->is_claimed && log_epoch_end(&d->writer, d->durability == EX_DURABILITY_NORMAL);
     sqlite_conn_close(&d->writer);
+    log_trace_close(&d->trace, d->path, is_in_order); /* behind the last change of the file */
 }
 
 /* ---- Beginning and ending a batch ---- */
@@ -148,6 +159,7 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
 {
     sqlite_driver *d = impl;
     d->has_written = false;
+    d->position = 0;
     if (begin_once(d, ret, NULL) == EX_OK)
         return EX_OK;
     /* a connection can be beyond repair after an I/O error; a new one tells what is on the disk */
@@ -166,9 +178,20 @@ ex_status sqlite_writer_probe(void *impl, ex_error *err)
     return sqlite_conn_exec(&d->writer, sql, err);
 }
 
+ex_status sqlite_writer_adopt(void *impl, const store_epochs *epochs, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    d->has_written = true;
+    return log_epoch_adopt(&d->writer, epochs, err);
+}
+
 ex_status sqlite_writer_commit(void *impl, ex_error *err)
 {
-    return run_plain(impl, STATEMENT_COMMIT, err);
+    sqlite_driver *d = impl;
+    ex_status st = run_plain(d, STATEMENT_COMMIT, err);
+    if (st == EX_OK && d->position)
+        log_trace_note(&d->trace, d->position);
+    return st;
 }
 
 void sqlite_writer_rollback(void *impl)
@@ -395,6 +418,8 @@ ex_status sqlite_writer_write(void *impl, const store_write *w, ex_error *err)
 {
     sqlite_driver *d = impl;
     d->has_written = true;
+    if (w->event_count)
+        d->position = w->events[w->event_count - 1].position;
     ex_status status = insert_events(d, w, err);
     for (uint32_t i = 0; status == EX_OK && i < w->event_count; i++)
         status = stream_tails_store(&d->tails, &d->writer, w->streams[i]->id, err);

@@ -1,5 +1,5 @@
 /* test_log_identity.c: epochs of a log: what is still current, and what followers and cursors do
- * when one is opened under them (issue 8, item 1). */
+ * when one is opened under them (issue 8, item 1; G-101, G-102). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -186,7 +186,10 @@ static void test_writer_links_to_rows_of_the_same_call(void **state)
     (void)state;
     temp_dir dir = temp_dir_make();
     const store_driver_ops *ops = &store_sqlite_driver;
-    store_driver_options options = {.dir = dir.path, .durability = EX_DURABILITY_NORMAL};
+    log_identity identity;
+    log_identity_init(&identity);
+    store_driver_options options = {
+        .dir = dir.path, .durability = EX_DURABILITY_NORMAL, .identity = &identity};
     void *impl = NULL;
     store_head head;
     ex_error err;
@@ -213,6 +216,7 @@ static void test_writer_links_to_rows_of_the_same_call(void **state)
         fail_msg("%s", err.message);
     assert_int_equal(ops->commit(impl, &err), EX_OK);
     ops->close(impl);
+    log_identity_done(&identity);
     temp_dir_remove(&dir);
 }
 

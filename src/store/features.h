@@ -1,0 +1,41 @@
+/* features.h: named features of a stored log, in three classes, as ext4 has them.
+ *
+ *   class                  a build that does not know the feature
+ *   ---------------------  --------------------------------------
+ *   compatible             reads and writes as if it were not there
+ *   read-only compatible   may read, must not write
+ *   incompatible           must not open it
+ *
+ * They stand in the table `features` of the store, beside its format version: what is added later
+ * is a feature with a class of its own, and needs no new format. A class that is not known counts
+ * as incompatible. */
+#ifndef EXCORE_STORE_FEATURES_H
+#define EXCORE_STORE_FEATURES_H
+
+#include <excore/error.h>
+
+#define STORE_FEATURES_SIZE 512
+
+/** The log has an id and epochs (log_id.h). Who does not know of it must not write: what he does to
+ *  the log would not be told to those who hold positions. */
+#define STORE_FEATURE_EPOCHS     "epochs"
+#define STORE_FEATURE_EPOCHS_SQL "INSERT INTO features VALUES ('epochs', 'read-only compatible');"
+/** Both engines' table. */
+#define STORE_FEATURES_CHECK                                                                       \
+    "CHECK (class IN ('compatible', 'read-only compatible', 'incompatible'))"
+
+/** What a store has. Zeroed: nothing. Names are separated by ", "; what does not fit ends in "...".
+ */
+typedef struct store_features {
+    char all[STORE_FEATURES_SIZE];
+    char unwritable[STORE_FEATURES_SIZE]; /* unknown here, read-only compatible */
+    char unreadable[STORE_FEATURES_SIZE]; /* unknown here, incompatible */
+} store_features;
+
+void store_features_add(store_features *f, ex_slice name, ex_slice class_name);
+/** May this build open the store? @param what for people: the file or schema
+ *  @return EX_OK, EX_EFORMAT (names the features that it does not know) */
+EX_NODISCARD ex_status store_features_check(const store_features *f, bool to_write,
+                                            const char *what, ex_error *err);
+
+#endif
