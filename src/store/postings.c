@@ -1,4 +1,5 @@
-/* postings.c: a tree of sorted lists; every node answers "lowest position not below p". */
+/* postings.c: a tree of sorted lists; every node answers "lowest position not below p", or, when it
+ * is to pause, up to where it has nothing. */
 #include "store/postings.h"
 
 #define FIRST_ROOM 16u /* most lookups of a condition find nothing: start small */
@@ -6,11 +7,18 @@
 
 typedef enum node_kind { NODE_LEAF, NODE_ANY, NODE_ALL } node_kind;
 
+/* What all nodes of a tree share. */
+typedef struct postings_walk {
+    const postings_source *source;
+    ex_arena *arena;
+    uint64_t seeks; /* calls of postings_seek */
+} postings_walk;
+
 struct postings {
     node_kind kind;
     uint64_t current; /* the node's position; 0: not sought yet */
-    const postings_source *source;
-    ex_arena *arena;
+    uint64_t floor;   /* paused: from where it was sought up to here there is nothing */
+    postings_walk *walk;
     /* inner nodes */
     postings **children;
     uint32_t child_count;
@@ -18,6 +26,7 @@ struct postings {
     postings_list list; /* key 0: the name is not stored, the list is empty */
     uint64_t *buffer;
     uint32_t room, count, at;
+    uint64_t filled_in; /* number of the seek */
     bool is_last_buffer;
 };
 
@@ -27,15 +36,23 @@ static ex_status leaf_refill(postings *p, uint64_t from, ex_error *err)
 {
     uint32_t room = p->room ? FULL_ROOM : FIRST_ROOM;
     if (room != p->room) {
-        p->buffer = ex_arena_array(p->arena, room, sizeof(*p->buffer));
+        p->buffer = ex_arena_array(p->walk->arena, room, sizeof(*p->buffer));
         if (!p->buffer)
             return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
         p->room = room;
     }
-    p->at = 0;
-    ex_status st = p->source->fill(p->source->ctx, &p->list, from, p->buffer, room, &p->count, err);
+    p->at = p->count = 0;
+    p->filled_in = p->walk->seeks;
+    const postings_source *source = p->walk->source;
+    ex_status st = source->fill(source->ctx, &p->list, from, p->buffer, room, &p->count, err);
     p->is_last_buffer = st == EX_OK && p->count < room;
     return st;
+}
+
+/* Each call fills every list once if it has to, so that each one comes further. */
+static bool may_pause(const postings *leaf)
+{
+    return leaf->filled_in == leaf->walk->seeks && store_pause_is_due(leaf->walk->source->pause);
 }
 
 static ex_status leaf_seek(postings *p, uint64_t from, ex_error *err)
@@ -47,6 +64,10 @@ static ex_status leaf_seek(postings *p, uint64_t from, ex_error *err)
     while (p->at < p->count && p->buffer[p->at] < from)
         p->at++;
     if (p->at == p->count && !p->is_last_buffer) {
+        if (may_pause(p)) {
+            p->floor = from;
+            return EX_EAGAIN;
+        }
         ex_status st = leaf_refill(p, from, err);
         if (st)
             return st;
@@ -57,15 +78,24 @@ static ex_status leaf_seek(postings *p, uint64_t from, ex_error *err)
 
 static ex_status node_seek(postings *p, uint64_t from, ex_error *err);
 
+/* When some are paused, what another one has is the lowest as far as they have nothing before it.
+ */
 static ex_status any_seek(postings *p, uint64_t from, ex_error *err)
 {
-    uint64_t lowest = POSTINGS_END;
+    uint64_t lowest = POSTINGS_END, floor = POSTINGS_END;
     for (uint32_t i = 0; i < p->child_count; i++) {
+        const postings *child = p->children[i];
         ex_status st = node_seek(p->children[i], from, err);
-        if (st)
+        if (st && st != EX_EAGAIN)
             return st;
-        if (p->children[i]->current < lowest)
-            lowest = p->children[i]->current;
+        if (st == EX_OK && child->current < lowest)
+            lowest = child->current;
+        if (st == EX_EAGAIN && child->floor < floor)
+            floor = child->floor;
+    }
+    if (floor < lowest) {
+        p->floor = floor;
+        return EX_EAGAIN;
     }
     p->current = lowest;
     return EX_OK;
@@ -78,8 +108,10 @@ static ex_status all_seek(postings *p, uint64_t from, ex_error *err)
     for (uint32_t agreed = 0, i = 0; agreed < p->child_count; i = (i + 1) % p->child_count) {
         postings *child = p->children[i];
         ex_status st = node_seek(child, target, err);
-        if (st)
+        if (st) {
+            p->floor = child->floor; /* not below target; only looked at when it is a pause */
             return st;
+        }
         agreed = child->current == target ? agreed + 1 : 1;
         target = child->current;
         if (target == POSTINGS_END)
@@ -93,6 +125,8 @@ static ex_status node_seek(postings *p, uint64_t from, ex_error *err)
 {
     if (p->current >= from)
         return EX_OK;
+    if (p->floor > from)
+        from = p->floor;
     switch (p->kind) {
     case NODE_LEAF:
         return leaf_seek(p, from, err);
@@ -106,9 +140,12 @@ static ex_status node_seek(postings *p, uint64_t from, ex_error *err)
 
 ex_status postings_seek(postings *p, uint64_t from, uint64_t *ret_position, ex_error *err)
 {
+    p->walk->seeks++;
     ex_status st = node_seek(p, from, err);
     if (st == EX_OK)
         *ret_position = p->current;
+    else if (st == EX_EAGAIN)
+        *ret_position = p->floor;
     return st;
 }
 
@@ -130,17 +167,15 @@ bool postings_is_all(const ex_filter *filter)
                        query_is_all(&filter->query));
 }
 
-static postings *node_new(node_kind kind, uint32_t children, const postings_source *source,
-                          ex_arena *arena)
+static postings *node_new(node_kind kind, uint32_t children, postings_walk *walk)
 {
-    postings *p = ex_arena_zalloc(arena, sizeof(*p));
+    postings *p = ex_arena_zalloc(walk->arena, sizeof(*p));
     if (!p)
         return NULL;
     p->kind = kind;
-    p->source = source;
-    p->arena = arena;
+    p->walk = walk;
     if (children) {
-        p->children = ex_arena_array(arena, children, sizeof(postings *));
+        p->children = ex_arena_array(walk->arena, children, sizeof(postings *));
         if (!p->children)
             return NULL;
     }
@@ -150,9 +185,9 @@ static postings *node_new(node_kind kind, uint32_t children, const postings_sour
 static ex_status add_leaves(postings *parent, postings_kind kind, const ex_slice *names,
                             uint32_t count, ex_error *err)
 {
-    const postings_source *source = parent->source;
+    const postings_source *source = parent->walk->source;
     for (uint32_t i = 0; i < count; i++) {
-        postings *leaf = node_new(NODE_LEAF, 0, source, parent->arena);
+        postings *leaf = node_new(NODE_LEAF, 0, parent->walk);
         if (!leaf)
             return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
         leaf->list = (postings_list){.kind = kind, .name = names[i]};
@@ -167,7 +202,7 @@ static ex_status add_leaves(postings *parent, postings_kind kind, const ex_slice
 static ex_status any_of(postings *parent, postings_kind kind, const ex_slice *names, uint32_t count,
                         ex_error *err)
 {
-    postings *any = node_new(NODE_ANY, count, parent->source, parent->arena);
+    postings *any = node_new(NODE_ANY, count, parent->walk);
     if (!any)
         return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
     parent->children[parent->child_count++] = any;
@@ -176,7 +211,7 @@ static ex_status any_of(postings *parent, postings_kind kind, const ex_slice *na
 
 static ex_status add_item(postings *parent, const ex_query_item *item, ex_error *err)
 {
-    postings *all = node_new(NODE_ALL, item->tag_count + 1, parent->source, parent->arena);
+    postings *all = node_new(NODE_ALL, item->tag_count + 1, parent->walk);
     if (!all)
         return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
     parent->children[parent->child_count++] = all;
@@ -189,7 +224,7 @@ static ex_status add_item(postings *parent, const ex_query_item *item, ex_error 
 
 static ex_status add_query(postings *parent, const ex_query *query, ex_error *err)
 {
-    postings *any = node_new(NODE_ANY, query->item_count, parent->source, parent->arena);
+    postings *any = node_new(NODE_ANY, query->item_count, parent->walk);
     if (!any)
         return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
     parent->children[parent->child_count++] = any;
@@ -204,7 +239,10 @@ static ex_status add_query(postings *parent, const ex_query *query, ex_error *er
 ex_status postings_new(const ex_filter *filter, const postings_source *source, ex_arena *arena,
                        postings **ret, ex_error *err)
 {
-    postings *root = node_new(NODE_ALL, 3, source, arena);
+    postings_walk *walk = ex_arena_zalloc(arena, sizeof(*walk));
+    if (walk)
+        *walk = (postings_walk){.source = source, .arena = arena};
+    postings *root = walk ? node_new(NODE_ALL, 3, walk) : NULL;
     if (!root)
         return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
     ex_status st = EX_OK;

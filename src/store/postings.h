@@ -5,7 +5,8 @@
  * one posting list of the database (the positions of one correlation id, type,
  * tag or stream, rising) read a buffer at a time; inner nodes merge and leapfrog.
  * Positions come out in order and once, nothing is sorted, and memory depends on
- * the filter only, not on the log.
+ * the filter only, not on the log. A walk that finds nothing can be paused: each
+ * node knows up to where it has nothing.
  *
  *   ALL( correlation, ANY(streams), ANY( ALL(tag, tag, ANY(types)), ALL(...) ) ) */
 #ifndef EXCORE_STORE_POSTINGS_H
@@ -13,6 +14,8 @@
 
 #include <excore/arena.h>
 #include <excore/event.h>
+
+#include "store/pause.h"
 
 typedef enum postings_kind {
     POSTINGS_STREAM,
@@ -40,6 +43,7 @@ typedef struct postings_source {
      */
     ex_status (*fill)(void *ctx, const postings_list *list, uint64_t from, uint64_t *out,
                       uint32_t room, uint32_t *ret_count, ex_error *err);
+    const store_pause *pause; /* of every walk; NULL: it goes on until it has found something */
 } postings_source;
 
 typedef struct postings postings;
@@ -53,7 +57,9 @@ bool postings_is_all(const ex_filter *filter);
 EX_NODISCARD ex_status postings_new(const ex_filter *filter, const postings_source *source,
                                     ex_arena *arena, postings **ret, ex_error *err);
 /** The lowest matching position that is not below `from` (from 1, rising from call to call), or
- *  POSTINGS_END. */
+ *  POSTINGS_END.
+ *  @return EX_OK; EX_EAGAIN (err untouched): the pause is due, and *ret_position is above `from`,
+ *          with no match between them: go on from there, with this walk or with a new one */
 EX_NODISCARD ex_status postings_seek(postings *p, uint64_t from, uint64_t *ret_position,
                                      ex_error *err);
 

@@ -214,6 +214,6 @@ static ex_status list_fill(void *ctx, const postings_list *which, uint64_t from,
 
 postings_source memory_log_source(memory_log *l)
 {
-    postings_source source = {l, resolve, list_fill};
+    postings_source source = {l, resolve, list_fill, NULL};
     return source;
 }

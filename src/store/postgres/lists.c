@@ -2,6 +2,8 @@
  * them; statements.h has them. Each buffer of positions is one round trip. */
 #include "store/postgres/lists.h"
 
+#include "store/postgres/postgres_driver.h"
+
 ex_status pg_run_again(ex_pg *pg, pg_statement which, const ex_pg_args *args, ex_pg_result *ret,
                        ex_error *err)
 {
@@ -40,7 +42,8 @@ static ex_status fill(void *ctx, const postings_list *list, uint64_t from, uint6
     ex_pg_put_text(&args, list->name);
     ex_pg_put_i64(&args, (int64_t)from);
     ex_pg_put_i64(&args, room);
-    ex_status st = pg_run_again(ctx, statements[list->kind], &args, &r, err);
+    /* not the connection's EX_EAGAIN: that would be a pause */
+    ex_status st = pg_as_storage(pg_run_again(ctx, statements[list->kind], &args, &r, err), err);
     for (int row = 0; st == EX_OK && row < r.rows; row++)
         out[row] = (uint64_t)ex_pg_get_i64(&r, row, 0);
     if (st == EX_OK)
@@ -52,6 +55,6 @@ static ex_status fill(void *ctx, const postings_list *list, uint64_t from, uint6
 
 postings_source pg_lists_source(ex_pg *pg)
 {
-    postings_source source = {pg, resolve, fill};
+    postings_source source = {pg, resolve, fill, NULL};
     return source;
 }

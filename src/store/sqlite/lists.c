@@ -115,6 +115,6 @@ static ex_status fill(void *ctx, const postings_list *list, uint64_t from, uint6
 
 postings_source sqlite_lists_source(sqlite_conn *c)
 {
-    postings_source source = {c, resolve, fill};
+    postings_source source = {c, resolve, fill, NULL};
     return source;
 }

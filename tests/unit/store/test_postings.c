@@ -48,18 +48,36 @@ static const ex_slice two[] = {EX_S_INIT("2")},
                       three_or_five[] = {EX_S_INIT("3"), EX_S_INIT("5")},
                       unknown[] = {EX_S_INIT("unknown")}, rare[] = {EX_S_INIT("t:100000")};
 
-static uint64_t count_matches(multiples *m, const ex_filter *filter, uint64_t *ret_sum)
+static bool always(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static const store_pause at_once = {always, NULL};
+
+typedef enum pausing { NEVER, SAME_WALK, NEW_WALKS } pausing;
+
+static uint64_t count_paused(multiples *m, const ex_filter *filter, pausing how, uint64_t *ret_sum)
 {
     ex_arena arena;
     ex_arena_init(&arena, 0);
-    postings_source source = {m, resolve, fill};
+    postings_source source = {m, resolve, fill, how == NEVER ? NULL : &at_once};
     postings *p = NULL;
     assert_int_equal(postings_new(filter, &source, &arena, &p, NULL), EX_OK);
     uint64_t at = 1, count = 0;
     *ret_sum = 0;
     for (;;) {
         uint64_t position = 0;
-        assert_int_equal(postings_seek(p, at, &position, NULL), EX_OK);
+        ex_status st = postings_seek(p, at, &position, NULL);
+        if (st == EX_EAGAIN && how != NEVER) {
+            assert_true(position > at); /* each slice brings it on */
+            at = position;
+            if (how == NEW_WALKS)
+                assert_int_equal(postings_new(filter, &source, &arena, &p, NULL), EX_OK);
+            continue;
+        }
+        assert_int_equal(st, EX_OK);
         if (position == POSTINGS_END)
             break;
         assert_true(position >= at);
@@ -69,6 +87,11 @@ static uint64_t count_matches(multiples *m, const ex_filter *filter, uint64_t *r
     }
     ex_arena_done(&arena);
     return count;
+}
+
+static uint64_t count_matches(multiples *m, const ex_filter *filter, uint64_t *ret_sum)
+{
+    return count_paused(m, filter, NEVER, ret_sum);
 }
 
 static void test_postings_combine_lists(void **state)
@@ -99,11 +122,39 @@ static void test_postings_combine_lists(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         multiples m = {.last = 1000};
-        uint64_t sum = 0, count = count_matches(&m, &cases[i].filter, &sum);
-        if (count != cases[i].count || sum != cases[i].sum)
-            fail_msg("%s: %llu, %llu", cases[i].name, (unsigned long long)count,
-                     (unsigned long long)sum);
+        for (pausing how = NEVER; how <= NEW_WALKS; how++) { /* issue 8, item 12 */
+            uint64_t sum = 0, count = count_paused(&m, &cases[i].filter, how, &sum);
+            if (count != cases[i].count || sum != cases[i].sum)
+                fail_msg("%s, pausing %d: %llu, %llu", cases[i].name, how,
+                         (unsigned long long)count, (unsigned long long)sum);
+        }
     }
+}
+
+/* Issue 8, item 12: a walk over two frequent tags can be left between two fills. */
+static void test_postings_pause_a_walk_that_finds_nothing(void **state)
+{
+    (void)state;
+    static const ex_slice tags[] = {EX_S_INIT("t:2"), EX_S_INIT("t:3"), EX_S_INIT("unknown")};
+    const ex_query_item item = {NULL, 0, tags, 2}, other = {NULL, 0, tags + 1, 2};
+    const ex_query_item items[] = {other, item};
+    const ex_filter filter = {.query = {items, 2}};
+    multiples m = {.last = 1000000};
+    ex_arena arena;
+    ex_arena_init(&arena, 0);
+    postings_source source = {&m, resolve, fill, &at_once};
+    postings *p = NULL;
+    assert_int_equal(postings_new(&filter, &source, &arena, &p, NULL), EX_OK);
+    uint64_t position = 0;
+    assert_int_equal(postings_seek(p, 1, &position, NULL), EX_OK);
+    assert_int_equal(position, 6);
+    for (uint64_t at = 7; at < 6000; at = position + 1) {
+        uint32_t before = m.fills;
+        ex_status st = postings_seek(p, at, &position, NULL);
+        assert_true(st == EX_OK || (st == EX_EAGAIN && position > at));
+        assert_true(m.fills <= before + 3); /* each list at most once */
+    }
+    ex_arena_done(&arena);
 }
 
 /* A rare tag leads; the list of a frequent type is entered beside its few positions only. */
@@ -126,7 +177,7 @@ static void test_postings_pass_failures_on(void **state)
     multiples m = {.last = 10, .failure = EX_ESTORAGE};
     ex_arena arena;
     ex_arena_init(&arena, 0);
-    postings_source source = {&m, resolve, fill};
+    postings_source source = {&m, resolve, fill, NULL};
     postings *p = NULL;
     uint64_t position = 77;
     assert_int_equal(postings_new(&filter, &source, &arena, &p, NULL), EX_OK);
@@ -153,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_postings_combine_lists),
+        cmocka_unit_test(test_postings_pause_a_walk_that_finds_nothing),
         cmocka_unit_test(test_postings_leap_over_what_cannot_match),
         cmocka_unit_test(test_postings_pass_failures_on),
         cmocka_unit_test(test_postings_know_when_there_is_nothing_to_filter),
