@@ -7,6 +7,7 @@
 #ifndef EXCORE_STORE_H
 #define EXCORE_STORE_H
 
+#include <excore/cancel.h>
 #include <excore/clock.h>
 #include <excore/event.h>
 #include <excore/log_id.h>
@@ -123,28 +124,39 @@ typedef struct ex_read_stream {
     uint64_t from;  /* first version, inclusive; 0: the first (forward) or the last (backward) */
     uint64_t limit; /* events; 0: no limit */
     ex_direction direction;
+    ex_cancel *cancel; /* NULL: none; borrowed until the cursor is closed */
 } ex_read_stream;
 
 typedef struct ex_read_log {
     uint64_t after;          /* exclusive */
     uint64_t limit;          /* events; 0: no limit */
     const ex_filter *filter; /* NULL: all; borrowed until the cursor is closed */
+    ex_cancel *cancel;       /* NULL: none; borrowed until the cursor is closed */
 } ex_read_log;
 
-/** Open a cursor. It sees the log as it was when the first event was fetched, and holds one read
- *  connection until it is closed, so close it soon. A stream that does not exist gives no events.
- *  @return EX_OK, EX_EINVAL, EX_ETIMEOUT (no read connection became free), EX_ESTORAGE, EX_ENOMEM
- *  Thread: any; a cursor is used by one thread at a time. Blocking: may wait for a connection. */
+/** Open a cursor. It sees the log as it was when the first event was fetched. It reads ahead into
+ *  memory, up to 256 KiB or one event, and holds nothing of the database between two calls (no
+ *  connection, transaction or snapshot), so its user may take all the time that he needs. A stream
+ *  that does not exist gives no events.
+ *  @return EX_OK, EX_EINVAL, EX_ENOMEM
+ *  Thread: any; a cursor is used by one thread at a time. Blocking: no. */
 EX_API EX_NODISCARD ex_status ex_store_read_stream(ex_store *s, const ex_read_stream *read,
                                                    ex_cursor **ret, ex_error *err);
 EX_API EX_NODISCARD ex_status ex_store_read_log(ex_store *s, const ex_read_log *read,
                                                 ex_cursor **ret, ex_error *err);
 
-/** The next event, borrowed until the next call on this cursor.
+/** The next event, borrowed until the next call on this cursor. With a filter that matches little
+ *  this may read for long; it takes turns with other readers, and ends with `cancel` of the read.
  *  @return EX_OK, EX_EEND (no more), EX_EAHEAD (forward, and it begins more than one behind the
  *          last: err has that one as `current`), EX_ELOGCHANGED (the log has opened an epoch that
- *          begins before what comes next), EX_ECORRUPT, EX_ESTORAGE. Blocking: disk reads. */
+ *          begins before what comes next), EX_ETIMEOUT (no read connection became free),
+ *          EX_ECANCELLED, EX_ECORRUPT, EX_ESTORAGE, EX_ENOMEM; after a failure it may be called
+ *          again. Blocking: disk reads, and waiting for a read connection. */
 EX_API EX_NODISCARD ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err);
+/** Of a cursor over the log: the position up to which everything was looked at (given out, or passed
+ *  over by the filter). A read that was cancelled goes on with `after` this one. Thread: the
+ *  cursor's. */
+EX_API uint64_t ex_cursor_position(const ex_cursor *c);
 /** NULL is accepted. */
 EX_API void ex_cursor_close(ex_cursor *c);
 

@@ -1,64 +1,64 @@
-/* chunk.c: a growing array of packed events and their bytes. */
+/* chunk.c: a growing array of events and, in an arena, their bytes: one piece for each event. */
 #include "store/chunk.h"
 
 #include <stdlib.h>
 
-#define EVENTS_MIN 32
-#define BYTES_MIN  ((size_t)8 * 1024)
+#define EVENTS_MIN 16u
 
 void chunk_done(chunk *c)
 {
     free(c->events);
-    free(c->bytes);
+    ex_arena_done(&c->arena);
     memset(c, 0, sizeof *c);
 }
 
-static bool reserve_event(chunk *c)
+void chunk_reset(chunk *c)
+{
+    c->count = c->taken = c->bytes_len = 0;
+    ex_arena_reset(&c->arena);
+}
+
+ex_event *chunk_slot(chunk *c)
 {
     if (c->count < c->capacity)
-        return true;
+        return &c->events[c->count];
     size_t capacity = c->capacity != 0 ? c->capacity * 2 : EVENTS_MIN;
-    packed_event *events = realloc(c->events, capacity * sizeof *events);
+    ex_event *events = realloc(c->events, capacity * sizeof *events);
     if (events == NULL)
-        return false;
+        return NULL;
+    if (c->capacity == 0)
+        ex_arena_init(&c->arena, SIZE_MAX / 2); /* whoever fills it has a limit of his own */
     c->events = events;
     c->capacity = capacity;
-    return true;
+    return &c->events[c->count];
 }
 
-static bool reserve_bytes(chunk *c, size_t size)
+static inline void move(char **at, ex_slice *s)
 {
-    if (size <= c->bytes_capacity - c->bytes_len)
-        return true;
-    size_t capacity = c->bytes_capacity != 0 ? c->bytes_capacity * 2 : BYTES_MIN;
-    if (capacity < c->bytes_len + size)
-        capacity = c->bytes_len + size;
-    char *bytes = realloc(c->bytes, capacity);
-    if (bytes == NULL)
-        return false;
-    c->bytes = bytes;
-    c->bytes_capacity = capacity;
-    return true;
+    char *to = *at;
+    if (s->len != 0)
+        memcpy(to, s->ptr, s->len);
+    *at = to + s->len;
+    s->ptr = to;
 }
 
-ex_status chunk_add(chunk *c, const ex_event *event, ex_error *err)
+ex_status chunk_keep(chunk *c, ex_error *err)
 {
-    size_t size = packed_size(event);
-    if (!reserve_event(c) || !reserve_bytes(c, size))
+    ex_event *e = &c->events[c->count];
+    char *at = ex_arena_alloc(&c->arena, e->stream.len + e->type.len + e->content_type.len +
+                                             e->correlation_id.len + e->causation_id.len +
+                                             e->tags.packed.len + e->metadata.len + e->data.len);
+    if (at == NULL)
         return ex_raise(err, EX_ENOMEM, "no memory for a chunk of the log");
-    packed_event *p = &c->events[c->count];
-    pack_event(event, c->bytes + c->bytes_len, p);
-    p->offset = c->bytes_len;
-    c->bytes_len += size;
+    move(&at, &e->stream);
+    move(&at, &e->type);
+    move(&at, &e->content_type);
+    move(&at, &e->correlation_id);
+    move(&at, &e->causation_id);
+    move(&at, &e->tags.packed);
+    move(&at, &e->metadata);
+    move(&at, &e->data);
+    c->bytes_len += e->data.len + e->metadata.len;
     c->count++;
     return EX_OK;
-}
-
-bool chunk_take(chunk *c, ex_event *ret)
-{
-    if (c->taken == c->count)
-        return false;
-    const packed_event *p = &c->events[c->taken++];
-    unpack_event(p, c->bytes + p->offset, ret);
-    return true;
 }

@@ -24,6 +24,7 @@
 
 #include "store/features.h"
 #include "store/log_identity.h"
+#include "store/pause.h"
 #include "store/submission.h"
 
 /** The log below the store's directory, of drivers with files. */
@@ -132,15 +133,17 @@ typedef struct store_format {
     store_features features; /* of what is stored */
 } store_format;
 
-/** What a reader is asked for. Slices and filter are borrowed until the scan is stopped. */
+/** What a reader is asked for. Slices, filter and pause are borrowed until the scan is stopped. */
 typedef struct store_scan {
     bool is_stream; /* one stream by version, else the log by position */
     ex_slice stream;
-    uint64_t limit;          /* most events that are going to be asked for; 0: not known */
-    uint64_t from;           /* first version or position, inclusive; backward: the highest one */
-    uint64_t upto;           /* log: last position, inclusive (the head when the scan began) */
-    ex_direction direction;  /* log: always forward */
-    const ex_filter *filter; /* log only; NULL: all */
+    uint64_t limit;           /* most events that are going to be asked for; 0: not known */
+    size_t bytes;             /* about so many are wanted, of data and metadata; 0: not known */
+    const store_pause *pause; /* of a search that finds nothing; NULL: it goes on */
+    uint64_t from;            /* first version or position, inclusive; backward: the highest one */
+    uint64_t upto;            /* log: last position, inclusive (the head when the scan began) */
+    ex_direction direction;   /* log: always forward */
+    const ex_filter *filter;  /* log only; NULL: all */
 } store_scan;
 
 /** The identity of a log as the database has it, in the caller's arena. */
@@ -157,7 +160,8 @@ typedef struct store_size {
     store_features features;
 } store_size;
 
-/** Thread: one at a time for each reader; each reader is independent of the writer. */
+/** Thread: one at a time for each reader; each reader is independent of the writer. A scan is
+ * short: one part of what its user reads (fetch.h). */
 typedef struct store_reader_ops {
     /** Open a reader of the driver `impl`. Thread: any. */
     ex_status (*open)(void *impl, void **ret_reader, ex_error *err);
@@ -166,10 +170,18 @@ typedef struct store_reader_ops {
     /** Begin a scan; the previous one was stopped. An unknown stream, type or tag matches nothing.
      */
     ex_status (*start)(void *reader, const store_scan *scan, ex_error *err);
-    /** The next event, borrowed until the next call on the reader. EX_EEND after the last. */
+    /** The next event, borrowed until the next call on the reader. EX_EEND after the last.
+     *  EX_EAGAIN (err untouched): the scan's pause is due; ret->position is the first position that
+     *  was not looked at, above the one where the scan began. */
     ex_status (*next)(void *reader, ex_event *ret, ex_error *err);
+    /** Optional. Is the next event in memory already, so that it would be read twice if it were
+     *  left? */
+    bool (*has_row)(void *reader);
     /** End the scan and let go of the database's snapshot. Without a scan it does nothing. */
     void (*stop)(void *reader);
+    /** Optional. On: what runs, and what is begun later, fails with EX_ECANCELLED. Thread: any for
+     *  on, at any time while the reader is open. Must not block. */
+    void (*cancel)(void *reader, bool is_on);
     /** Position of the last committed event. */
     ex_status (*head)(void *reader, uint64_t *ret, ex_error *err);
     /** Version of a stream as of the position `upto`, 0 when it did not exist. */

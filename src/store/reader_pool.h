@@ -2,8 +2,9 @@
  *
  * Readers are opened on demand up to the limit and kept; the one used last is lent first. Whenever
  * one is given back, another that nobody wanted for ten minutes is closed, so that a burst does not
- * hold connections and memory for good. When all are lent,
- * whoever comes waits in line up to the time-out. */
+ * hold connections and memory for good. When all are lent, who comes waits in line up to the
+ * time-out: a reader that is given back goes to the one who waited longest, so nobody who takes a
+ * reader again and again keeps others from theirs. */
 #ifndef EXCORE_STORE_READER_POOL_H
 #define EXCORE_STORE_READER_POOL_H
 
@@ -18,6 +19,14 @@ typedef struct idle_reader {
     uint64_t since_ns;
 } idle_reader;
 
+/** One who waits; on his stack. */
+typedef struct reader_waiter {
+    pthread_cond_t granted;
+    bool is_granted; /* `reader` is his; NULL: he may open one */
+    void *reader;
+    struct reader_waiter *next;
+} reader_waiter;
+
 typedef struct reader_pool {
     /* immutable */
     const store_driver *driver;
@@ -26,8 +35,8 @@ typedef struct reader_pool {
     uint32_t timeout_ms;
     /* guarded by mu */
     pthread_mutex_t mu;
-    pthread_cond_t freed;
-    idle_reader *idle; /* the longest idle first */
+    reader_waiter *first, **end; /* the longest waiting first; only when no reader is to be had */
+    idle_reader *idle;           /* the longest idle first */
     uint32_t idle_count;
     uint32_t open_count;
 } reader_pool;

@@ -2,10 +2,10 @@
  *
  * Happy path: poll hands out what the chunk holds, then what the ring holds;
  * at the head it says so, and next waits for a commit. When the ring does not
- * hold position + 1, poll asks for fill, which reads one bounded chunk of the
- * log with an ordinary cursor (hence with the index for the filter). The head
- * is taken before the cursor is opened: when the cursor comes to its end,
- * everything up to that head was looked at, also what the filter passed over.
+ * hold position + 1, poll asks for fill, which reads one part of the log as a
+ * cursor does (fetch.c, hence with the index for the filter). The part knows up
+ * to which position everything was looked at, also what the filter passed over;
+ * when its slice of time ended before it found anything, it is empty.
  *
  * Failure: fill changes nothing when it fails, so it can be repeated.
  *
@@ -25,8 +25,8 @@
 #include <time.h>
 
 #include "kernel/deadline.h"
+#include "store/fetch.h"
 #include "store/position_check.h"
-#include "store/store_internal.h"
 
 #define CHUNK_EVENTS 1000
 #define CHUNK_BYTES  ((size_t)1 << 20)
@@ -217,7 +217,9 @@ static bool take_from_block(ex_subscription *sub, ex_event *ret)
 
 static bool take_from_chunk(ex_subscription *sub, ex_event *ret)
 {
-    if (chunk_take(&sub->chunk, ret)) {
+    const ex_event *e = chunk_take(&sub->chunk);
+    if (e != NULL) {
+        *ret = *e;
         sub->version = ret->version;
         move_to(sub, ret->position);
         if (sub->chunk.taken == sub->chunk.count)
@@ -291,32 +293,11 @@ ex_status ex_subscription_poll(ex_subscription *sub, ex_event *ret, ex_error *er
 
 /* ---- Reading the log ---- */
 
-static ex_status open_cursor(ex_subscription *sub, ex_cursor **ret, ex_error *err)
+static store_scan scan_of(const ex_subscription *sub)
 {
-    if (sub->is_one_stream) {
-        ex_read_stream read = {
-            .stream = sub->stream, .from = sub->version + 1, .limit = CHUNK_EVENTS};
-        return ex_store_read_stream(sub->store, &read, ret, err);
-    }
-    ex_read_log read = {
-        .after = at(sub), .limit = CHUNK_EVENTS, .filter = filter_plain(sub->filter)};
-    return ex_store_read_log(sub->store, &read, ret, err);
-}
-
-/* Fill `c` up to its bounds; EX_EEND when the cursor had no more. */
-static ex_status read_chunk(ex_subscription *sub, ex_cursor *cursor, chunk *c, ex_error *err)
-{
-    while (c->count < CHUNK_EVENTS && c->bytes_len < CHUNK_BYTES) {
-        ex_event event;
-        if (atomic_load_explicit(&sub->is_stopped, memory_order_relaxed))
-            return ex_raise(err, EX_ECANCELLED, "subscription was stopped");
-        ex_status status = ex_cursor_next(cursor, &event, err);
-        if (status == EX_OK)
-            status = chunk_add(c, &event, err);
-        if (status != EX_OK)
-            return status;
-    }
-    return EX_OK;
+    if (sub->is_one_stream)
+        return (store_scan){.is_stream = true, .stream = sub->stream, .from = sub->version + 1};
+    return (store_scan){.from = at(sub) + 1, .filter = filter_plain(sub->filter)};
 }
 
 static bool is_in_ring(ex_subscription *sub)
@@ -337,10 +318,23 @@ static ex_status find_place(ex_subscription *sub, ex_error *err)
     return status;
 }
 
+/* Up to where a part has looked. In one stream that is known at its end only. */
+static uint64_t end_of_part(const ex_subscription *sub, const fetch *f, const chunk *c)
+{
+    uint64_t last = c->count != 0 ? c->events[c->count - 1].position : at(sub);
+    uint64_t looked_at = last;
+    if (!sub->is_one_stream)
+        looked_at = fetch_position(f);
+    else if (f->is_at_end)
+        looked_at = f->scan.upto;
+    return looked_at > last ? looked_at : last;
+}
+
 ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
 {
+    const fetch_bounds bounds = {
+        .events = CHUNK_EVENTS, .bytes = CHUNK_BYTES, .is_stopped = &sub->is_stopped};
     chunk c = {0};
-    ex_cursor *cursor = NULL;
     if (!sub->is_placed) {
         ex_status status = find_place(sub, err);
         if (status != EX_OK)
@@ -348,13 +342,9 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
     }
     if (sub->chunk.taken < sub->chunk.count || is_in_ring(sub))
         return EX_OK;
-    /* Before the cursor is opened, and the head that bounds cursors: the ring's may be ahead of it.
-     */
-    uint64_t head = ex_store_head(sub->store);
-    ex_status status = open_cursor(sub, &cursor, err);
-    if (status == EX_OK)
-        status = read_chunk(sub, cursor, &c, err);
-    ex_cursor_close(cursor);
+    const store_scan scan = scan_of(sub);
+    fetch f = fetch_of(&scan);
+    ex_status status = fetch_more(sub->store, &f, &bounds, &c, err);
     if (sub->live->ring == NULL) { /* nobody tells us: another process opens epochs */
         ex_status refreshed = store_refresh_epochs(sub->store, err);
         status = refreshed == EX_OK ? status : refreshed;
@@ -363,20 +353,18 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
         chunk_done(&c);
         return EX_OK;
     }
-    if (status != EX_OK && status != EX_EEND) {
+    if (status != EX_OK) {
         chunk_done(&c);
         return status;
     }
-    uint64_t last = c.count != 0 ? c.events[c.count - 1].position : at(sub);
-    if (status == EX_EEND && last < head)
-        last = head;
+    uint64_t last = end_of_part(sub, &f, &c);
     ex_counter_add(sub->live->metrics.fills, 1);
     chunk_done(&sub->chunk);
     sub->chunk = c;
     sub->chunk_end = last;
     if (c.count == 0)
         move_to(sub, last);
-    sub->seen_head = head > last ? head : last;
+    sub->seen_head = f.scan.upto > last ? f.scan.upto : last;
     return EX_OK;
 }
 
@@ -448,7 +436,9 @@ ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms, ex_even
     for (bool is_last_try = false;; is_last_try = deadline != NULL && has_passed(deadline)) {
         ex_status status = ex_subscription_poll(sub, ret, err);
         bool is_behind = status == EX_EAGAIN;
-        if (is_behind)
+        if (is_behind && is_last_try) /* filled, and found nothing that the filter wants */
+            status = EX_ETIMEOUT;
+        else if (is_behind)
             status = ex_subscription_fill(sub, err);
         if (is_behind && status == EX_OK)
             continue;

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
         store_limits_tests,   store_submission_tests, store_concurrency_tests,
         store_reopen_tests,   store_sql_tests,        store_import_tests,
         store_describe_tests, store_postgres_tests,   store_nodes_tests,
-        store_blind_tests,
+        store_blind_tests,    store_cursor_tests,
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)

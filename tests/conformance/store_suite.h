@@ -67,6 +67,7 @@ int store_condition_tests(suite *s);
 int store_idempotency_tests(suite *s);
 int store_read_tests(suite *s);
 int store_filter_tests(suite *s);
+int store_cursor_tests(suite *s);
 int store_names_tests(suite *s);
 int store_limits_tests(suite *s);
 int store_submission_tests(suite *s);

@@ -327,6 +327,7 @@ static ex_status reader_start(void *reader, const store_scan *scan, ex_error *er
         if (scan->direction == EX_BACKWARD && r->next > last)
             r->next = last;
     } else if (!postings_is_all(scan->filter)) {
+        r->source.pause = scan->pause;
         st = postings_new(scan->filter, &r->source, &r->arena, &r->walk, err);
     }
     (void)pthread_rwlock_unlock(&r->log->lock);
@@ -339,7 +340,8 @@ static ex_status next_position(memory_reader *r, uint64_t *ret, ex_error *err)
     *ret = POSTINGS_END;
     if (r->walk) {
         ex_status st = postings_seek(r->walk, r->next, ret, err);
-        r->next = *ret + (*ret != POSTINGS_END);
+        if (st == EX_OK)
+            r->next = *ret + (*ret != POSTINGS_END);
         return st;
     }
     if (!r->scan.is_stream) {
@@ -361,6 +363,8 @@ static ex_status reader_next(void *reader, ex_event *ret, ex_error *err)
         position <= r->log->committed && (r->scan.is_stream || position <= r->scan.upto);
     if (st == EX_OK && is_within)
         *ret = *r->log->events[position - 1];
+    else if (st == EX_EAGAIN)
+        ret->position = position;
     (void)pthread_rwlock_unlock(&r->log->lock);
     return st == EX_OK && !is_within ? EX_EEND : st;
 }

@@ -2,14 +2,14 @@
  *
  *   scan                 how
  *   -------------------  -----------------------------------------------------------
- *   log, no filter       chunks by position; the next one is asked for before this one
- *                        is handed out, so the server reads while we work
+ *   log, no filter       chunks by position; while more is wanted the next one is asked for
+ *                        before this one is handed out, so the server reads while we work
  *   stream               the same by version, either way
  *   log, filter          postings.c gives positions, their events come in chunks
  *
- * A chunk is one statement and comes whole, so no snapshot stays open however
- * slowly the caller takes the events; it is bounded in events and in bytes. The
- * log never changes, so nobody can tell that chunks are read one after the other.
+ * A chunk is one statement and comes whole; it is bounded in events and in bytes.
+ * A statement that was asked for ahead keeps its snapshot until its answer is
+ * taken, so a scan is short (store/fetch.h) and asks for no more than is wanted.
  * When the connection has ended, a scan goes on over a new one. */
 #include <assert.h>
 #include <stdlib.h>
@@ -18,11 +18,9 @@
 #include "store/postgres/lists.h"
 #include "store/postgres/postgres_driver.h"
 
-#define FIRST_CHUNK   100u
-#define FULL_CHUNK    1000u
-#define CHUNK_BYTES   (1 << 20)
-#define FIRST_MATCHES 16u
-#define FULL_MATCHES  256u
+#define FULL_CHUNK  500u
+#define CHUNK_BYTES (1 << 20)
+#define MATCHES     256u
 
 typedef struct reader {
     ex_pg *pg;
@@ -35,15 +33,15 @@ typedef struct reader {
     ex_slice stream;    /* borrowed from the scan */
     uint64_t next;      /* position or version */
     uint64_t upto;
-    uint64_t left; /* events that may still be asked for */
-    uint32_t chunk;
-    bool is_last;      /* nothing behind the chunk in hand */
+    uint64_t left;   /* events that may still be asked for */
+    uint64_t wanted; /* bytes that are still wanted; when there are none, nothing is asked ahead */
+    bool is_last;    /* nothing behind the chunk in hand */
     bool is_requested; /* a chunk is under way */
     ex_pg_result rows;
     int row;
     /* filtered */
     postings *walk;
-    uint64_t positions[FULL_MATCHES];
+    uint64_t positions[MATCHES];
     uint32_t position_count;
     ex_arena arena;
 } reader;
@@ -107,7 +105,7 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
     r->next = scan->from;
     r->upto = scan->upto;
     r->left = scan->limit ? scan->limit : UINT64_MAX;
-    r->chunk = FIRST_CHUNK;
+    r->wanted = scan->bytes ? scan->bytes : UINT64_MAX;
     r->row = 0;
     r->is_last = false;
     if (scan->is_stream) {
@@ -117,7 +115,7 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
         r->is_last = r->next > r->upto;
     } else {
         r->which = PG_POSITIONS_CHUNK;
-        r->chunk = FIRST_MATCHES;
+        r->source.pause = scan->pause;
         ex_status st = postings_new(scan->filter, &r->source, &r->arena, &r->walk, err);
         if (st)
             reader_stop(r);
@@ -130,7 +128,14 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
 
 static uint32_t chunk_size(const reader *r)
 {
-    return r->left < r->chunk ? (uint32_t)r->left : r->chunk;
+    uint32_t most = r->walk ? MATCHES : FULL_CHUNK;
+    return r->left < most ? (uint32_t)r->left : most;
+}
+
+static uint64_t chunk_bytes(const reader *r)
+{
+    uint64_t bytes = r->wanted < CHUNK_BYTES ? r->wanted : CHUNK_BYTES;
+    return bytes ? bytes : 1; /* at least one event */
 }
 
 static ex_status request(reader *r, ex_error *err)
@@ -150,7 +155,7 @@ static ex_status request(reader *r, ex_error *err)
         ex_pg_put_i64(args, (int64_t)r->next);
     }
     ex_pg_put_i64(args, chunk_size(r));
-    ex_pg_put_i64(args, CHUNK_BYTES);
+    ex_pg_put_i64(args, (int64_t)chunk_bytes(r));
     if (r->which == PG_STREAM_BACKWARD) /* what is newer must not use the limit up */
         ex_pg_put_i64(args, (int64_t)r->upto);
     ex_status st = ex_pg_send(r->pg, pg_sql(r->which), args, err);
@@ -167,7 +172,8 @@ static ex_status look_behind(reader *r, uint32_t asked, ex_error *err)
     uint64_t bytes = 0;
     for (int row = 0; row < r->rows.rows; row++)
         bytes += pg_event_bytes(&r->rows, row);
-    bool is_short = (uint32_t)r->rows.rows < asked && bytes < CHUNK_BYTES;
+    bool is_short = (uint32_t)r->rows.rows < asked && bytes < chunk_bytes(r);
+    r->wanted -= bytes < r->wanted ? bytes : r->wanted;
     ex_status st = pg_event_read(&r->rows, r->rows.rows - 1, &last, NULL, err);
     if (st)
         return st;
@@ -206,7 +212,6 @@ static ex_status receive(reader *r, ex_error *err)
     r->left -= r->left == UINT64_MAX ? 0 : (uint64_t)r->rows.rows;
     st = look_behind(r, asked, err);
     r->is_last |= r->left == 0;
-    r->chunk = r->walk ? FULL_MATCHES : FULL_CHUNK;
     return st;
 }
 
@@ -230,8 +235,8 @@ static ex_status fetch(reader *r, ex_error *err)
 
 static ex_status next_chunk(reader *r, ex_error *err)
 {
-    ex_status st = fetch(r, err);
-    if (st == EX_OK && !r->is_last)
+    ex_status st = pg_as_storage(fetch(r, err), err);
+    if (st == EX_OK && !r->is_last && r->wanted)
         (void)request(r, NULL); /* a failure is met when it is wanted */
     return st;
 }
@@ -243,6 +248,8 @@ static ex_status find_matches(reader *r, ex_error *err)
     while (r->position_count < chunk_size(r)) {
         uint64_t position = 0;
         ex_status st = postings_seek(r->walk, r->next, &position, err);
+        if (st == EX_EAGAIN)
+            r->next = position;
         if (st)
             return st;
         if (position > r->upto)
@@ -256,7 +263,7 @@ static ex_status find_matches(reader *r, ex_error *err)
 static ex_status next_matches(reader *r, ex_error *err)
 {
     ex_status st = find_matches(r, err);
-    if (st)
+    if (st && (st != EX_EAGAIN || r->position_count == 0)) /* what was found comes before a pause */
         return st;
     if (r->position_count == 0) {
         r->is_last = true;
@@ -264,7 +271,7 @@ static ex_status next_matches(reader *r, ex_error *err)
         r->row = 0;
         return EX_OK;
     }
-    st = fetch(r, err);
+    st = pg_as_storage(fetch(r, err), err);
     if (st)
         return st;
     /* what the bytes did not allow stays for the next chunk */
@@ -283,10 +290,29 @@ static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
             return EX_EEND;
         ex_pg_allow(r->pg, r->answer_ms);
         ex_status st = r->walk ? next_matches(r, err) : next_chunk(r, err);
+        if (st == EX_EAGAIN) {
+            ret->position = r->next;
+            return st;
+        }
         if (st)
-            return pg_as_storage(st, err);
+            return st;
     }
     return pg_event_read(&r->rows, r->row++, ret, NULL, err);
+}
+
+static bool reader_has_row(void *impl)
+{
+    const reader *r = impl;
+    return r->row < r->rows.rows;
+}
+
+static void reader_cancel(void *impl, bool is_on)
+{
+    ex_pg *pg = ((reader *)impl)->pg;
+    if (is_on)
+        ex_pg_cancel(pg);
+    else
+        ex_pg_uncancel(pg);
 }
 
 /* ---- Single answers ---- */
@@ -366,6 +392,8 @@ const store_reader_ops postgres_reader = {
     .close = reader_close,
     .start = reader_start,
     .next = reader_next,
+    .has_row = reader_has_row,
+    .cancel = reader_cancel,
     .stop = reader_stop,
     .head = reader_head,
     .stream_version = reader_stream_version,

@@ -55,7 +55,7 @@ ex_slice pg_sql(pg_statement which)
 
 ex_status pg_as_storage(ex_status status, ex_error *err)
 {
-    if (status == EX_OK || status == EX_ECORRUPT || status == EX_ENOMEM)
+    if (status == EX_OK || status == EX_ECORRUPT || status == EX_ENOMEM || status == EX_ECANCELLED)
         return status;
     if (err) {
         char message[EX_ERROR_MESSAGE_SIZE];

@@ -9,9 +9,8 @@
  *                        fetched by row id; one transaction, too
  *
  * A statement that stays open holds a snapshot, and with it the WAL: it cannot
- * start anew. The log never changes, so after some rows a scan lets its
- * statement or transaction go and starts a new one behind the last row. Nobody
- * can tell. */
+ * start anew. So a scan is short (store/fetch.h): it ends when a part of what is
+ * read was copied, and a search that finds nothing is paused. */
 #include "store/sqlite/sqlite_driver.h"
 
 #include <assert.h>
@@ -24,7 +23,6 @@
 #include "store/sqlite/log_epoch.h"
 
 #define READER_CACHE_BYTES (1u << 20)
-#define ROWS_OF_A_SNAPSHOT 4096
 /* Positions of a stream that are found at a time: few at first, because few may be wanted. */
 #define RUN_FIRST_FORWARD  16u
 #define RUN_FIRST_BACKWARD 4u
@@ -38,8 +36,7 @@ typedef struct reader {
     statement which;
     uint64_t from; /* next position; of a stream: the next version behind the run */
     uint64_t upto;
-    uint32_t rows_left; /* of this run of the statement, or of the transaction */
-    bool is_running;
+    bool is_running;   /* the statement stands on a row */
     postings *walk;    /* filtered */
     bool has_snapshot; /* filtered, or a stream: a transaction is open */
     ex_arena arena;    /* of the scan */
@@ -94,7 +91,6 @@ static ex_status run_plain(reader *r, statement which, ex_error *err)
 /* On failure the snapshot stays, to be dropped before the next one. */
 static ex_status drop_snapshot(reader *r, ex_error *err)
 {
-    r->rows_left = 0;
     ex_status st = r->has_snapshot ? run_plain(r, STATEMENT_COMMIT, err) : EX_OK;
     r->has_snapshot = !sqlite3_get_autocommit(r->conn.db);
     return r->has_snapshot ? st : EX_OK; /* of a read: nothing to lose */
@@ -102,17 +98,11 @@ static ex_status drop_snapshot(reader *r, ex_error *err)
 
 static ex_status hold_snapshot(reader *r, ex_error *err)
 {
-    if (r->has_snapshot && r->rows_left)
-        return EX_OK;
-    if (r->st)
-        (void)sqlite3_reset(r->st); /* a running one would hold the old snapshot */
-    r->is_running = false;
     sqlite3_stmt *end; /* prepared now, so that the end does not fail for want of memory */
     ex_status st = sqlite_conn_statement(&r->conn, STATEMENT_COMMIT, &end, err);
     st = st ? st : drop_snapshot(r, err);
     st = st ? st : run_plain(r, STATEMENT_BEGIN_READ, err);
     r->has_snapshot = !sqlite3_get_autocommit(r->conn.db);
-    r->rows_left = ROWS_OF_A_SNAPSHOT;
     return st;
 }
 
@@ -127,6 +117,14 @@ static void reader_stop(void *impl)
     r->is_running = false;
     r->stream = EX_S("");
     ex_arena_reset(&r->arena);
+}
+
+/* As many as are wanted, if that is known. */
+static uint32_t first_run(const store_scan *scan)
+{
+    if (scan->limit == 0)
+        return scan->direction == EX_BACKWARD ? RUN_FIRST_BACKWARD : RUN_FIRST_FORWARD;
+    return scan->limit < RUN_LONGEST ? (uint32_t)scan->limit : RUN_LONGEST;
 }
 
 /* An unknown stream leaves no statement, so that the scan ends at once. */
@@ -149,7 +147,7 @@ static ex_status start_stream(reader *r, const store_scan *scan, ex_error *err)
     r->direction = scan->direction;
     if (r->direction == EX_BACKWARD && r->from > r->head.version)
         r->from = r->head.version;
-    r->run_room = r->direction == EX_BACKWARD ? RUN_FIRST_BACKWARD : RUN_FIRST_FORWARD;
+    r->run_room = first_run(scan);
     r->run_count = r->run_at = 0;
     r->which = STATEMENT_EVENT_OF_STREAM;
     return sqlite_conn_statement(&r->conn, r->which, &r->st, err);
@@ -160,7 +158,10 @@ static ex_status start_log(reader *r, const store_scan *scan, ex_error *err)
     bool is_all = postings_is_all(scan->filter);
     r->which = is_all ? STATEMENT_LOG_SCAN : STATEMENT_EVENT_BY_POSITION;
     if (!is_all) {
-        ex_status st = postings_new(scan->filter, &r->source, &r->arena, &r->walk, err);
+        r->source.pause = scan->pause;
+        ex_status st = hold_snapshot(r, err);
+        if (st == EX_OK)
+            st = postings_new(scan->filter, &r->source, &r->arena, &r->walk, err);
         if (st)
             return st;
     }
@@ -203,18 +204,8 @@ static ex_status step(reader *r, ex_event *ret, ex_error *err)
 
 static ex_status next_in_order(reader *r, ex_event *ret, ex_error *err)
 {
-    if (!r->is_running || r->rows_left == 0) {
-        ex_status st = run_statement(r, r->from, err);
-        if (st)
-            return st;
-        r->rows_left = ROWS_OF_A_SNAPSHOT;
-    }
-    ex_status st = step(r, ret, err);
-    if (st)
-        return st;
-    r->rows_left--;
-    r->from = ret->position + 1;
-    return EX_OK;
+    ex_status st = r->is_running ? EX_OK : run_statement(r, r->from, err);
+    return st ? st : step(r, ret, err);
 }
 
 /* Find the next positions; none when the scan is at its end. */
@@ -240,9 +231,7 @@ static ex_status next_run(reader *r, ex_error *err)
 
 static ex_status next_of_stream(reader *r, ex_event *ret, ex_error *err)
 {
-    ex_status st = hold_snapshot(r, err);
-    if (st == EX_OK && r->run_at == r->run_count)
-        st = next_run(r, err);
+    ex_status st = r->run_at == r->run_count ? next_run(r, err) : EX_OK;
     if (st)
         return st;
     if (r->run_count == 0)
@@ -250,7 +239,6 @@ static ex_status next_of_stream(reader *r, ex_event *ret, ex_error *err)
     uint32_t at = r->run_at++;
     if (r->direction == EX_BACKWARD)
         at = r->run_count - 1 - at;
-    r->rows_left--;
     chain_place place = {r->run_lowest + at, r->run[at]};
     bool follows = r->is_running && place.position == r->run_last + 1;
     st = event_row_of_stream(&r->conn, r->st, r->stream_id, r->stream, place, follows, ret, err);
@@ -262,13 +250,15 @@ static ex_status next_of_stream(reader *r, ex_event *ret, ex_error *err)
 static ex_status next_match(reader *r, ex_event *ret, ex_error *err)
 {
     uint64_t position = 0;
-    ex_status st = hold_snapshot(r, err);
-    if (st == EX_OK)
-        st = postings_seek(r->walk, r->from, &position, err);
-    if (st)
+    ex_status st = postings_seek(r->walk, r->from, &position, err);
+    if (st && st != EX_EAGAIN)
         return st;
     if (position > r->upto)
         return EX_EEND;
+    if (st == EX_EAGAIN) {
+        ret->position = position;
+        return st;
+    }
     r->from = position;
     st = run_statement(r, r->from, err);
     if (st == EX_OK)
@@ -277,7 +267,6 @@ static ex_status next_match(reader *r, ex_event *ret, ex_error *err)
         return ex_raise(err, EX_ECORRUPT, "event %llu is in an index but not in the log",
                         (unsigned long long)position);
     r->from = position + 1;
-    r->rows_left--;
     return st;
 }
 

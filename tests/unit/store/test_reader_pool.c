@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "store/reader_pool.h"
 
 static int opened, closed;
@@ -117,11 +120,68 @@ static void test_reader_pool_closes_what_is_idle_for_long(void **state)
     assert_int_equal(closed, 1); /* the one in use stays */
 }
 
+/* ---- Waiting in line (issue 8, item 12; G-602) ---- */
+
+typedef struct comer {
+    reader_pool *pool;
+    int number;
+    pthread_t thread;
+} comer;
+
+static int order[4], came; /* written by who holds the one reader that goes round */
+
+static void *come(void *arg)
+{
+    const comer *c = arg;
+    void *reader = NULL;
+    assert_int_equal(reader_pool_take(c->pool, &reader, NULL), EX_OK);
+    order[came++] = c->number;
+    reader_pool_give(c->pool, reader, false);
+    return NULL;
+}
+
+static uint32_t count_waiting(reader_pool *p)
+{
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&p->mu);
+    for (const reader_waiter *w = p->first; w; w = w->next)
+        count++;
+    (void)pthread_mutex_unlock(&p->mu);
+    return count;
+}
+
+/* Who gives a reader back and takes it again at once comes after those who waited. */
+static void test_reader_pool_serves_in_order(void **state)
+{
+    reader_pool *p = *state;
+    comer comers[2] = {{p, 1, 0}, {p, 2, 0}};
+    void *a = NULL, *b = NULL;
+    p->timeout_ms = 60000;
+    came = 0;
+    assert_int_equal(reader_pool_take(p, &a, NULL), EX_OK);
+    assert_int_equal(reader_pool_take(p, &b, NULL), EX_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&comers[i].thread, NULL, come, &comers[i]), 0);
+        while (count_waiting(p) <= i)
+            (void)sched_yield();
+    }
+    reader_pool_give(p, a, false);
+    assert_int_equal(reader_pool_take(p, &a, NULL), EX_OK);
+    assert_int_equal(came, 2);
+    assert_int_equal(order[0], 1);
+    assert_int_equal(order[1], 2);
+    reader_pool_give(p, a, false);
+    reader_pool_give(p, b, false);
+    for (uint32_t i = 0; i < 2; i++)
+        (void)pthread_join(comers[i].thread, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_reader_pool_reuses_readers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reader_pool_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reader_pool_serves_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reader_pool_closes_what_is_idle_for_long, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_reader_pool_replaces_broken_readers, set_up,
