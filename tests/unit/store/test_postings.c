@@ -131,7 +131,7 @@ static void test_postings_combine_lists(void **state)
     }
 }
 
-/* Issue 8, item 12: a walk over two frequent tags can be left between two fills. */
+/* Issue 8, item 12; G-603: a walk over two frequent tags can be left between two fills. */
 static void test_postings_pause_a_walk_that_finds_nothing(void **state)
 {
     (void)state;
