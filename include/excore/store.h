@@ -153,8 +153,8 @@ EX_API EX_NODISCARD ex_status ex_store_read_log(ex_store *s, const ex_read_log *
  *          EX_ECANCELLED, EX_ECORRUPT, EX_ESTORAGE, EX_ENOMEM; after a failure it may be called
  *          again. Blocking: disk reads, and waiting for a read connection. */
 EX_API EX_NODISCARD ex_status ex_cursor_next(ex_cursor *c, ex_event *ret, ex_error *err);
-/** Of a cursor over the log: the position up to which everything was looked at (given out, or passed
- *  over by the filter). A read that was cancelled goes on with `after` this one. Thread: the
+/** Of a cursor over the log: the position up to which everything was looked at (given out, or
+ * passed over by the filter). A read that was cancelled goes on with `after` this one. Thread: the
  *  cursor's. */
 EX_API uint64_t ex_cursor_position(const ex_cursor *c);
 /** NULL is accepted. */
