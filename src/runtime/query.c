@@ -6,6 +6,7 @@
  * come or go between two pages neither repeat nor hide others. */
 #include "kernel/base64.h"
 #include "kernel/cancel.h"
+#include "runtime/query_words.h"
 #include "runtime/registry.h"
 #include "runtime/row.h"
 #include "runtime/views.h"
@@ -125,7 +126,8 @@ static ex_status bad_cursor(query_run *q)
 static bool fits_column(const ex_json *key, const ex_field *f)
 {
     if (row_column_type(f) == EX_SQL_TEXT)
-        return key->kind == EX_JSON_STRING;
+        return key->kind == EX_JSON_STRING &&
+               !(key->as.text.len && memchr(key->as.text.ptr, '\0', key->as.text.len));
     return key->kind == EX_JSON_INT || key->kind == EX_JSON_DOUBLE;
 }
 
@@ -209,24 +211,66 @@ static ex_status find_keys(query_run *q)
     return EX_OK;
 }
 
+/* Texts are ordered by their bytes, also those that the query has made. */
 static void put_keys(const query_run *q, ex_sql_engine engine, const char *suffix, ex_buf *sql)
 {
     for (uint32_t i = 0; i < q->key_count; i++) {
+        const ex_field *f = &q->def->row->fields[q->key_columns[i]];
+        bool is_text = row_column_type(f) == EX_SQL_TEXT;
         ex_buf_put_str(sql, i ? ", " : "");
-        row_sql_name(engine, q->def->order_by[i], sql);
+        row_sql_name(ex_str(f->name), sql);
+        ex_buf_put_str(sql, is_text && engine == EX_SQL_POSTGRES ? " COLLATE \"C\"" : "");
         ex_buf_put_str(sql, suffix);
     }
+}
+
+static bool is_text_param(const ex_query_def *def, const query_word *w)
+{
+    if (w->kind != QUERY_PARAM)
+        return false;
+    const ex_field *f = find_field(def->params, ex_slice_of(w->text.ptr + 1, w->text.len - 1));
+    return f && row_column_type(f) == EX_SQL_TEXT;
+}
+
+/* PostgreSQL compares and folds a parameter as its database does, unless it is told otherwise. */
+static void put_with_collations(const ex_query_def *def, ex_buf *sql)
+{
+    ex_slice own = ex_str(def->sql);
+    size_t done = 0, offset = 0;
+    for (;;) {
+        query_word w = query_word_next(own, &offset);
+        if (w.kind == QUERY_END)
+            break;
+        if (!is_text_param(def, &w))
+            continue;
+        size_t at = (size_t)(w.text.ptr - own.ptr);
+        ex_buf_put(sql, ex_slice_of(own.ptr + done, at - done));
+        ex_buf_printf(sql, "(%.*s COLLATE \"C\")", EX_ARG(w.text));
+        done = offset;
+    }
+    ex_buf_put(sql, ex_slice_of(own.ptr + done, own.len - done));
+}
+
+static void put_own_sql(const ex_query_def *def, ex_sql_engine engine, ex_buf *sql)
+{
+    const char *own = engine == EX_SQL_SQLITE ? def->on_sqlite : def->on_postgres;
+    if (own || engine == EX_SQL_SQLITE || !def->params)
+        ex_buf_put_str(sql, own ? own : def->sql);
+    else
+        put_with_collations(def, sql);
 }
 
 static void write_sql(const query_run *q, ex_sql_engine engine, ex_buf *sql)
 {
     if (q->def->kind == EX_QUERY_COUNT) {
-        ex_buf_put_str(sql, q->def->sql);
+        put_own_sql(q->def, engine, sql);
         return;
     }
     ex_buf_put_str(sql, "SELECT ");
-    row_sql_columns(engine, q->def->row, sql);
-    ex_buf_printf(sql, " FROM (%s) AS excore_rows", q->def->sql);
+    row_sql_columns(q->def->row, sql);
+    ex_buf_put_str(sql, " FROM (");
+    put_own_sql(q->def, engine, sql);
+    ex_buf_put_str(sql, "\n) AS excore_rows"); /* its last line may be a comment */
     if (q->after) {
         ex_buf_put_str(sql, " WHERE (");
         put_keys(q, engine, "", sql);
@@ -289,6 +333,16 @@ static ex_status prepare(query_run *q, ex_sql *db, ex_sql_stmt **ret)
 
 /* ---- Answers ---- */
 
+/* Nothing comes after a null, and it stands first on SQLite and last on PostgreSQL. */
+static ex_status check_keys(query_run *q, const ex_sql_stmt *st)
+{
+    for (uint32_t i = 0; i < q->key_count; i++)
+        if (ex_sql_is_null(st, q->key_columns[i]))
+            return ex_raise(q->err, EX_EINTERNAL, "query '%s' orders by %s, which is null in a row",
+                            q->def->name, q->def->order_by[i]);
+    return EX_OK;
+}
+
 static ex_status write_rows(query_run *q, ex_sql_stmt *st)
 {
     ex_slice cursor = {NULL, 0};
@@ -302,6 +356,11 @@ static ex_status write_rows(query_run *q, ex_sql_stmt *st)
             ex_sql_reset(st); /* the one row too many only tells that there is more */
             status = EX_EEND;
             break;
+        }
+        status = check_keys(q, st);
+        if (status) {
+            ex_sql_reset(st);
+            return status;
         }
         if (count++)
             ex_buf_put_char(q->out, ',');

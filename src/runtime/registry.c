@@ -4,8 +4,10 @@
 #include "runtime/registry.h"
 
 #include "kernel/suggest.h"
+#include "runtime/query_dialect.h"
 #include "runtime/row.h"
 #include "runtime/type_field.h"
+#include "sql/sql_text.h"
 
 #define NAME_MAX_LEN  63
 #define TABLE_MAX_LEN 58 /* PostgreSQL cuts names behind 63 bytes; an index adds its number */
@@ -99,6 +101,23 @@ static bool has_key(const ex_type *type)
     return false;
 }
 
+/* Columns that every table has on PostgreSQL. */
+static ex_status check_columns(const ex_view_def *v, const ex_type *row, ex_error *err)
+{
+    static const char *const taken[] = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"};
+    for (uint32_t i = 0; i < row->field_count; i++)
+        for (size_t k = 0; k < sizeof(taken) / sizeof(taken[0]); k++)
+            if (strcmp(row->fields[i].name, taken[k]) == 0)
+                return ex_raise(err, EX_EINVAL,
+                                "view %s: column %s of %s has a name that PostgreSQL keeps to "
+                                "itself",
+                                v->name, taken[k], row->name);
+    return row->field_count <= SQL_PARAMS_MAX
+               ? EX_OK
+               : ex_raise(err, EX_EINVAL, "view %s: table %s has more than %u columns", v->name,
+                          row->name, SQL_PARAMS_MAX);
+}
+
 static ex_status check_table(const ex_view_def *v, const ex_type *row, ex_error *err)
 {
     char name[ROW_NAME_SIZE];
@@ -111,7 +130,28 @@ static ex_status check_table(const ex_view_def *v, const ex_type *row, ex_error 
     if (row_table_name(row, name).len > TABLE_MAX_LEN)
         return ex_raise(err, EX_EINVAL, "view %s: table %s has more than %d bytes", v->name, name,
                         TABLE_MAX_LEN);
-    return EX_OK;
+    if (!is_name(name, false) || strncmp(name, "excore_", 7) == 0 ||
+        strncmp(name, "sqlite_", 7) == 0)
+        return ex_raise(err, EX_EINVAL,
+                        "view %s: %s makes table '%s': lower-case letters, digits and '_', and "
+                        "neither excore_ nor sqlite_ before them",
+                        v->name, row->name, name);
+    return check_columns(v, row, err);
+}
+
+static ex_status check_index(const ex_view_def *v, const char *index, ex_error *err)
+{
+    const ex_type *row = v->tables[0];
+    row_index_column c = {0};
+    for (const char *at = index; row_index_next(&at, &c);) {
+        bool is_column = false;
+        for (uint32_t i = 0; i < row->field_count && !is_column; i++)
+            is_column = ex_slice_is(c.name, row->fields[i].name);
+        if (!is_column)
+            return ex_raise(err, EX_EINVAL, "view %s: '%.*s' of index '%s' is no column of %s",
+                            v->name, EX_ARG(c.name), index, row->name);
+    }
+    return c.name.len ? EX_OK : ex_raise(err, EX_EINVAL, "view %s: an index is empty", v->name);
 }
 
 static ex_status check_view(const ex_view_def *v, ex_error *err)
@@ -125,6 +165,8 @@ static ex_status check_view(const ex_view_def *v, ex_error *err)
     ex_status st = EX_OK;
     for (uint32_t i = 0; !st && i < v->table_count; i++)
         st = check_table(v, v->tables[i], err);
+    for (uint32_t i = 0; !st && i < v->index_count; i++)
+        st = check_index(v, v->indexes[i], err);
     for (uint32_t i = 0; !st && i < v->event_count; i++) {
         st = check_event_type(v->events[i].type, v->name, err);
         for (uint32_t k = 0; !st && k < i; k++)
@@ -152,7 +194,7 @@ static ex_status check_query(const ex_query_def *q, ex_error *err)
 {
     if (!q || !is_name(q->name, true))
         return bad_name(err, "query", q ? q->name : NULL);
-    if (!q->view || !q->sql)
+    if (!q->view || !(q->sql || q->on_sqlite || q->on_postgres))
         return ex_raise(err, EX_EINVAL, "query %s needs a view and SQL", q->name);
     if (q->kind != EX_QUERY_COUNT && !q->row)
         return ex_raise(err, EX_EINVAL, "query %s needs a row type", q->name);
@@ -161,7 +203,9 @@ static ex_status check_query(const ex_query_def *q, ex_error *err)
     ex_status st = q->params ? ex_type_check(q->params, err) : EX_OK;
     if (!st && q->row)
         st = ex_type_check(q->row, err);
-    return !st && q->row ? check_order(q, err) : st;
+    if (!st && q->row)
+        st = check_order(q, err);
+    return !st && q->sql ? query_dialect_check(q, err) : st;
 }
 
 static ex_status check_context(const ex_context *c, ex_error *err)

@@ -41,61 +41,79 @@ ex_sql_type row_column_type(const ex_field *f)
     }
 }
 
-void row_sql_name(ex_sql_engine engine, const char *name, ex_buf *out)
+void row_sql_name(ex_slice name, ex_buf *out)
 {
-    const char *quote = engine == EX_SQL_POSTGRES ? "\"" : "";
-    ex_buf_printf(out, "%s%s%s", quote, name, quote);
+    ex_buf_printf(out, "\"%.*s\"", EX_ARG(name));
 }
 
-static void put_table(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+static void put_table(const ex_type *row, ex_buf *out)
 {
     char name[ROW_NAME_SIZE];
-    row_sql_name(engine, row_table_name(row, name).ptr, out);
+    row_sql_name(row_table_name(row, name), out);
 }
 
-static void put_key(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+static void put_key(const ex_type *row, ex_buf *out)
 {
     for (uint32_t i = 0; i < row->field_count; i++)
         if (row->fields[i].is_key)
-            row_sql_name(engine, row->fields[i].name, out);
+            row_sql_name(ex_str(row->fields[i].name), out);
 }
 
-void row_sql_columns(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+bool row_index_next(const char **at, row_index_column *ret)
+{
+    const char *item = *at;
+    if (!*item)
+        return false;
+    size_t len = strcspn(item, ",");
+    *at = item + len + (item[len] == ',');
+    for (; len > 0 && *item == ' '; item++)
+        len--;
+    while (len > 0 && item[len - 1] == ' ')
+        len--;
+    size_t name = strcspn(item, " ,");
+    ex_slice order = {item + name, len > name ? len - name : 0};
+    ret->is_descending = ex_slice_is(order, " DESC");
+    bool is_fine = order.len == 0 || ret->is_descending || ex_slice_is(order, " ASC");
+    ret->name = ex_slice_of(item, is_fine && name < len ? name : len); /* else all that was said */
+    return true;
+}
+
+void row_sql_columns(const ex_type *row, ex_buf *out)
 {
     for (uint32_t i = 0; i < row->field_count; i++) {
         ex_buf_put_str(out, i ? ", " : "");
-        row_sql_name(engine, row->fields[i].name, out);
+        row_sql_name(ex_str(row->fields[i].name), out);
     }
 }
 
 void row_sql_create(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     ex_buf_put_str(out, "CREATE TABLE ");
-    put_table(engine, row, out);
+    put_table(row, out);
     ex_buf_put_str(out, " (");
     for (uint32_t i = 0; i < row->field_count; i++) {
         const ex_field *f = &row->fields[i];
         ex_buf_put_str(out, i ? ", " : "");
-        row_sql_name(engine, f->name, out);
+        row_sql_name(ex_str(f->name), out);
         ex_buf_printf(out, " %s%s%s", ex_sql_type_name(engine, row_column_type(f)),
                       type_is_optional(f) ? "" : " NOT NULL", f->is_key ? " PRIMARY KEY" : "");
     }
     ex_buf_printf(out, ")%s", ex_sql_table_suffix(engine));
 }
 
-static void put_replace(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+static void put_replace(const ex_type *row, ex_buf *out)
 {
     const char *separator = " DO UPDATE SET ";
     ex_buf_put_str(out, " ON CONFLICT (");
-    put_key(engine, row, out);
+    put_key(row, out);
     ex_buf_put_str(out, row->field_count == 1 ? ") DO NOTHING" : ")");
     for (uint32_t i = 0; i < row->field_count; i++) {
         if (row->fields[i].is_key)
             continue;
         ex_buf_put_str(out, separator);
-        row_sql_name(engine, row->fields[i].name, out);
+        row_sql_name(ex_str(row->fields[i].name), out);
         ex_buf_put_str(out, " = excluded.");
-        row_sql_name(engine, row->fields[i].name, out);
+        row_sql_name(ex_str(row->fields[i].name), out);
         separator = ", ";
     }
 }
@@ -104,34 +122,36 @@ void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     bool is_sqlite = engine == EX_SQL_SQLITE; /* has a shorter word for it, and a faster way */
     ex_buf_put_str(out, is_sqlite ? "INSERT OR REPLACE INTO " : "INSERT INTO ");
-    put_table(engine, row, out);
+    put_table(row, out);
     ex_buf_put_str(out, " (");
-    row_sql_columns(engine, row, out);
+    row_sql_columns(row, out);
     ex_buf_put_str(out, ") VALUES (");
     for (uint32_t i = 0; i < row->field_count; i++)
         ex_buf_printf(out, i ? ", $%u" : "$%u", i + 1);
     ex_buf_put_str(out, ")");
     if (!is_sqlite)
-        put_replace(engine, row, out);
+        put_replace(row, out);
 }
 
 void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
+    (void)engine; /* the same on all */
     ex_buf_put_str(out, "SELECT ");
-    row_sql_columns(engine, row, out);
+    row_sql_columns(row, out);
     ex_buf_put_str(out, " FROM ");
-    put_table(engine, row, out);
+    put_table(row, out);
     ex_buf_put_str(out, " WHERE ");
-    put_key(engine, row, out);
+    put_key(row, out);
     ex_buf_put_str(out, " = $1");
 }
 
 void row_sql_delete(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
+    (void)engine; /* the same on all */
     ex_buf_put_str(out, "DELETE FROM ");
-    put_table(engine, row, out);
+    put_table(row, out);
     ex_buf_put_str(out, " WHERE ");
-    put_key(engine, row, out);
+    put_key(row, out);
     ex_buf_put_str(out, " = $1");
 }
 
@@ -152,9 +172,10 @@ static ex_sql_value bool_value(bool b)
     return (ex_sql_value){.type = EX_SQL_BOOL, .as.boolean = b};
 }
 
+/* SQLite keeps a whole number as an integer, which has no minus zero. */
 static ex_sql_value f64_value(double n)
 {
-    return (ex_sql_value){.type = EX_SQL_F64, .as.f64 = n};
+    return (ex_sql_value){.type = EX_SQL_F64, .as.f64 = n == 0 ? 0.0 : n};
 }
 
 /* The member as JSON: the whole struct written with a type of this one field would carry its name.

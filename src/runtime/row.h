@@ -6,8 +6,8 @@
  *     double                       REAL      DOUBLE PRECISION
  *     text                         TEXT      TEXT COLLATE "C"
  *     time                         INTEGER   BIGINT             microseconds since 1970
- *     enum                         TEXT      TEXT               the value's text
- *     struct, list, any JSON       TEXT      TEXT               JSON
+ *     enum                         TEXT      TEXT COLLATE "C"   the value's text
+ *     struct, list, any JSON       TEXT      TEXT COLLATE "C"   JSON
  *     optional                     the same, NULL when absent
  *
  * The field marked EX_KEY is the primary key. The table is named as the type
@@ -20,6 +20,8 @@
 #include <excore/type.h>
 
 #define ROW_NAME_SIZE 128
+/* Text of an entry of an index, its key's included: PostgreSQL takes 2,704 bytes for all of it. */
+#define ROW_INDEX_BYTES 2500u
 
 /** Write the table's name and a NUL; returns the slice over `out`. */
 ex_slice row_table_name(const ex_type *row, char out[ROW_NAME_SIZE]);
@@ -28,15 +30,24 @@ ex_slice row_table_name(const ex_type *row, char out[ROW_NAME_SIZE]);
 ex_sql_type row_column_type(const ex_field *f);
 
 /* Append SQL. */
-/** The name of a column or table. It may be one of PostgreSQL's reserved words, so it is quoted
- * there; SQLite would take a quoted name that a query does not have for a text. */
-void row_sql_name(ex_sql_engine engine, const char *name, ex_buf *out);
+/** The name of a column or table. It may be a reserved word, so it is quoted. */
+void row_sql_name(ex_slice name, ex_buf *out);
 void row_sql_create(ex_sql_engine engine, const ex_type *row, ex_buf *out);
 void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* $1, $2, … */
 void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* by key, $1 */
 void row_sql_delete(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* by key, $1 */
-/** "a, b, c": the row's columns. */
-void row_sql_columns(ex_sql_engine engine, const ex_type *row, ex_buf *out);
+/** "a", "b", "c": the row's columns. */
+void row_sql_columns(const ex_type *row, ex_buf *out);
+
+/** One column of a view's index. */
+typedef struct row_index_column {
+    ex_slice name;
+    bool is_descending;
+} row_index_column;
+
+/** The next of "customer_id, status DESC"; false at the end. What is no column, with or without ASC
+ *  or DESC behind it, is given as it stands. */
+bool row_index_next(const char **at, row_index_column *ret);
 
 /** The members of `value` as values, in the order of the fields. Text is borrowed from `value`,
  * JSON forms lie in `arena`. @param ret field_count long

@@ -59,21 +59,32 @@ static uint64_t fingerprint_view(const ex_view_def *def, ex_buf *scratch)
     return ex_fingerprint(EX_FINGERPRINT_START, ex_buf_slice(scratch));
 }
 
+static void put_index_columns(const char *columns, ex_buf *sql)
+{
+    const char *separator = " (";
+    for (row_index_column c; row_index_next(&columns, &c); separator = ", ") {
+        ex_buf_put_str(sql, separator);
+        row_sql_name(c.name, sql);
+        ex_buf_put_str(sql, c.is_descending ? " DESC" : "");
+    }
+    ex_buf_put_str(sql, ");");
+}
+
 static void put_tables(ex_sql_engine engine, const ex_view_def *def, ex_buf *sql)
 {
     char table[ROW_NAME_SIZE];
     for (uint32_t i = 0; i < def->table_count; i++) {
         ex_buf_put_str(sql, "DROP TABLE IF EXISTS ");
-        row_sql_name(engine, row_table_name(def->tables[i], table).ptr, sql);
+        row_sql_name(row_table_name(def->tables[i], table), sql);
         ex_buf_put_str(sql, ";");
         row_sql_create(engine, def->tables[i], sql);
         ex_buf_put_str(sql, ";");
     }
     for (uint32_t i = 0; i < def->index_count; i++) {
         ex_slice name = row_table_name(def->tables[0], table);
-        ex_buf_printf(sql, "CREATE INDEX %.*s_%u ON ", EX_ARG(name), i + 1);
-        row_sql_name(engine, name.ptr, sql);
-        ex_buf_printf(sql, " (%s);", def->indexes[i]);
+        ex_buf_printf(sql, "CREATE INDEX \"%.*s_%u\" ON ", EX_ARG(name), i + 1);
+        row_sql_name(name, sql);
+        put_index_columns(def->indexes[i], sql);
     }
 }
 
@@ -254,7 +265,7 @@ static void put_hold(const ex_view_def *def, ex_buf *sql)
     char table[ROW_NAME_SIZE];
     for (uint32_t i = 0; i < def->table_count; i++) {
         ex_buf_put_str(sql, i ? ", " : "LOCK TABLE ");
-        row_sql_name(EX_SQL_POSTGRES, row_table_name(def->tables[i], table).ptr, sql);
+        row_sql_name(row_table_name(def->tables[i], table), sql);
     }
     ex_buf_put_str(sql,
                    " IN ACCESS SHARE MODE"); /* takes no snapshot, so that one comes after it */

@@ -135,6 +135,61 @@ static ex_status prepare(ex_view_tx *tx, uint32_t table, uint32_t which, ex_sql_
                           &tx->error);
 }
 
+/* ---- What an engine could not take ---- */
+
+/* A key that no row can have: PostgreSQL refuses to look for it. */
+static ex_status check_key(ex_view_tx *tx, const ex_type *row, ex_slice key)
+{
+    if (ex_utf8_is_valid(key) && !(key.len && memchr(key.ptr, '\0', key.len)))
+        return EX_OK;
+    return ex_raise(&tx->error, EX_EINVAL,
+                    "a key of %s is not valid UTF-8, or has the character U+0000", row->name);
+}
+
+static const ex_sql_value *value_of(const ex_type *row, const ex_sql_value *values, ex_slice name)
+{
+    for (uint32_t i = 0; i < row->field_count; i++)
+        if (ex_slice_is(name, row->fields[i].name))
+            return &values[i];
+    return NULL;
+}
+
+static size_t text_bytes(const ex_sql_value *v)
+{
+    return v && v->type == EX_SQL_TEXT && !v->is_null ? v->as.bytes.len : 0;
+}
+
+static ex_status raise_too_long(ex_view_tx *tx, const ex_type *row, const char *columns,
+                                size_t bytes)
+{
+    return ex_raise(&tx->error, EX_EINVAL,
+                    "%s: the texts of (%s) have %zu bytes together, an index takes %u", row->name,
+                    columns, bytes, ROW_INDEX_BYTES);
+}
+
+/* PostgreSQL's limit for an entry of an index; SQLite has none. */
+static ex_status check_index_bytes(ex_view_tx *tx, uint32_t table, const ex_sql_value *values)
+{
+    const ex_type *row = tx->def->tables[table];
+    size_t all = 0;
+    for (uint32_t i = 0; i < row->field_count; i++)
+        all += text_bytes(&values[i]);
+    if (all <= ROW_INDEX_BYTES)
+        return EX_OK; /* as nearly every row */
+    for (uint32_t i = 0; i < row->field_count; i++)
+        if (row->fields[i].is_key && text_bytes(&values[i]) > ROW_INDEX_BYTES)
+            return raise_too_long(tx, row, row->fields[i].name, text_bytes(&values[i]));
+    for (uint32_t i = 0; table == 0 && i < tx->def->index_count; i++) {
+        const char *at = tx->def->indexes[i];
+        size_t bytes = 0;
+        for (row_index_column c; row_index_next(&at, &c);)
+            bytes += text_bytes(value_of(row, values, c.name));
+        if (bytes > ROW_INDEX_BYTES)
+            return raise_too_long(tx, row, tx->def->indexes[i], bytes);
+    }
+    return EX_OK;
+}
+
 /* ---- Handlers' calls ---- */
 
 static ex_status raise_absent(ex_view_tx *tx, const ex_type *row, ex_slice key)
@@ -189,6 +244,7 @@ ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **
 {
     uint32_t table = 0;
     ex_status st = find_table(tx, row, &table);
+    st = st ? st : check_key(tx, row, key);
     if (st)
         return keep(tx, st);
     const ex_sql_value *values = known(tx, table, key);
@@ -219,6 +275,7 @@ static ex_status store(ex_view_tx *tx, const ex_type *row, const void *value)
     ex_sql_value *values = ex_arena_array(tx->arena, row->field_count, sizeof(*values));
     status = values ? row_values(row, value, tx->arena, values, &tx->error)
                     : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
+    status = status ? status : check_index_bytes(tx, table, values);
     status = status ? status : prepare(tx, table, ROW_UPSERT, &st);
     if (status)
         return status;
@@ -241,6 +298,7 @@ ex_status ex_view_delete(ex_view_tx *tx, const ex_type *row, ex_slice key)
     uint32_t table = 0;
     ex_sql_stmt *st = NULL;
     ex_status status = find_table(tx, row, &table);
+    status = status ? status : check_key(tx, row, key);
     status = status ? status : prepare(tx, table, ROW_DELETE, &st);
     if (!status) {
         ex_sql_bind_text(st, 1, key);

@@ -63,6 +63,23 @@ static uint32_t count_views(const ex_app *app)
     return count;
 }
 
+/* A query that is written for one engine must be written for this one. */
+static ex_status check_queries(const views *v, ex_error *err)
+{
+    const ex_app *app = v->rt->app;
+    bool is_sqlite = v->engine == EX_SQL_SQLITE;
+    for (uint32_t c = 0; c < app->context_count; c++) {
+        for (uint32_t i = 0; i < app->contexts[c]->query_count; i++) {
+            const ex_query_def *q = app->contexts[c]->queries[i];
+            if (!q->sql && !(is_sqlite ? q->on_sqlite : q->on_postgres))
+                return ex_raise(err, EX_EINVAL, "query %s of view %s has no SQL for %s: write %s",
+                                q->name, q->view->name, is_sqlite ? "SQLite" : "PostgreSQL",
+                                is_sqlite ? "on_sqlite" : "on_postgres");
+        }
+    }
+    return EX_OK;
+}
+
 static ex_status start_runners(views *v, uint32_t count, ex_error *err)
 {
     const ex_app *app = v->rt->app;
@@ -113,6 +130,7 @@ ex_status views_start(ex_runtime *rt, views **ret, ex_error *err)
     v->rt = rt;
     uint32_t count = count_views(rt->app);
     ex_status st = open_database(v, count, err);
+    st = st ? st : check_queries(v, err);
     st = st ? st : start_runners(v, count, err);
     if (!st && rt->options.metrics)
         st = ex_metrics_on_collect(rt->options.metrics, collect, v)

@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What changes the meaning of SQL is not the role's or the database's to choose. */
+#define SETTINGS  "SET standard_conforming_strings = on; SET transform_null_equals = off; "
+#define READ_ONLY "SET default_transaction_read_only = on"
+
 #define QUEUED_MAX 256 /* then the results are taken: neither side keeps more */
 
 #define OID_NAME    19
@@ -65,8 +69,7 @@ static ex_status open_db(const ex_sql_options *o, void **ret_conn, ex_error *err
                              .connect_timeout_ms = o->connect_timeout_ms,
                              .statement_timeout_ms = o->query_timeout_ms,
                              .schema = schema,
-                             .setup_sql =
-                                 o->is_read_only ? "SET default_transaction_read_only = on" : NULL,
+                             .setup_sql = o->is_read_only ? SETTINGS READ_ONLY : SETTINGS,
                              .on_slow = o->on_slow,
                              .slow_ctx = o->slow_ctx,
                              .slow_ms = o->slow_ms,

@@ -2,6 +2,7 @@
  *
  * A lock that is not free within the query time-out is EX_EAGAIN (R-02-16). */
 #include "sql/sql_int.h"
+#include "sql/sqlite/sqlite_like.h"
 #include "sql/sqlite/sqlite_status.h"
 
 #include <excore/clock.h>
@@ -44,6 +45,8 @@ static ex_status raise_rc(sqlite_db *db, int rc, ex_error *err)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return ex_raise(err, EX_EAGAIN, "a lock in SQLite was not free in time");
+    case SQLITE_MISMATCH:
+        return ex_raise(err, EX_EINVAL, "SQLite refused a value: %s", sqlite3_errmsg(db->handle));
     case SQLITE_TOOBIG:
         return ex_raise(err, EX_ETOOLARGE, "a value is too large for SQLite");
     case SQLITE_CONSTRAINT: {
@@ -86,6 +89,12 @@ static ex_status configure(sqlite_db *db, const ex_sql_options *o, ex_error *err
                    (o->cache_bytes ? o->cache_bytes : DEFAULT_CACHE_BYTES) / 1024,
                    o->is_durable ? "FULL" : "NORMAL",
                    o->is_read_only ? "" : "PRAGMA journal_mode=WAL;");
+    /* "name" is a name, never a text: what has no such column is told so, as on PostgreSQL */
+    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    ex_status st = sqlite_like_register(db->handle, err);
+    if (st)
+        return st;
     sqlite3_busy_timeout(db->handle, (int)db->timeout_ms);
     sqlite3_progress_handler(db->handle, PROGRESS_STEPS, on_progress, db);
     return run_script(db, sql, err);

@@ -189,6 +189,66 @@ static void versions_differ(parts *p)
 {
     event_of_version(p, 2);
 }
+static void index_on(parts *p, const char *columns)
+{
+    static const char *index[1];
+    index[0] = columns;
+    p->view.indexes = index;
+    p->view.index_count = 1;
+}
+static void index_on_nothing(parts *p)
+{
+    index_on(p, "cents, nobody");
+}
+static void index_on_a_call(parts *p)
+{
+    index_on(p, "lower(owner)");
+}
+static void index_with_a_word(parts *p)
+{
+    index_on(p, "owner DESC NULLS LAST");
+}
+static void index_of_nothing(parts *p)
+{
+    index_on(p, "");
+}
+static void table_named(parts *p, const char *name)
+{
+    static ex_type row;
+    static const ex_type *const tables[] = {&row};
+    row = *p->view.tables[0];
+    row.name = name;
+    p->view.tables = tables;
+    p->view.index_count = 0;
+}
+static void table_with_a_dash(parts *p)
+{
+    table_named(p, "My-Balance");
+}
+static void table_of_ours(parts *p)
+{
+    table_named(p, "ExcoreViews");
+}
+static void table_of_sqlite(parts *p)
+{
+    table_named(p, "SqliteThings");
+}
+static void column_of_postgres(parts *p)
+{
+    static ex_field fields[8];
+    static ex_type row;
+    static const ex_type *const tables[] = {&row};
+    row = *p->view.tables[0];
+    memcpy(fields, row.fields, row.field_count * sizeof(*fields));
+    fields[1].name = "xmin";
+    row.fields = fields;
+    p->view.tables = tables;
+    p->view.index_count = 0;
+}
+static void query_of_one_engine(parts *p)
+{
+    p->query.sql = "SELECT ifnull(owner, '') FROM balance";
+}
 static void older_interface(parts *p)
 {
     p->app.abi = EX_APP_ABI + 1;
@@ -231,6 +291,17 @@ static const struct {
     {"event version 0", event_version_0, EX_EINVAL, "schema version 0"},
     {"view with another version", versions_differ, EX_EINVAL,
      "MoneyMoved has schema version 2 in aggregate account and 1 in view balance"},
+    /* item 8 */
+    {"index on no column", index_on_nothing, EX_EINVAL, "'nobody' of index"},
+    {"index on a call", index_on_a_call, EX_EINVAL, "'lower(owner)' of index"},
+    {"index with more words", index_with_a_word, EX_EINVAL, "'owner DESC NULLS LAST' of index"},
+    {"index of nothing", index_of_nothing, EX_EINVAL, "index is empty"},
+    {"table with a dash", table_with_a_dash, EX_EINVAL, "my-_balance"},
+    {"table of ours", table_of_ours, EX_EINVAL, "excore_views"},
+    {"table of SQLite's", table_of_sqlite, EX_EINVAL, "sqlite_things"},
+    {"column of PostgreSQL's", column_of_postgres, EX_EINVAL, "xmin"},
+    {"query of one engine", query_of_one_engine, EX_EINVAL,
+     "query balances of view balance: 'SELECT ifnull('"},
     {"another interface", older_interface, EX_EINVAL, "interface"},
 };
 
