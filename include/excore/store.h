@@ -50,6 +50,10 @@ typedef struct ex_store_options {
     void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms);
     void *slow_ctx;
     uint32_t slow_ms; /* [200] */
+    /** Files of a directory: told once when the log's files were moved, replaced or deleted under
+     * the store, so that nothing more is written. The sequencer's thread; must not block. [none] */
+    void (*on_write_end)(void *ctx, const ex_error *why);
+    void *write_end_ctx;
 } ex_store_options;
 
 /** Open or create the store in directory `dir` (created when missing, parent must exist), or in a
@@ -80,7 +84,8 @@ EX_API void ex_store_close(ex_store *s);
  *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position),
  *          EX_EAHEAD (`after` is beyond the log's end; err: position, current),
  *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
- *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY
+ *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY, EX_EOUTCOME (a
+ *          directory whose files were taken away: it may be in them, wherever they are)
  *  Thread: any but a callback of the store. Blocking: until the batch is committed. */
 EX_API EX_NODISCARD ex_status ex_store_append(ex_store *s, const ex_append *append,
                                               ex_appended *ret, ex_error *err);
@@ -101,6 +106,8 @@ EX_API EX_NODISCARD ex_status ex_store_append_async(ex_store *s, const ex_append
 /** Whether writing works: EX_OK unless the last batch was lost. Then a batch that changes nothing
  * is sent through, so that an idle store sees that its disk is back; a full queue is answered by
  * what is known. A read-only store is fine.
+ *  Files that were moved, replaced or deleted under the store are noticed here, too, and stay a
+ *  failure until it is opened anew.
  *  @return EX_OK, or the failure. Thread: any but a callback of the store. Blocking: after a
  * failure, until that batch is committed. */
 EX_API EX_NODISCARD ex_status ex_store_check_writes(ex_store *s, ex_error *err);

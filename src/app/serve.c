@@ -123,11 +123,18 @@ static void report_slow_statement(void *ctx, ex_slice statement, uint32_t elapse
            ex_f_u64("elapsed_ms", elapsed_ms));
 }
 
+static void report_write_end(void *ctx, const ex_error *why)
+{
+    (void)ctx;
+    ex_log_error(EX_LOG_ERROR, "writing has ended, all appends are refused", why);
+}
+
 static ex_status start_store(server *s, ex_error *err)
 {
     ex_store_options options = s->settings->store;
     options.metrics = s->metrics;
     options.on_slow = report_slow_statement;
+    options.on_write_end = report_write_end;
     ex_status status = ex_store_open(s->settings->data, &options, &s->store, err);
     if (status)
         return status;

@@ -64,6 +64,16 @@ static void note_connect(ex_sql_pool *p, ex_status st, const ex_error *failure)
     pthread_mutex_unlock(&p->mu);
 }
 
+/* Another file at the path is another database. */
+static ex_status check_file(ex_sql_pool *p, ex_error *err)
+{
+    if (!p->has_writer || p->is_memory)
+        return EX_OK;
+    if (p->file.inode)
+        return ex_file_mark_check(p->place, &p->file, NULL, err);
+    return ex_file_mark_read(p->place, &p->file, err); /* while it is opened: by one thread */
+}
+
 ex_status pool_connect(ex_sql_pool *p, pool_slot *s, uint32_t connect_ms, ex_error *err)
 {
     ex_sql_options options = p->conn;
@@ -76,6 +86,10 @@ ex_status pool_connect(ex_sql_pool *p, pool_slot *s, uint32_t connect_ms, ex_err
     if (connect_ms && (!options.connect_timeout_ms || options.connect_timeout_ms > connect_ms))
         options.connect_timeout_ms = connect_ms;
     ex_status st = ex_sql_open(&options, &db, &failure);
+    if (st == EX_OK)
+        st = check_file(p, &failure);
+    if (st)
+        ex_sql_close(db);
     note_connect(p, st, &failure);
     if (st) {
         if (err)

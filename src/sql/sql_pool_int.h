@@ -5,6 +5,8 @@
 
 #include "sql/sql_pool.h"
 
+#include "kernel/file_mark.h"
+
 #include <pthread.h>
 
 /* Whoever set is_taken (under mu) owns the slot until it is freed. */
@@ -18,6 +20,7 @@ struct ex_sql_pool {
     /* immutable */
     ex_sql_options conn;
     char *place, *schema;
+    ex_file_mark file; /* SQLite: of the first connection; all others must meet the same */
     uint32_t min_conns, max_conns, wait_ms, tend_ms;
     uint64_t max_lifetime_ns, max_idle_ns;
     const ex_clock *clock;

@@ -233,11 +233,23 @@ typedef struct store_shared_ops {
     void (*unfollow)(void *impl);
 } store_shared_ops;
 
+/** For an engine whose files other programs can move, replace or delete while they are written. */
+typedef struct store_files_ops {
+    /** After the commit of a batch, or its rollback when it wrote nothing, and before it is
+     *  acknowledged: are the files that we write still those at our place? Cheap. Once they are not
+     *  the driver writes nothing more, not even at close. Thread: the sequencer's.
+     *  @return EX_OK, EX_ESTORAGE (names what happened to them) */
+    ex_status (*check)(void *impl, ex_error *err);
+    /** The same, as far as everybody may look. Thread: any. */
+    ex_status (*peek)(const void *impl, ex_error *err);
+} store_files_ops;
+
 /** Thread: open and close the owner's; the rest the sequencer's. */
 typedef struct store_driver_ops {
     const char *name;
     const store_reader_ops *reader;
     const store_shared_ops *shared; /* NULL: one process writes, and a call costs no round trip */
+    const store_files_ops *files;   /* NULL: there are none that could be taken away */
 
     /** Open or create; migrates an older format. Independent of the size of the log.
      *  @return EX_OK, EX_ENOTFOUND (must_exist), EX_EFORMAT, EX_EREADONLY, EX_ECORRUPT,

@@ -29,6 +29,7 @@
  *   although it failed, the head is ahead of ours then: it is adopted and the
  *   followers of the log are sent to read it.
  * - begin fails: the submissions get EX_ESTORAGE; the next batch tries again.
+ * - the files of the log were moved, replaced or deleted: sequencer_files.c.
  * - the head is behind ours: somebody replaced the database under us. Nothing is
  *   written to it: EX_ESTORAGE for everybody from then on. */
 #include <assert.h>
@@ -318,10 +319,11 @@ static void take_unstaged(sequencer *q)
 /* All of them, also those that were refused: what refused them may be what is not stored. */
 static void fail_all(sequencer *q, const ex_error *cause)
 {
-    ex_error err = {0};
-    (void)ex_raise(&err, EX_ESTORAGE, "nothing of the batch was stored: %s", cause->message);
+    ex_error err = *cause;
+    if (cause->status != EX_EOUTCOME)
+        (void)ex_raise(&err, EX_ESTORAGE, "nothing of the batch was stored: %s", cause->message);
     for (uint32_t i = 0; i < q->staged_count; i++) {
-        q->staged[i].status = EX_ESTORAGE;
+        q->staged[i].status = err.status;
         q->staged[i].err = &err;
     }
     acknowledge(q);
@@ -350,10 +352,27 @@ static ex_status try_batch(sequencer *q, ex_error *err)
     return commit(q, err);
 }
 
+/* Nothing is asked of the database any more. */
+static void refuse_batch(sequencer *q)
+{
+    ex_error err = {0};
+    ex_status why = write_state_tell(&q->store->writes, &err);
+    assert(why);
+    (void)why;
+    q->staged_count = 0;
+    take_unstaged(q);
+    fail_all(q, &err);
+    batch_reset(&q->batch);
+}
+
 static void run_batch(sequencer *q)
 {
     const store_driver *d = &q->store->driver;
     ex_error err = {0};
+    if (write_state_has_ended(&q->store->writes)) {
+        refuse_batch(q);
+        return;
+    }
     if (sequencer_shared(q)) {
         gather_first(q);
         sequencer_set_deadline(q);
@@ -363,6 +382,7 @@ static void run_batch(sequencer *q)
         sequencer_start_over(q);
         st = try_batch(q, &err);
     }
+    st = sequencer_check_files(q, st, has_written(&q->batch), &err);
     if (st == EX_OK) {
         if (has_written(&q->batch))
             write_state_worked(&q->store->writes);

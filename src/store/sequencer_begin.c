@@ -68,7 +68,8 @@ static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news
     uint64_t known = atomic_load_explicit(&s->head, memory_order_relaxed);
     if (position == known)
         return EX_OK;
-    if (position < known)
+    q->is_behind = position < known;
+    if (q->is_behind)
         return ex_raise(err, EX_ESTORAGE,
                         "the log ends at %llu although %llu events were committed: the database "
                         "was replaced while in use",

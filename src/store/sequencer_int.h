@@ -38,6 +38,7 @@ struct sequencer {
     ex_submission *pending; /* taken from the queue, oldest first */
     uint32_t looked_up;     /* of pending, the first ones: what they want is known */
     bool has_news;          /* others have appended */
+    bool is_behind;         /* the database has fewer events than we have seen committed */
     bool believes;          /* the running batch did not ask all of it (sequencer_begin.c) */
     uint32_t doubt;         /* batches to come that ask all of it */
     uint32_t quiet;         /* batches since others appended */
@@ -50,6 +51,15 @@ static inline const store_shared_ops *sequencer_shared(const sequencer *q)
 {
     return q->store->driver.ops->shared;
 }
+
+/* ---- sequencer_files.c ---- */
+
+/** The batch has ended with `st` (EX_OK: committed, or nothing to commit) and is not acknowledged:
+ *  are its files still there? Else writing ends for good.
+ *  @param err the failure; set when EX_OK becomes one
+ *  @return `st`; in place of EX_OK EX_EOUTCOME (it has written) or EX_ESTORAGE */
+EX_NODISCARD ex_status sequencer_check_files(sequencer *q, ex_status st, bool has_written,
+                                             ex_error *err);
 
 /* ---- sequencer_begin.c ---- */
 

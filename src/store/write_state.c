@@ -9,6 +9,7 @@
 void write_state_init(write_state *w)
 {
     atomic_init(&w->is_failing, false);
+    atomic_init(&w->has_ended, false);
     pthread_mutex_init(&w->mu, NULL);
 }
 
@@ -20,9 +21,16 @@ void write_state_done(write_state *w)
 void write_state_failed(write_state *w, const ex_error *why)
 {
     pthread_mutex_lock(&w->mu);
-    w->why = *why;
+    if (!write_state_has_ended(w)) /* its reason stays */
+        w->why = *why;
     atomic_store(&w->is_failing, true);
     pthread_mutex_unlock(&w->mu);
+}
+
+void write_state_end(write_state *w, const ex_error *why)
+{
+    write_state_failed(w, why);
+    atomic_store(&w->has_ended, true);
 }
 
 void write_state_worked(write_state *w)
@@ -71,8 +79,14 @@ static void probe_done(ex_submission *s, ex_status status, const ex_error *err)
 
 ex_status ex_store_check_writes(ex_store *s, ex_error *err)
 {
-    if (!s->sequencer || write_state_tell(&s->writes, NULL) == EX_OK)
+    const store_files_ops *files = s->driver.ops->files;
+    if (!s->sequencer)
         return EX_OK;
+    if (write_state_tell(&s->writes, NULL) == EX_OK &&
+        (!files || files->peek(s->driver.impl, NULL) == EX_OK))
+        return EX_OK;
+    if (write_state_has_ended(&s->writes))
+        return write_state_tell(&s->writes, err);
     probe p = {.submission = {.stage = probe_stage, .done = probe_done}};
     sem_init(&p.answered, 0, 0); /* cannot fail for 0 */
     if (ex_store_submit(s, &p.submission, NULL) == EX_OK)

@@ -68,8 +68,7 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
     if (!r)
         return ex_raise(err, EX_ENOMEM, "no memory for a reader");
     ex_arena_init(&r->arena, 0);
-    sqlite_conn_options options = {d->path, d->vfs, sqlite_reader_flags(d), READER_CACHE_BYTES};
-    ex_status st = sqlite_conn_open(&r->conn, &options, err);
+    ex_status st = sqlite_reader_conn(d, READER_CACHE_BYTES, &r->conn, err);
     if (st) {
         free(r);
         return st;

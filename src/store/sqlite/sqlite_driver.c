@@ -6,13 +6,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/path.h"
 #include "store/sqlite/log_epoch.h"
 #include "store/sqlite/schema.h"
 
-#define PATH_LIMIT 512 /* MAX_PATHNAME of SQLite on Unix */
+#define PATH_LIMIT        512 /* MAX_PATHNAME of SQLite on Unix */
+#define SMALL_CACHE_BYTES (64u << 10)
 
 /* ---- Paths ---- */
 
@@ -55,15 +57,23 @@ static ex_status choose_immutable(sqlite_driver *d, const store_driver_options *
     char *uri = immutable_uri(d->path);
     if (!uri)
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
-    free(d->path);
-    d->path = uri;
-    d->is_immutable = true;
+    d->immutable_uri = uri;
     return EX_OK;
 }
 
-int sqlite_reader_flags(const sqlite_driver *d)
+ex_status sqlite_reader_conn(const sqlite_driver *d, uint32_t cache_bytes, sqlite_conn *ret,
+                             ex_error *err)
 {
-    return SQLITE_OPEN_READONLY | (d->is_immutable ? SQLITE_OPEN_URI : 0);
+    sqlite_conn_options options = {d->immutable_uri ? d->immutable_uri : d->path, d->vfs,
+                                   SQLITE_OPEN_READONLY | (d->immutable_uri ? SQLITE_OPEN_URI : 0),
+                                   cache_bytes};
+    ex_status st = sqlite_conn_open(ret, &options, err);
+    if (st)
+        return st;
+    st = d->mark.inode ? ex_file_mark_check(d->path, &d->mark, NULL, err) : EX_OK;
+    if (st)
+        sqlite_conn_close(ret);
+    return st;
 }
 
 static ex_status read_identity(const sqlite_driver *d, sqlite_conn *c, ex_error *err)
@@ -81,8 +91,7 @@ static ex_status read_identity(const sqlite_driver *d, sqlite_conn *c, ex_error 
 static ex_status check_format(sqlite_driver *d, ex_error *err)
 {
     sqlite_conn c;
-    sqlite_conn_options options = {d->path, d->vfs, sqlite_reader_flags(d), 64 << 10};
-    ex_status st = sqlite_conn_open(&c, &options, err);
+    ex_status st = sqlite_reader_conn(d, SMALL_CACHE_BYTES, &c, err);
     if (st)
         return st;
     st = sqlite_schema_check(&c, d->path, false, err);
@@ -100,10 +109,12 @@ static void driver_close(void *impl)
     if (!d)
         return;
     sqlite_writer_close(d);
+    file_watch_done(&d->watch);
     ex_map_done(&d->types.map, NULL);
     ex_map_done(&d->tags.map, NULL);
     stream_tails_done(&d->tails);
     free(d->path);
+    free(d->immutable_uri);
     free(d->vfs);
     free(d);
 }
@@ -121,7 +132,7 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
     if (strlen(d->path) + sizeof("-journal") > PATH_LIMIT)
         return ex_raise(err, EX_EFILESYSTEM, "the path '%s' is too long for SQLite", d->path);
-    return EX_OK;
+    return file_watch_init(&d->watch, d->path, err);
 }
 
 static ex_status check_there(const sqlite_driver *d, const char *dir, ex_error *err)
@@ -136,8 +147,7 @@ static ex_status check_there(const sqlite_driver *d, const char *dir, ex_error *
 static ex_status read_version(const sqlite_driver *d, store_format *ret, ex_error *err)
 {
     sqlite_conn c;
-    sqlite_conn_options options = {d->path, d->vfs, sqlite_reader_flags(d), 64 << 10};
-    ex_status st = sqlite_conn_open(&c, &options, err);
+    ex_status st = sqlite_reader_conn(d, SMALL_CACHE_BYTES, &c, err);
     if (st)
         return st;
     ret->known = SCHEMA_VERSION;
@@ -163,6 +173,26 @@ static ex_status driver_inspect(const store_driver_options *options, store_forma
     return st;
 }
 
+/* By another name the file would have another lock, and by another link another WAL: two processes
+ * would write it and not know of each other. */
+static ex_status check_only_name(const sqlite_driver *d, ex_error *err)
+{
+    struct stat st;
+    if (lstat(d->path, &st) != 0)
+        return EX_OK; /* not there, or opening it fails */
+    if (S_ISLNK(st.st_mode))
+        return ex_raise(err, EX_EFILESYSTEM,
+                        "'%s' is a symbolic link: link the directory instead, its lock and its "
+                        "files belong together",
+                        d->path);
+    if (S_ISREG(st.st_mode) && st.st_nlink > 1)
+        return ex_raise(err, EX_EFILESYSTEM,
+                        "'%s' has a second name (a hard link), under which another process could "
+                        "write it: copy the file in its place",
+                        d->path);
+    return EX_OK;
+}
+
 static ex_status driver_open(const store_driver_options *options, void **ret_impl, ex_error *err)
 {
     sqlite_driver *d = calloc(1, sizeof(*d));
@@ -179,11 +209,16 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
     if (d->read_only) {
         st = choose_immutable(d, options, err);
         if (st == EX_OK)
+            st = ex_file_mark_read(d->path, &d->mark, err);
+        if (st == EX_OK)
             st = check_format(d, err);
     } else {
-        st = stream_tails_init(&d->tails, err);
+        st = check_only_name(d, err);
+        if (st == EX_OK)
+            st = stream_tails_init(&d->tails, err);
         if (st == EX_OK)
             st = sqlite_writer_open(d, may_create, err);
+        d->mark = d->watch.db;
     }
     if (st)
         st = ex_error_context(err, st, "'%s'", options->shown);
@@ -198,6 +233,7 @@ out:
 const store_driver_ops store_sqlite_driver = {
     .name = "sqlite",
     .reader = &sqlite_reader,
+    .files = &sqlite_files,
     .open = driver_open,
     .close = driver_close,
     .inspect = driver_inspect,

@@ -4,6 +4,7 @@
 
 #include "kernel/map.h"
 #include "store/driver.h"
+#include "store/sqlite/file_watch.h"
 #include "store/sqlite/log_trace.h"
 #include "store/sqlite/sqlite_conn.h"
 #include "store/sqlite/stream_tails.h"
@@ -17,15 +18,17 @@ typedef struct name_ids {
 
 typedef struct sqlite_driver {
     /* immutable after open */
-    char *path; /* of events.db; a URI when is_immutable */
-    char *vfs;  /* NULL: the default one */
+    char *path;          /* of events.db */
+    char *immutable_uri; /* read-only medium without a WAL: SQLite must not look for one; or NULL */
+    char *vfs;           /* NULL: the default one */
     bool read_only;
-    bool is_immutable; /* read-only medium without a WAL: SQLite must not look for one */
     ex_durability durability;
     uint32_t page_cache_bytes;
     log_identity *identity;
+    ex_file_mark mark; /* of the file at `path`: readers that are opened later must meet the same */
     /* the sequencer's thread */
     sqlite_conn writer; /* zeroed while it could not be opened */
+    file_watch watch;   /* but for what is immutable */
     bool has_written;   /* in this batch */
     bool is_claimed;    /* log_epoch_begin has run */
     uint64_t position;  /* of the last event that was written in this batch */
@@ -35,6 +38,7 @@ typedef struct sqlite_driver {
     stream_tails tails;
     int64_t oldest_command_us; /* INT64_MIN: not known */
     int wal_pages;             /* in the WAL file after the last commit */
+    int batch_pages;           /* the same, of the running batch; 0: it wrote nothing */
     int checkpoint_at;         /* do the next one when it has that many */
 } sqlite_driver;
 
@@ -63,9 +67,12 @@ void sqlite_writer_rollback(void *impl);
 void sqlite_writer_maintain(void *impl);
 
 extern const store_reader_ops sqlite_reader;
+extern const store_files_ops sqlite_files;
 
-/** How connections for reading are opened. */
-int sqlite_reader_flags(const sqlite_driver *d);
+/** Open a connection for reading, of the same file as all others. On failure *ret is closed.
+ *  @return EX_OK, EX_ESTORAGE (also: another file stands at the path now). Thread: any. */
+EX_NODISCARD ex_status sqlite_reader_conn(const sqlite_driver *d, uint32_t cache_bytes,
+                                          sqlite_conn *ret, ex_error *err);
 
 /** The head as the connection sees it. */
 EX_NODISCARD ex_status sqlite_read_head(sqlite_conn *c, store_head *ret, ex_error *err);

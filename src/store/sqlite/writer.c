@@ -47,7 +47,7 @@ static int on_wal_commit(void *ctx, sqlite3 *db, const char *name, int pages)
     sqlite_driver *d = ctx;
     if (pages < d->wal_pages) /* it has started anew */
         d->checkpoint_at = CHECKPOINT_PAGES;
-    d->wal_pages = pages;
+    d->wal_pages = d->batch_pages = pages;
     return SQLITE_OK;
 }
 
@@ -73,6 +73,23 @@ static ex_status set_up(sqlite_driver *d, ex_error *err)
     return st;
 }
 
+/* The last connection copies the WAL into the database and deletes it, by name: once our files were
+ * taken away that would be another store's. @return are they still ours? */
+static bool hold_off(sqlite_driver *d)
+{
+    if (!d->writer.db || !d->watch.db.inode || !file_watch_check(&d->watch, d->writer.db, 0, NULL))
+        return !d->watch.why.status;
+    (void)sqlite3_db_config(d->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return false;
+}
+
+/* What is found out about the files, opening them again tells. */
+static void close_connection(sqlite_driver *d)
+{
+    (void)hold_off(d);
+    sqlite_conn_close(&d->writer);
+}
+
 ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
 {
     sqlite_conn_options options = {d->path, d->vfs,
@@ -86,25 +103,52 @@ ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
     d->tags.insert = STATEMENT_TAG_INSERT;
     d->oldest_command_us = INT64_MIN;
     d->checkpoint_at = CHECKPOINT_PAGES;
-    ex_status st = sqlite_conn_open(&d->writer, &options, err);
+    /* another file at the path is not touched */
+    ex_status st = d->watch.why.status;
+    if (st && err)
+        *err = d->watch.why;
+    if (st == EX_OK && d->watch.db.inode)
+        st = ex_file_mark_check(d->path, &d->watch.db, NULL, err);
+    if (st == EX_OK)
+        st = sqlite_conn_open(&d->writer, &options, err);
     if (st)
         return st;
     /* before anything is changed in a file that may not be ours */
     st = sqlite_schema_check(&d->writer, d->path, true, err);
     if (st == EX_OK)
         st = set_up(d, err);
+    if (st == EX_OK)
+        st = file_watch_begin(&d->watch, d->writer.db, err);
     if (st)
-        sqlite_conn_close(&d->writer);
+        close_connection(d);
     return st;
 }
 
 void sqlite_writer_close(sqlite_driver *d)
 {
-    bool is_in_order =
-        d->is_claimed && log_epoch_end(&d->writer, d->durability == EX_DURABILITY_NORMAL);
+    bool is_in_order = d->is_claimed && hold_off(d) &&
+                       log_epoch_end(&d->writer, d->durability == EX_DURABILITY_NORMAL);
     sqlite_conn_close(&d->writer);
     log_trace_close(&d->trace, d->path, is_in_order); /* behind the last change of the file */
 }
+
+/* ---- Files that are taken away ---- */
+
+static ex_status check_files(void *impl, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    if (!d->writer.db && !d->watch.why.status) /* a begin that failed has closed it */
+        return ex_file_mark_check(d->path, &d->mark, NULL, err);
+    return file_watch_check(&d->watch, d->writer.db, d->batch_pages, err);
+}
+
+static ex_status peek_at_files(const void *impl, ex_error *err)
+{
+    const sqlite_driver *d = impl;
+    return ex_file_mark_check(d->path, &d->mark, NULL, err);
+}
+
+const store_files_ops sqlite_files = {.check = check_files, .peek = peek_at_files};
 
 /* ---- Beginning and ending a batch ---- */
 
@@ -160,11 +204,12 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
     sqlite_driver *d = impl;
     d->has_written = false;
     d->position = 0;
+    d->batch_pages = 0;
     if (begin_once(d, ret, NULL) == EX_OK)
         return EX_OK;
     /* a connection can be beyond repair after an I/O error; a new one tells what is on the disk */
     forget(d);
-    sqlite_conn_close(&d->writer);
+    close_connection(d);
     ex_status st = sqlite_writer_open(d, false, err);
     return st ? st : begin_once(d, ret, err);
 }
@@ -207,7 +252,7 @@ void sqlite_writer_rollback(void *impl)
 void sqlite_writer_maintain(void *impl)
 {
     sqlite_driver *d = impl;
-    if (!d->writer.db || d->wal_pages < d->checkpoint_at)
+    if (!d->writer.db || d->wal_pages < d->checkpoint_at || d->watch.why.status)
         return;
     bool is_patient = d->wal_pages >= PATIENCE_PAGES;
     if (is_patient)
