@@ -56,6 +56,8 @@
     X("api.reader_threads", INT, "4", 1, 256, NULL, api.reader_threads, "threads for pages, queries, catching up")   \
     X("api.reader_queue_limit", INT, "1024", 1, 1000000, NULL, api.reader_queue_limit,                               \
       "reads waiting for such a thread; further ones get 503")                                                       \
+    X("api.page_timeout", DURATION, "5s", 1, HOUR, NULL, api.page_timeout_ms,                                        \
+      "a page is short when its events are looked for longer; its `next` leads on")                                  \
     X("api.page_limit", BYTES, "4MiB", 64 * KIB, GIB, NULL, api.page_limit_bytes,                                    \
       "a page of events ends early above it")                                                                        \
     X("api.stream_page_events", INT, "1000", 1, 100000, NULL, api.stream_page_events,                                \

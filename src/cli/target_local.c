@@ -11,6 +11,7 @@
 
 typedef struct local {
     ex_store *store;
+    ex_cancel *stop; /* of reads: a search may find nothing for long */
     pthread_mutex_t mu;
     ex_subscription *subscription; /* guarded by mu; NULL: not following */
     bool is_stopped;               /* guarded by mu */
@@ -48,7 +49,7 @@ static ex_status drain_cursor(local *l, ex_cursor *cursor, target_event_fn *fn, 
             break;
     }
     ex_cursor_close(cursor);
-    return status == EX_EEND ? EX_OK : status;
+    return status == EX_EEND || status == EX_ECANCELLED ? EX_OK : status;
 }
 
 /* As a server answers: no events in this part of a stream is one thing, no stream another. */
@@ -67,7 +68,9 @@ static ex_status local_read_stream(void *impl, const ex_read_stream *read, targe
     local *l = impl;
     ex_cursor *cursor = NULL;
     bool any = false;
-    ex_status status = ex_store_read_stream(l->store, read, &cursor, err);
+    ex_read_stream stoppable = *read;
+    stoppable.cancel = l->stop;
+    ex_status status = ex_store_read_stream(l->store, &stoppable, &cursor, err);
     if (!status)
         status = drain_cursor(l, cursor, fn, ctx, &any, err);
     return status || any ? status : check_stream(l, read->stream, err);
@@ -79,7 +82,9 @@ static ex_status local_read_log(void *impl, const ex_read_log *read, target_even
     local *l = impl;
     ex_cursor *cursor = NULL;
     bool any = false;
-    ex_status status = ex_store_read_log(l->store, read, &cursor, err);
+    ex_read_log stoppable = *read;
+    stoppable.cancel = l->stop;
+    ex_status status = ex_store_read_log(l->store, &stoppable, &cursor, err);
     return status ? status : drain_cursor(l, cursor, fn, ctx, &any, err);
 }
 
@@ -142,6 +147,7 @@ static void local_stop(void *impl)
     local *l = impl;
     pthread_mutex_lock(&l->mu);
     l->is_stopped = true;
+    ex_cancel_request(l->stop);
     if (l->subscription)
         ex_subscription_stop(l->subscription);
     pthread_mutex_unlock(&l->mu);
@@ -151,6 +157,7 @@ static void local_close(void *impl)
 {
     local *l = impl;
     ex_store_close(l->store);
+    ex_cancel_free(l->stop);
     pthread_mutex_destroy(&l->mu);
     free(l);
 }
@@ -173,7 +180,9 @@ ex_status target_local_open(const char *dir, target_use use, bool may_create, ta
         return ex_raise(err, EX_ENOMEM, "out of memory");
     pthread_mutex_init(&l->mu, NULL);
     ex_store_options options = {.read_only = use == TARGET_READ, .must_exist = !may_create};
-    ex_status status = ex_store_open(dir, &options, &l->store, err);
+    ex_status status = ex_cancel_new(&l->stop, err);
+    if (!status)
+        status = ex_store_open(dir, &options, &l->store, err);
     if (status) {
         local_close(l);
         return status;

@@ -1,7 +1,8 @@
-/* workers.c: a fixed set of threads that drain one bounded ring of jobs.
+/* workers.c: a fixed set of threads that drain two bounded rings of jobs: new ones, and those that
+ * gave their thread up for now.
  *
  * Happy path: submit puts a job into the ring under the lock and wakes one
- * thread. Stop closes the ring; the threads run what is left and end.
+ * thread. Stop closes the rings; the threads run what is left and end.
  * The threads block all asynchronous signals, so that signals reach the
  * thread that was made for them. */
 #include "kernel/workers.h"
@@ -16,11 +17,19 @@
 #define THREADS_MAX     256u
 #define QUEUE_LIMIT_MAX (1u << 20)
 #define NAME_MAX_CHARS  10
+#define PASSED_MAX      3u /* new jobs before one that comes again */
 
 typedef struct job {
     ex_work_fn *fn;
     void *arg;
 } job;
+
+typedef struct job_ring {
+    job *jobs;
+    uint32_t size;
+    uint32_t head;
+    uint32_t count;
+} job_ring;
 
 struct ex_workers {
     /* immutable after start */
@@ -32,28 +41,55 @@ struct ex_workers {
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t wake;
-    job *ring;
-    uint32_t head;
-    uint32_t queued;
-    uint32_t idle; /* threads that wait on `wake` */
+    job_ring fresh;
+    job_ring again;  /* a place for all that waited and all that run */
+    uint32_t passed; /* by new jobs, since one of `again` had its turn */
+    uint32_t idle;   /* threads that wait on `wake` */
     bool is_closed;
 };
+
+static void push(job_ring *r, job j)
+{
+    assert(r->count < r->size);
+    r->jobs[(r->head + r->count) % r->size] = j;
+    r->count++;
+}
+
+static job pop(job_ring *r)
+{
+    job j = r->jobs[r->head];
+    r->head = (r->head + 1) % r->size;
+    r->count--;
+    return j;
+}
+
+static uint32_t count_queued(const ex_workers *w)
+{
+    return w->fresh.count + w->again.count;
+}
+
+static job take_job(ex_workers *w)
+{
+    if (w->again.count && (!w->fresh.count || w->passed >= PASSED_MAX)) {
+        w->passed = 0;
+        return pop(&w->again);
+    }
+    w->passed += w->again.count != 0;
+    return pop(&w->fresh);
+}
 
 /* The next job, or false when the pool is closed and empty. */
 static bool next_job(ex_workers *w, job *ret)
 {
     pthread_mutex_lock(&w->mu);
-    while (w->queued == 0 && !w->is_closed) {
+    while (count_queued(w) == 0 && !w->is_closed) {
         w->idle++;
         pthread_cond_wait(&w->wake, &w->mu);
         w->idle--;
     }
-    bool has_job = w->queued > 0;
-    if (has_job) {
-        *ret = w->ring[w->head];
-        w->head = (w->head + 1) % w->limit;
-        w->queued--;
-    }
+    bool has_job = count_queued(w) > 0;
+    if (has_job)
+        *ret = take_job(w);
     pthread_mutex_unlock(&w->mu);
     return has_job;
 }
@@ -107,8 +143,11 @@ ex_status ex_workers_start(const char *name, uint32_t threads, uint32_t queue_li
     w->limit = queue_limit;
     memcpy(w->name, name, strlen(name) + 1);
     w->threads = calloc(threads, sizeof(*w->threads));
-    w->ring = calloc(queue_limit, sizeof(*w->ring));
-    if (w->threads && w->ring)
+    w->fresh.size = queue_limit;
+    w->again.size = queue_limit + threads;
+    w->fresh.jobs = calloc(w->fresh.size, sizeof(job));
+    w->again.jobs = calloc(w->again.size, sizeof(job));
+    if (w->threads && w->fresh.jobs && w->again.jobs)
         status = start_threads(w, threads, err);
     else
         status = ex_raise(err, EX_ENOMEM, "no memory for pool \"%s\"", name);
@@ -128,11 +167,10 @@ ex_status ex_workers_submit(ex_workers *w, ex_work_fn *fn, void *arg, ex_error *
     pthread_mutex_lock(&w->mu);
     if (w->is_closed) {
         status = EX_ECLOSED;
-    } else if (w->queued == w->limit) {
+    } else if (count_queued(w) >= w->limit) {
         status = EX_EOVERLOADED;
     } else {
-        w->ring[(w->head + w->queued) % w->limit] = (job){fn, arg};
-        w->queued++;
+        push(&w->fresh, (job){fn, arg});
         needs_wake = w->idle > 0;
     }
     pthread_mutex_unlock(&w->mu);
@@ -144,6 +182,17 @@ ex_status ex_workers_submit(ex_workers *w, ex_work_fn *fn, void *arg, ex_error *
         return ex_raise(err, status, "the queue of pool \"%s\" is full (%u jobs)", w->name,
                         w->limit);
     return EX_OK;
+}
+
+void ex_workers_submit_again(ex_workers *w, ex_work_fn *fn, void *arg)
+{
+    assert(fn);
+    pthread_mutex_lock(&w->mu);
+    push(&w->again, (job){fn, arg});
+    bool needs_wake = w->idle > 0;
+    pthread_mutex_unlock(&w->mu);
+    if (needs_wake)
+        pthread_cond_signal(&w->wake);
 }
 
 void ex_workers_stop(ex_workers *w)
@@ -158,10 +207,11 @@ void ex_workers_stop(ex_workers *w)
         assert(!pthread_equal(w->threads[i], pthread_self())); /* a job cannot stop its own pool */
         pthread_join(w->threads[i], NULL);
     }
-    assert(w->queued == 0);
+    assert(count_queued(w) == 0);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->mu);
-    free(w->ring);
+    free(w->fresh.jobs);
+    free(w->again.jobs);
     free(w->threads);
     free(w);
 }
@@ -170,7 +220,7 @@ uint32_t ex_workers_queued(const ex_workers *w)
 {
     ex_workers *pool = (ex_workers *)w; /* the lock is not part of the value */
     pthread_mutex_lock(&pool->mu);
-    uint32_t n = pool->queued;
+    uint32_t n = count_queued(pool);
     pthread_mutex_unlock(&pool->mu);
     return n;
 }

@@ -19,6 +19,7 @@ static void fill_defaults(api_options *o)
     o->commit = o->commit ? o->commit : "unknown";
     o->reader_threads = or_default(o->reader_threads, 4);
     o->reader_queue_limit = or_default(o->reader_queue_limit, 1024);
+    o->page_timeout_ms = or_default(o->page_timeout_ms, 5000);
     o->page_limit_bytes = or_default(o->page_limit_bytes, 4u << 20);
     o->page_events_limit = or_default(o->page_events_limit, 1000);
     o->stream_page_events = or_default(o->stream_page_events, 1000);

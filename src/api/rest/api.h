@@ -32,6 +32,7 @@ typedef struct api_options {
     const char *commit;               /* ["unknown"] */
     uint32_t reader_threads;          /* [4] pages, queries and catching up run here */
     uint32_t reader_queue_limit;      /* [1024] further requests get 503 */
+    uint32_t page_timeout_ms;         /* [5000] a page that is looked for longer is short */
     uint32_t page_limit_bytes;        /* [4 MiB] a page ends early above it */
     uint32_t stream_page_events;      /* [1000] default of limit= for one stream */
     uint32_t log_page_events;         /* [100] default of limit= for the log */

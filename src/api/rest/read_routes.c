@@ -1,21 +1,26 @@
 /* read_routes.c: GET /v1/streams/{stream} and GET /v1/events, as pages or as server-sent events.
  *
  * The loop thread reads the parameters, a reader thread fetches and formats the
- * page, the loop answers. A page ends at limit= events or at page_limit_bytes,
- * whichever comes first. As CloudEvents a page is a bare array; what the plain form
- * says beside the events is then in the headers next, has-more and head below
- * "excore-".
+ * page, the loop answers. A page ends at limit= events, at page_limit_bytes or,
+ * while a filter finds little, after page_timeout_ms, whichever comes first. The
+ * page is made in slices of about 20 ms, between which others have their turn with
+ * the threads and the readers, and given up when its client has gone. As CloudEvents a page is a
+ * bare array; what the plain form says beside the events is then in the headers next, has-more and
+ * head below "excore-".
  *
- *   next      where the following page begins: from= of a stream, after= of the log. At the end of
- *             the log it is the position up to which the filter has looked.
- *   has_more  whether another event is there now
- *   head      the stream's version, or the log's last position */
+ *   next      where the following page begins: from= of a stream, after= of the log. Of the log it
+ * is the position up to which the filter has looked. has_more  whether another event is there now,
+ * or may be: the page's time was over head      the stream's version, or the log's last position */
 #include "api/rest/route_job.h"
 
 #include "api/event_json.h"
 #include "api/rest/request.h"
+#include "store/cursor.h"
 #include "store/position_check.h"
 
+#define NS_PER_MS         UINT64_C(1000000)
+#define SLICE_MS          20  /* on a thread; a cursor's slices with a reader are as long */
+#define CLOCK_EVERY       64u /* events between two looks at the clock */
 #define EVENT_SLACK_BYTES ((size_t)32 << 20) /* one largest event above the page's limit */
 
 enum { OFFER_JSON, OFFER_SSE, OFFER_BATCH, OFFER_CLOUDEVENT };
@@ -38,7 +43,12 @@ typedef struct page_job {
     ex_filter filter;
     ex_query_item item;
     ex_subscribe follow; /* for server-sent events */
-    /* written by the reader thread, read after the post */
+    uint64_t deadline_ns;
+    /* the reader threads', one after the other */
+    ex_cursor *cursor; /* NULL: not begun */
+    uint64_t count;    /* events in the page */
+    uint64_t head_before;
+    /* written by a reader thread, read after the post */
     uint64_t next, head;
     bool has_more;
 } page_job;
@@ -58,38 +68,46 @@ static void note_event(page_job *j, const ex_event *e)
         j->head = number;
 }
 
-static ex_status put_events(page_job *j, ex_cursor *cursor, ex_buf *out, ex_error *err)
+/* EX_EAGAIN: the slice is over. */
+static ex_status put_events(page_job *j, ex_buf *out, ex_error *err)
 {
+    const api_options *o = &j->job.api->options;
+    const uint64_t slice_end_ns = ex_monotonic_ns(o->clock) + SLICE_MS * NS_PER_MS;
     ex_event event;
     ex_status st;
-    for (uint64_t count = 0; !(st = ex_cursor_next(cursor, &event, err)); count++) {
-        if (count == j->limit || out->len >= j->job.api->options.page_limit_bytes) {
+    for (; !(st = ex_cursor_try(j->cursor, &event, err)); j->count++) {
+        if (j->count == j->limit || out->len >= o->page_limit_bytes) {
             j->has_more = true;
             return EX_OK;
         }
-        if (count)
+        if (j->count)
             ex_buf_put_char(out, ',');
         event_json_put(out, &event, j->form);
         note_event(j, &event);
         if (ex_buf_status(out))
             return ex_raise(err, ex_buf_status(out), "no memory for the page");
+        if (j->count % CLOCK_EVERY == CLOCK_EVERY - 1 &&
+            ex_monotonic_ns(o->clock) >= slice_end_ns) {
+            j->count++;
+            return EX_EAGAIN;
+        }
     }
     return st == EX_EEND ? EX_OK : st;
 }
 
-static ex_status open_cursor(page_job *j, ex_cursor **ret, ex_error *err)
+static ex_status open_cursor(page_job *j, ex_error *err)
 {
     ex_store *store = j->job.api->options.store;
     if (!j->is_stream) {
         j->head = ex_store_head(store);
-        return ex_store_read_log(store, &j->log, ret, err);
+        return ex_store_read_log(store, &j->log, &j->cursor, err);
     }
     ex_status st = ex_store_stream_version(store, j->stream.stream, &j->head, err);
     if (!st && j->head == 0) {
         st = ex_raise(err, EX_ENOTFOUND, "there is no stream \"%.*s\"", EX_ARG(j->stream.stream));
         ex_error_set_field(err, EX_S("stream"));
     }
-    return st ? st : ex_store_read_stream(store, &j->stream, ret, err);
+    return st ? st : ex_store_read_stream(store, &j->stream, &j->cursor, err);
 }
 
 static void put_tail(const page_job *j, ex_buf *out)
@@ -106,20 +124,46 @@ static void put_tail(const page_job *j, ex_buf *out)
     ex_buf_put_char(out, '}');
 }
 
+static ex_status begin_page(page_job *j, ex_buf *out, ex_error *err)
+{
+    if (ex_cancel_is_requested(j->job.cancel)) /* while it waited for a thread */
+        return ex_raise(err, EX_ECANCELLED, "the client has gone");
+    ex_status st = open_cursor(j, err);
+    if (st)
+        return st;
+    j->head_before = j->head;
+    j->next = j->is_stream ? j->stream.from : j->log.after;
+    ex_buf_put(out, j->form == EVENT_CLOUDEVENT ? EX_S("[") : EX_S("{\"events\":["));
+    return EX_OK;
+}
+
+/* A short page: what follows begins behind all that was looked at. */
+static void cut_page(page_job *j)
+{
+    j->has_more = true;
+    uint64_t looked_at = j->is_stream ? 0 : ex_cursor_position(j->cursor);
+    if (looked_at > j->next)
+        j->next = looked_at;
+}
+
 static ex_status read_page(void *job, ex_buf *out, ex_error *err)
 {
     page_job *j = job;
-    ex_cursor *cursor = NULL;
-    ex_status st = open_cursor(j, &cursor, err);
-    if (st)
-        return st;
-    uint64_t head_before = j->head;
-    j->next = j->is_stream ? j->stream.from : j->log.after;
-    ex_buf_put(out, j->form == EVENT_CLOUDEVENT ? EX_S("[") : EX_S("{\"events\":["));
-    st = put_events(j, cursor, out, err);
-    ex_cursor_close(cursor);
-    if (!st && !j->is_stream && !j->has_more && head_before > j->next)
-        j->next = head_before; /* the filter passed over everything up to there */
+    ex_status st = j->cursor ? EX_OK : begin_page(j, out, err);
+    if (!st)
+        st = put_events(j, out, err);
+    if (st == EX_EAGAIN && ex_monotonic_ns(j->job.api->options.clock) < j->deadline_ns) {
+        j->job.goes_on = true;
+        return EX_OK;
+    }
+    if (st == EX_EAGAIN) {
+        cut_page(j);
+        st = EX_OK;
+    }
+    ex_cursor_close(j->cursor);
+    j->cursor = NULL;
+    if (!st && !j->is_stream && !j->has_more && j->head_before > j->next)
+        j->next = j->head_before; /* the filter passed over everything up to there */
     put_tail(j, out);
     return st;
 }
@@ -146,8 +190,18 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
 static ex_status submit_page(page_job *j, ex_error *err)
 {
     const api *a = j->job.api;
-    return route_job_run(&j->job, a->readers, read_page,
+    ex_cancel *cancel = NULL;
+    ex_status st = route_job_enter_cancellable(&j->job, &cancel, err);
+    if (st)
+        return st;
+    j->stream.cancel = j->log.cancel = cancel;
+    j->deadline_ns =
+        ex_monotonic_ns(a->options.clock) + (uint64_t)a->options.page_timeout_ms * NS_PER_MS;
+    st = route_job_queue(&j->job, a->readers, read_page,
                          a->options.page_limit_bytes + EVENT_SLACK_BYTES, err);
+    if (st)
+        route_job_leave(&j->job);
+    return st;
 }
 
 /* ---- Parameters ---- */

@@ -118,7 +118,12 @@ void route_job_post(route_job *j, ex_status status, const ex_error *err)
 static void work(void *arg)
 {
     route_job *j = arg;
+    j->goes_on = false;
     ex_status st = j->work(j, &j->out, &j->err);
+    if (st == EX_OK && j->goes_on) {
+        ex_workers_submit_again(j->pool, work, j);
+        return;
+    }
     if (!st && ex_buf_status(&j->out))
         st = ex_raise(&j->err, ex_buf_status(&j->out), "no memory for the answer");
     route_job_post(j, st, &j->err);
@@ -128,6 +133,7 @@ ex_status route_job_queue(route_job *j, ex_workers *pool, route_job_work *fn, si
                           ex_error *err)
 {
     j->work = fn;
+    j->pool = pool;
     ex_buf_init(&j->out, limit_bytes);
     return ex_workers_submit(pool, work, j, err);
 }

@@ -5,6 +5,9 @@
  *   another thread   the work, then one route_job_post (a pool's work is posted by itself)
  *   loop             `answer`, or the problem when the work failed
  *
+ * Long work is done in slices: it sets `goes_on` and returns, and is called again when others have
+ * had their turn.
+ *
  * From entering to the answer the job is inside the api's gate, so api_stop waits for it. Whether
  * the client is still there is not asked: answering one that has gone does nothing. Private to
  * api/rest. */
@@ -29,7 +32,9 @@ typedef struct route_job {
     ex_post post;
     ex_cancel *cancel; /* NULL: it runs to its end */
     http_link link;    /* of those that can be cancelled: in api.jobs, under its lock */
+    ex_workers *pool;
     /* written by the thread that works, read after the post */
+    bool goes_on; /* set by work that is not done: call it again */
     ex_status status;
     ex_error err;
     ex_buf out;

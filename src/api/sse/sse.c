@@ -48,6 +48,8 @@ struct client {
     bool is_ended;     /* we ended the answer: on_close is to come */
     bool is_caught_up; /* said so, and still live */
     bool is_quiet;     /* nothing was sent since the last heartbeat */
+    bool has_filled;   /* and nothing was taken since */
+    bool is_searching; /* the last filling found nothing that the filter wants */
     ex_post turn;
     /* the filling thread, then handed over by the post */
     ex_status fill_status;
@@ -231,6 +233,7 @@ static void on_filled(void *arg)
     client *c = arg;
     gate *g = c->hub->service->options.gate;
     c->is_filling = false;
+    c->has_filled = c->fill_status == EX_OK;
     if (c->is_closed) {
         release(c);
     } else if (c->fill_status == EX_OK || c->fill_status == EX_ETIMEOUT) {
@@ -257,8 +260,10 @@ static void start_fill(client *c)
         return;
     }
     c->is_filling = true;
-    /* cannot be full: it has a place for every client */
-    if (ex_workers_submit(s->fillers, fill_run, c, NULL)) {
+    /* cannot be full: it has a place for every client. Who searches lets others go first. */
+    if (c->is_searching) {
+        ex_workers_submit_again(s->fillers, fill_run, c);
+    } else if (ex_workers_submit(s->fillers, fill_run, c, NULL)) {
         c->is_filling = false;
         end(c);
         gate_leave(s->options.gate);
@@ -295,6 +300,7 @@ static ex_status send_ready(client *c)
             break;
         sse_put_event(out, &event, c->is_one_stream ? event.version : event.position);
         events++;
+        c->is_searching = false;
         if (out->len >= WRITE_BYTES || ex_buf_status(out)) {
             sent += out->len;
             flush(c);
@@ -315,6 +321,8 @@ static void pump(client *c)
         c->is_pumping)
         return;
     c->is_pumping = true; /* on_close and on_drain may come from within a write */
+    c->is_searching = c->has_filled;
+    c->has_filled = false;
     ex_status st = send_ready(c);
     bool can_go_on = !c->is_closed && !c->is_ended && !c->is_blocked;
     if (can_go_on && st == EX_EAGAIN)

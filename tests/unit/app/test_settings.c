@@ -68,6 +68,7 @@ static void test_settings_defaults_match_the_headers(void **state)
         {"query_timeout_ms", s.runtime.query_timeout_ms, 30000},
         {"reader_threads", s.api.reader_threads, 4},
         {"reader_queue_limit", s.api.reader_queue_limit, 1024},
+        {"page_timeout_ms", s.api.page_timeout_ms, 5000},
         {"page_limit_bytes", s.api.page_limit_bytes, 4 << 20},
         {"stream_page_events", s.api.stream_page_events, 1000},
         {"log_page_events", s.api.log_page_events, 100},

@@ -179,6 +179,45 @@ static void test_workers_run_in_parallel(void **state)
     assert_int_equal(atomic_load(&g.done), 4);
 }
 
+/* ---- Jobs that come again (issue 8, item 12) ---- */
+
+static char turns[16];
+static atomic_uint turn_count;
+
+static void note_long(void *arg)
+{
+    (void)arg;
+    turns[atomic_fetch_add(&turn_count, 1)] = 'l';
+}
+
+static void note_short(void *arg)
+{
+    (void)arg;
+    turns[atomic_fetch_add(&turn_count, 1)] = 's';
+}
+
+/* New jobs pass by those that come again, but for every fourth place; the limit is for new ones. */
+static void test_workers_let_short_jobs_pass_by_long_ones(void **state)
+{
+    (void)state;
+    gate g;
+    gate_init(&g);
+    ex_workers *w = start(1, 8);
+    assert_int_equal(ex_workers_submit(w, pass_gate, &g, NULL), EX_OK);
+    sem_wait(&g.entered); /* the only thread is busy now */
+    ex_workers_submit_again(w, note_long, NULL);
+    ex_workers_submit_again(w, note_long, NULL);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(ex_workers_submit(w, note_short, NULL, NULL), EX_OK);
+    assert_int_equal(ex_workers_queued(w), 8);
+    assert_int_equal(ex_workers_submit(w, note_short, NULL, NULL), EX_EOVERLOADED);
+    ex_workers_submit_again(w, note_long, NULL);
+    sem_post(&g.leave);
+    ex_workers_stop(w); /* drains */
+    turns[atomic_load(&turn_count)] = '\0';
+    assert_string_equal(turns, "ssslsssll");
+}
+
 typedef struct thread_facts {
     bool term_is_blocked, segv_is_blocked;
     char name[16];
@@ -232,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_workers_run_each_accepted_job_once),
         cmocka_unit_test(test_workers_refuse_when_the_queue_is_full),
         cmocka_unit_test(test_workers_refuse_jobs_while_stopping),
+        cmocka_unit_test(test_workers_let_short_jobs_pass_by_long_ones),
         cmocka_unit_test(test_workers_run_in_parallel),
         cmocka_unit_test(test_workers_block_signals_and_have_names),
         cmocka_unit_test(test_workers_survive_each_failing_allocation),
