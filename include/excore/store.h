@@ -72,16 +72,22 @@ EX_API EX_NODISCARD ex_status ex_store_open(const char *dir, const ex_store_opti
                                             ex_store **ret, ex_error *err);
 
 /** Refuse new work, finish what is queued, close. NULL is accepted. Subscriptions and cursors must
- *  be closed before. Thread: any, once. Blocking: until the last batch is committed. */
+ *  be closed before. A condition that is not found after a second more ends with EX_ECLOSED.
+ * Thread: any, once. Blocking: until the last batch is committed. */
 EX_API void ex_store_close(ex_store *s);
 
 /** Append events to streams, all or none. Durable when EX_OK is returned (see durability).
  *
  *  An event id that its stream already holds with the same content makes the append succeed with
  *  the first outcome (is_duplicate), whatever version was expected.
+ *
+ *  A fail_if_match condition that looks far back is searched beside the writing of others, for a
+ *  second at most; meanwhile later appends may overtake this one. Hardly ever so with `after` as
+ *  the head at the time of reading what was decided upon.
  *  @param append borrowed for the call
  *  @param ret    set on success only; may be NULL
- *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position),
+ *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position of the
+ *          first match, field: its item), EX_ETOOWIDE (err: field),
  *          EX_EAHEAD (`after` is beyond the log's end; err: position, current),
  *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
  *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY, EX_EOUTCOME (a

@@ -45,7 +45,6 @@ void batch_done(ex_batch *b)
     free(b->commands);
     free(b->audits);
     staged_index_done(&b->ids);
-    staged_index_done(&b->words);
     staged_index_done(&b->command_ids);
     staged_index_done(&b->news_streams);
     batch_wants_done(&b->wants);
@@ -54,6 +53,8 @@ void batch_done(ex_batch *b)
 
 void batch_reset(ex_batch *b)
 {
+    /* what was not published was not stored, or is learned anew */
+    recent_words_take_back(b->words, atomic_load_explicit(&b->store->head, memory_order_relaxed));
     if (b->event_room > KEPT_EVENTS)
         free_events(b);
     if (b->table_room > KEPT_TABLE)
@@ -66,12 +67,10 @@ void batch_reset(ex_batch *b)
     b->audit_count = b->audit_written = 0;
     b->bytes = 0;
     b->is_broken = false;
-    b->has_words = b->is_probe = false;
-    b->is_deferred = false;
+    b->is_probe = false;
+    b->is_deferred = b->is_searched = false;
     b->resumed = NULL;
-    b->words_upto = 0;
     staged_index_reset(&b->ids);
-    staged_index_reset(&b->words);
     staged_index_reset(&b->command_ids);
     staged_index_reset(&b->news_streams);
     b->news.count = 0;
@@ -99,9 +98,7 @@ void batch_restore(ex_batch *b, batch_mark mark)
     b->command_count = mark.commands;
     b->bytes = mark.bytes;
     staged_index_truncate(&b->ids, mark.events);
-    staged_index_truncate(&b->words, mark.events);
-    if (b->words_upto > mark.events)
-        b->words_upto = mark.events;
+    recent_words_take_back(b->words, b->base + mark.events);
     staged_index_truncate(&b->command_ids, mark.commands);
 }
 
@@ -291,6 +288,7 @@ ex_status batch_push_event(ex_batch *b, batch_stream *s, ex_event *event, bool h
     b->previous[at] = s->last;
     s->stream.version++;
     s->last = ++b->event_count;
+    recent_words_put(b->words, event->position, event->type, event->tags);
     b->bytes += event->data.len + event->metadata.len;
     return EX_OK;
 }

@@ -10,6 +10,8 @@
 
 #include "kernel/map.h"
 #include "store/append_check.h"
+#include "store/condition_search.h"
+#include "store/recent_words.h"
 #include "store/staged_index.h"
 #include "store/store_internal.h"
 #include "store/stream_cache.h"
@@ -40,6 +42,8 @@ struct ex_batch {
     /* immutable */
     ex_store *store;
     stream_cache *cache;
+    recent_words *words; /* also of what is staged */
+    condition_searches *searches;
     /* of the running batch */
     ex_arena arena;
     int64_t now_us;
@@ -60,14 +64,13 @@ struct ex_batch {
     /* finding them again */
     batch_stream **table; /* open addressing by name */
     uint32_t table_count, table_room;
-    staged_index ids;   /* events with a given id */
-    staged_index words; /* events by type and tag, once a condition asked */
+    staged_index ids; /* events with a given id */
     staged_index command_ids;
-    uint32_t words_upto; /* events that are in words */
-    bool has_words;
     bool is_probe; /* to be committed although nothing may be written */
-    /* what the running stage asked of the sequencer */
+    /* of the running stage, and what it asked of the sequencer */
+    ex_submission *running;
     bool is_deferred;
+    bool is_searched; /* is_deferred for a search */
     ex_submission *resumed;
     /* engines behind a network only */
     batch_wants wants;
@@ -83,6 +86,7 @@ typedef struct batch_mark {
     uint64_t bytes;
 } batch_mark;
 
+/** The rest of what the sequencer owns is set by it. */
 void batch_init(ex_batch *b, ex_store *store, stream_cache *cache);
 void batch_done(ex_batch *b);
 /** Forget everything but the memory that the next batch is likely to need. */
@@ -141,7 +145,10 @@ EX_NODISCARD ex_status batch_read_news(ex_batch *b, const batch_stream *s, uint6
                                        ex_error *err);
 
 /** Refuse when an event after `after` matches, in the log or staged, and when the log has not got
- *  that far. @return also EX_ECONDITION, EX_EAHEAD (batch_condition.c) */
+ *  that far. Asks memory only: what that does not know is searched beside the batch, and the
+ * running submission leaves it (batch_condition.c).
+ *  @return EX_OK, EX_ECONDITION, EX_EAHEAD; EX_EAGAIN (it left: return that); EX_ETOOWIDE,
+ *          EX_EOVERLOADED, EX_ECLOSED, EX_ESTORAGE of the search; EX_ENOMEM */
 EX_NODISCARD ex_status batch_check_condition(ex_batch *b, const ex_query *query, uint64_t after,
                                              ex_error *err);
 /** Look for the append's given ids (batch_identity.c). *ret_is_duplicate: all are stored, with the

@@ -24,6 +24,7 @@
 
 #include "store/features.h"
 #include "store/log_identity.h"
+#include "store/match.h"
 #include "store/pause.h"
 #include "store/submission.h"
 
@@ -69,7 +70,7 @@ typedef struct store_news {
     const ex_event *events;     /* by position, from the first one that the store does not know */
     const uint64_t *stream_ids; /* for each event, the driver's key of its stream */
     uint32_t count;             /* fewer than there are: too many to tell */
-    bool is_brief;              /* of the events only position, stream and version are set */
+    bool is_brief; /* of the events only position, stream, version, type and tags are set */
 } store_news;
 
 /** An event id that a submission brings. */
@@ -193,6 +194,10 @@ typedef struct store_reader_ops {
                                void *ctx, ex_error *err);
     /** Read the log's identity. An event of an epoch is seen only by those who see the epoch. */
     ex_status (*epochs)(void *reader, ex_arena *arena, store_epochs *ret, ex_error *err);
+    /** Search among committed events, without holding up the writer, until a match is found, all
+     * was looked at, or the pause is due; it may stop earlier, but never without having come
+     * further. No scan is running. */
+    ex_status (*match)(void *reader, store_match *match, ex_error *err);
     /** Tell format and size. Cheap, whatever the length of the log. */
     ex_status (*measure)(void *reader, store_size *ret, ex_error *err);
 } store_reader_ops;
@@ -269,9 +274,6 @@ typedef struct store_driver_ops {
     /** Call `fn` for each key that is stored, written in this batch or before. */
     ex_status (*find_events)(void *impl, const store_event_key *keys, uint32_t count,
                              store_found_fn *fn, void *ctx, ex_error *err);
-    /** Lowest position above `after` of an event that matches the query; 0: none. */
-    ex_status (*first_match)(void *impl, const ex_query *query, uint64_t after,
-                             uint64_t *ret_position, ex_error *err);
     /** Events of a stream by version, from `from_version` on. */
     ex_status (*read_stream)(void *impl, const store_stream *stream, uint64_t from_version,
                              ex_batch_event_fn *fn, void *ctx, ex_error *err);

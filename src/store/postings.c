@@ -2,8 +2,8 @@
  * is to pause, up to where it has nothing. */
 #include "store/postings.h"
 
-#define FIRST_ROOM 16u /* most lookups of a condition find nothing: start small */
-#define FULL_ROOM  128u
+#define FIRST_ROOM 16u /* most lists that are looked at are left at once: start small */
+#define FULL_ROOM  1024u
 
 typedef enum node_kind { NODE_LEAF, NODE_ANY, NODE_ALL } node_kind;
 
@@ -25,22 +25,36 @@ struct postings {
     /* leaves */
     postings_list list; /* key 0: the name is not stored, the list is empty */
     uint64_t *buffer;
-    uint32_t room, count, at;
+    uint32_t room; /* positions that the last fill asked for */
+    uint32_t size; /* of buffer */
+    uint32_t count, at;
     uint64_t filled_in; /* number of the seek */
     bool is_last_buffer;
 };
 
 /* ---- Seeking ---- */
 
+/* Who reads on where the buffer ends reads more at a time, who leaps far reads less. */
+static uint32_t next_room(const postings *p, uint64_t from)
+{
+    if (p->count == 0)
+        return FIRST_ROOM;
+    uint64_t last = p->buffer[p->count - 1], span = last - p->buffer[0];
+    if (from - last > span)
+        return p->room > FIRST_ROOM ? p->room / 2 : FIRST_ROOM;
+    return p->room < FULL_ROOM ? 2 * p->room : FULL_ROOM;
+}
+
 static ex_status leaf_refill(postings *p, uint64_t from, ex_error *err)
 {
-    uint32_t room = p->room ? FULL_ROOM : FIRST_ROOM;
-    if (room != p->room) {
+    uint32_t room = next_room(p, from);
+    if (room > p->size) {
         p->buffer = ex_arena_array(p->walk->arena, room, sizeof(*p->buffer));
         if (!p->buffer)
             return ex_raise(err, EX_ENOMEM, "no memory to walk an index");
-        p->room = room;
+        p->size = room;
     }
+    p->room = room;
     p->at = p->count = 0;
     p->filled_in = p->walk->seeks;
     const postings_source *source = p->walk->source;
@@ -255,4 +269,22 @@ ex_status postings_new(const ex_filter *filter, const postings_source *source, e
     if (st == EX_OK)
         *ret = root;
     return st;
+}
+
+ex_status postings_match(const postings_source *source, ex_arena *arena, store_match *match,
+                         ex_error *err)
+{
+    postings *walk = NULL;
+    postings_source paused = *source;
+    const ex_filter filter = {.query = {match->item, 1}};
+    uint64_t position = 0;
+    paused.pause = match->pause;
+    ex_status st = postings_new(&filter, &paused, arena, &walk, err);
+    if (st == EX_OK)
+        st = postings_seek(walk, match->after + 1, &position, err);
+    if (st && st != EX_EAGAIN)
+        return st;
+    match->position = st == EX_OK && position <= match->upto ? position : 0;
+    match->after = position <= match->upto ? position - 1 : match->upto;
+    return EX_OK;
 }

@@ -15,6 +15,7 @@
 #include <excore/arena.h>
 #include <excore/event.h>
 
+#include "store/match.h"
 #include "store/pause.h"
 
 typedef enum postings_kind {
@@ -62,5 +63,10 @@ EX_NODISCARD ex_status postings_new(const ex_filter *filter, const postings_sour
  *          with no match between them: go on from there, with this walk or with a new one */
 EX_NODISCARD ex_status postings_seek(postings *p, uint64_t from, uint64_t *ret_position,
                                      ex_error *err);
+
+/** Search through a driver's lists until something is found, all was looked at or the pause is due;
+ *  then it has come further. @param arena for this call; the caller gives it back */
+EX_NODISCARD ex_status postings_match(const postings_source *source, ex_arena *arena,
+                                      store_match *match, ex_error *err);
 
 #endif

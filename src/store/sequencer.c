@@ -86,8 +86,14 @@ static void stage_one(sequencer *q)
     ex_error detail = {0};
     uint32_t audits = q->batch.audit_count;
     batch_mark mark = batch_save(&q->batch);
-    q->batch.is_deferred = false;
+    q->batch.is_deferred = q->batch.is_searched = false;
+    q->batch.running = submission;
+    q->queue.held -= submission->search != NULL;
     s->status = submission->stage(submission, &q->batch, &detail);
+    if (q->batch.is_searched)
+        q->queue.held++;
+    else
+        condition_search_forget(submission);
     if (s->status || q->batch.is_deferred)
         batch_restore(&q->batch, mark);
     if (q->batch.is_deferred) {
@@ -108,7 +114,7 @@ static void observe_taken(sequencer *q, const ex_submission *taken)
         return;
     uint64_t now = ex_monotonic_ns(q->clock);
     for (const ex_submission *s = taken; s; s = s->next)
-        if (s->queued_ns)
+        if (s->queued_ns && !s->search)
             ex_histogram_observe(q->metrics->queue_age, (double)(now - s->queued_ns) / 1e9);
     ex_gauge_set(q->metrics->queue_depth, submit_queue_depth(&q->queue));
 }
@@ -303,6 +309,10 @@ static void acknowledge(sequencer *q)
     observe_done(q);
     for (uint32_t i = 0; i < q->staged_count; i++) {
         const staged *s = &q->staged[i];
+        if (s->submission->search) { /* the batch failed before it was staged again */
+            condition_search_forget(s->submission);
+            q->queue.held--;
+        }
         s->submission->done(s->submission, s->status, s->err);
     }
 }
@@ -430,7 +440,9 @@ static void *run(void *arg)
 
 static void sequencer_free(sequencer *q)
 {
+    condition_searches_free(q->batch.searches);
     batch_done(&q->batch);
+    recent_words_done(&q->words);
     stream_cache_done(&q->cache);
     free(q->staged);
     free(q);
@@ -446,8 +458,13 @@ ex_status sequencer_start(ex_store *store, sequencer **ret, ex_error *err)
     q->clock = store->options.clock;
     submit_queue_init(&q->queue, store->options.queue_limit);
     batch_init(&q->batch, store, &q->cache);
+    q->batch.words = &q->words;
     q->staged = calloc(store->options.batch_limit, sizeof(*q->staged));
     ex_status st = stream_cache_init(&q->cache, err);
+    if (st == EX_OK)
+        st = recent_words_init(&q->words, atomic_load(&store->head), err);
+    if (st == EX_OK)
+        st = condition_searches_new(store, &q->batch.searches, err);
     if (st == EX_OK && !q->staged)
         st = ex_raise(err, EX_ENOMEM, "no memory for the sequencer");
     if (st == EX_OK)
@@ -472,6 +489,7 @@ void sequencer_stop(sequencer *q)
         return;
     if (sequencer_shared(q))
         sequencer_shared(q)->unfollow(q->store->driver.impl);
+    condition_searches_close(q->batch.searches);
     submit_queue_close(&q->queue);
     (void)pthread_join(q->thread, NULL); /* our own thread, joined once */
     sequencer_free(q);
@@ -479,6 +497,7 @@ void sequencer_stop(sequencer *q)
 
 ex_status sequencer_submit(sequencer *q, ex_submission *s, ex_error *err)
 {
+    s->search = NULL;
     if (q->metrics->is_on)
         s->queued_ns = ex_monotonic_ns(q->clock);
     if (sequencer_shared(q))
@@ -492,7 +511,13 @@ ex_status sequencer_submit(sequencer *q, ex_submission *s, ex_error *err)
 void sequencer_submit_again(sequencer *q, ex_submission *s)
 {
     s->queued_ns = 0;
+    s->search = NULL;
     ex_status st = submit_queue_push_over(&q->queue, s, NULL);
     assert(st == EX_OK);
     (void)st; /* the store is open as long as its users are */
+}
+
+void sequencer_bring_back(sequencer *q, ex_submission *s)
+{
+    submit_queue_give_back(&q->queue, s);
 }

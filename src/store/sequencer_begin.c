@@ -50,6 +50,7 @@ static void adopt_news(sequencer *q, const store_news *news)
     for (uint32_t i = 0; i < news->count; i++) {
         const ex_event *e = &news->events[i];
         stream_cache_put(&q->cache, ex_hash(e->stream), e->stream, news->stream_ids[i], e->version);
+        recent_words_put(&q->words, e->position, e->type, e->tags);
     }
     uint64_t head = news->events[news->count - 1].position;
     atomic_store_explicit(&q->store->head, head, memory_order_release);
@@ -78,6 +79,7 @@ static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news
         adopt_news(q, news);
     } else {
         stream_cache_clear(&q->cache);
+        recent_words_raise(&q->words, position);
         q->looked_up = 0; /* they were wanted while the cache was trusted */
         atomic_store_explicit(&s->head, position, memory_order_release);
         live_skip(&s->live, position);
@@ -98,7 +100,7 @@ bool sequencer_is_doubtful(const sequencer *q)
     for (uint32_t i = 0; i < q->staged_count; i++)
         if (q->staged[i].status)
             return true;
-    return q->batch.event_count == 0 && q->batch.command_count == 0;
+    return q->staged_count && q->batch.event_count == 0 && q->batch.command_count == 0;
 }
 
 void sequencer_start_over(sequencer *q)

@@ -34,6 +34,7 @@ struct sequencer {
     /* the sequencer's thread */
     ex_batch batch;
     stream_cache cache;
+    recent_words words;
     gather gather;
     ex_submission *pending; /* taken from the queue, oldest first */
     uint32_t looked_up;     /* of pending, the first ones: what they want is known */

@@ -20,6 +20,9 @@ static ex_status add_counters(store_metrics *m, ex_metrics *r, ex_error *err)
         "store_conflicts_total", "Appends refused by a condition, by its kind.", {"kind"}};
     static const ex_metric_desc duplicates = {
         "store_duplicates_total", "Appends answered with the outcome of an earlier one.", {NULL}};
+    static const ex_metric_desc searched = {"store_conditions_searched_total",
+                                            "Conditions of appends that were searched in the log.",
+                                            {NULL}};
     static const ex_metric_desc events = {
         "events_appended_total", "Events committed, by type.", {"type"}};
     ex_counter *outcome_family = NULL, *conflict_family = NULL;
@@ -30,6 +33,8 @@ static ex_status add_counters(store_metrics *m, ex_metrics *r, ex_error *err)
         st = ex_metrics_counter(r, &conflicts, &conflict_family, err);
     if (st == EX_OK)
         st = ex_metrics_counter(r, &duplicates, &m->duplicates, err);
+    if (st == EX_OK)
+        st = ex_metrics_counter(r, &searched, &m->conditions_searched, err);
     if (st == EX_OK)
         st = ex_metrics_counter(r, &events, &m->events_appended, err);
     if (st)
@@ -49,7 +54,11 @@ static ex_status add_gauges(store_metrics *m, ex_metrics *r, ex_error *err)
         "store_queue_depth", "Submissions waiting for the sequencer.", {NULL}};
     static const ex_metric_desc head = {
         "store_log_head", "Position of the last committed event.", {NULL}};
+    static const ex_metric_desc searches = {
+        "store_condition_searches", "Conditions that are searched or wait for it.", {NULL}};
     ex_status st = ex_metrics_gauge(r, &depth, &m->queue_depth, err);
+    if (st == EX_OK)
+        st = ex_metrics_gauge(r, &searches, &m->condition_searches, err);
     return st ? st : ex_metrics_gauge(r, &head, &m->log_head, err);
 }
 

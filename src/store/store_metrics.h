@@ -26,6 +26,8 @@ typedef struct store_metrics {
     ex_counter *overloaded;
     ex_counter *conflicts[2]; /* by version, by condition */
     ex_counter *duplicates;
+    ex_counter *conditions_searched; /* beside a batch */
+    ex_gauge *condition_searches;    /* that run or wait */
     ex_gauge *queue_depth;
     ex_gauge *log_head;
     ex_histogram *queue_age;

@@ -31,6 +31,7 @@ struct ex_submission {
     ex_submission *next;
     uint64_t queued_ns;
     uint64_t since_ns; /* the same by the system's clock, on a shared engine: it bounds the wait */
+    struct condition_search *search; /* what was searched for it since it was staged last */
 };
 
 /** Queue it; the submission stays borrowed until done. done is not called on failure.
@@ -73,9 +74,12 @@ EX_NODISCARD ex_status ex_batch_committed_version(ex_batch *b, ex_slice stream, 
 typedef ex_status ex_batch_event_fn(void *ctx, const ex_event *event, ex_error *err);
 EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64_t from_version,
                                             ex_batch_event_fn *fn, void *ctx, ex_error *err);
-/** Stage an append; same rules and statuses as ex_store_append. What `append` points to must live
- *  until done. All of it is checked here, on the sequencer, also names, sizes and JSON: what a
- *  decision emits may hold JSON that the domain code made (ex_raw_json). */
+/** Stage an append; same rules and statuses as ex_store_append, and EX_EAGAIN: its condition has to
+ * be searched beside the batch, and the running submission leaves it. Then stage undoes what it
+ *  changed elsewhere, as after any other failure, and returns that; it is staged anew later, and
+ *  must ask for the same again. What `append` points to must live until done. All of it is checked
+ * here, on the sequencer, also names, sizes and JSON: what a decision emits may hold JSON that the
+ * domain code made (ex_raw_json). */
 EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret,
                                        ex_error *err);
 

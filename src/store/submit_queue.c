@@ -5,6 +5,8 @@
  * consistent, so at least one of them sees the other. */
 #include "store/submit_queue.h"
 
+#include <assert.h>
+
 #include "store/futex.h"
 
 /* The stack's head once nobody will take from it again. */
@@ -32,8 +34,6 @@ static ex_status refuse_closed(submit_queue *q, ex_error *err)
 /* It is counted already. */
 static ex_status push(submit_queue *q, ex_submission *s, ex_error *err)
 {
-    if (atomic_load(&q->is_closing))
-        return refuse_closed(q, err);
     ex_submission *newest = atomic_load_explicit(&q->newest, memory_order_relaxed);
     do {
         if (newest == QUEUE_CLOSED)
@@ -50,13 +50,21 @@ ex_status submit_queue_push(submit_queue *q, ex_submission *s, ex_error *err)
         (void)atomic_fetch_sub(&q->depth, 1);
         return ex_raise(err, EX_EOVERLOADED, "%u submissions are waiting already", q->limit);
     }
-    return push(q, s, err);
+    return atomic_load(&q->is_closing) ? refuse_closed(q, err) : push(q, s, err);
 }
 
 ex_status submit_queue_push_over(submit_queue *q, ex_submission *s, ex_error *err)
 {
     (void)atomic_fetch_add(&q->depth, 1);
-    return push(q, s, err);
+    return atomic_load(&q->is_closing) ? refuse_closed(q, err) : push(q, s, err);
+}
+
+void submit_queue_give_back(submit_queue *q, ex_submission *s)
+{
+    (void)atomic_fetch_add(&q->depth, 1);
+    ex_status st = push(q, s, NULL);
+    assert(st == EX_OK); /* it is held, so the queue has not ended */
+    (void)st;
 }
 
 ex_submission *submit_queue_take(submit_queue *q)
@@ -88,7 +96,7 @@ ex_submission *submit_queue_wait(submit_queue *q)
             continue;
         }
         ex_submission *empty = NULL;
-        if (atomic_load(&q->is_closing) &&
+        if (atomic_load(&q->is_closing) && q->held == 0 &&
             atomic_compare_exchange_strong(&q->newest, &empty, QUEUE_CLOSED))
             return NULL;
         while (atomic_load(&q->is_sleeping))

@@ -17,6 +17,8 @@ typedef struct submit_queue {
     _Atomic uint32_t depth;
     _Atomic uint32_t is_sleeping; /* the consumer, or about to */
     atomic_bool is_closing;
+    /* the consumer's */
+    uint32_t held; /* taken, and going to be given back: until then the queue does not end */
 } submit_queue;
 
 void submit_queue_init(submit_queue *q, uint32_t limit);
@@ -24,6 +26,9 @@ void submit_queue_init(submit_queue *q, uint32_t limit);
 EX_NODISCARD ex_status submit_queue_push(submit_queue *q, ex_submission *s, ex_error *err);
 /** The same whatever the limit. @return EX_OK, EX_ECLOSED. */
 EX_NODISCARD ex_status submit_queue_push_over(submit_queue *q, ex_submission *s, ex_error *err);
+/** Give one back that the consumer counts in `held`: whatever the limit, also while the queue is
+ *  closing. Thread: any. */
+void submit_queue_give_back(submit_queue *q, ex_submission *s);
 /** All that is queued, oldest first; NULL when nothing is. Thread: the consumer. */
 ex_submission *submit_queue_take(submit_queue *q);
 /** The same, but wait for some. NULL: closed, and nothing will come any more. */

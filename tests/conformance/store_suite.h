@@ -64,6 +64,7 @@ void suite_assert_numbers(const char *name, const uint64_t *have, uint32_t have_
 /** The groups; each runs its tests and returns the number of failures. */
 int store_append_tests(suite *s);
 int store_condition_tests(suite *s);
+int store_condition_model_tests(suite *s);
 int store_idempotency_tests(suite *s);
 int store_read_tests(suite *s);
 int store_filter_tests(suite *s);

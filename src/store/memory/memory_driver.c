@@ -7,6 +7,8 @@
 
 #include "store/memory/memory_log.h"
 
+#define MATCH_LISTS 64u /* read with the lock held */
+
 typedef struct memory_command {
     ex_command_record record; /* its bytes lie behind */
     uint64_t number;          /* rises in the order of recording */
@@ -88,29 +90,6 @@ static ex_status memory_find_events(void *impl, const store_event_key *keys, uin
         if (e)
             st = fn(ctx, i, e, err);
     }
-    return st;
-}
-
-static ex_status memory_first_match(void *impl, const ex_query *query, uint64_t after,
-                                    uint64_t *ret_position, ex_error *err)
-{
-    memory_log *l = &((memory_driver *)impl)->log;
-    ex_filter filter = {.query = *query};
-    if (postings_is_all(&filter)) {
-        *ret_position = l->event_count > after ? after + 1 : 0;
-        return EX_OK;
-    }
-    ex_arena arena;
-    ex_arena_init(&arena, 0);
-    postings_source source = memory_log_source(l);
-    postings *walk = NULL;
-    uint64_t position = 0;
-    ex_status st = postings_new(&filter, &source, &arena, &walk, err);
-    if (st == EX_OK)
-        st = postings_seek(walk, after + 1, &position, err);
-    if (st == EX_OK)
-        *ret_position = position == POSTINGS_END ? 0 : position;
-    ex_arena_done(&arena);
     return st;
 }
 
@@ -452,6 +431,29 @@ static ex_status reader_epochs(void *reader, ex_arena *arena, store_epochs *ret,
     return EX_OK;
 }
 
+static bool is_used_up(void *ctx)
+{
+    uint32_t *left = ctx;
+    *left -= *left > 0;
+    return *left == 0;
+}
+
+/* Only some lists at a time: the commit waits for the lock. */
+static ex_status reader_match(void *reader, store_match *match, ex_error *err)
+{
+    memory_reader *r = reader;
+    postings_source source = memory_log_source(r->log);
+    uint32_t lists = MATCH_LISTS;
+    const store_pause *given = match->pause, own = {is_used_up, &lists};
+    match->pause = &own;
+    (void)pthread_rwlock_rdlock(&r->log->lock); /* fails for a thread that holds it only */
+    ex_status st = postings_match(&source, &r->arena, match, err);
+    (void)pthread_rwlock_unlock(&r->log->lock);
+    match->pause = given;
+    ex_arena_reset(&r->arena);
+    return st;
+}
+
 static ex_status reader_measure(void *reader, store_size *ret, ex_error *err)
 {
     (void)reader;
@@ -470,6 +472,7 @@ static const store_reader_ops memory_reader_ops = {
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
     .epochs = reader_epochs,
+    .match = reader_match,
     .measure = reader_measure,
 };
 
@@ -481,7 +484,6 @@ const store_driver_ops store_memory_driver = {
     .begin = memory_begin,
     .find_streams = memory_find_streams,
     .find_events = memory_find_events,
-    .first_match = memory_first_match,
     .read_stream = memory_read_stream,
     .find_command = memory_find_command,
     .write = memory_write,

@@ -26,8 +26,7 @@ enum {
     COLUMN_STREAM_ID,
     COLUMN_RECORDED_AT,
     COLUMN_ID,
-    BRIEF_STREAM, /* BRIEF_COLUMNS end here */
-    COLUMN_SCHEMA_VERSION = BRIEF_STREAM,
+    COLUMN_SCHEMA_VERSION,
     COLUMN_CONTENT_TYPE,
     COLUMN_CORRELATION,
     COLUMN_CAUSATION,
@@ -37,6 +36,8 @@ enum {
     COLUMN_STREAM,
     COLUMN_TYPE
 };
+/* BRIEF_COLUMNS begin with the first five of these. */
+enum { BRIEF_STREAM = COLUMN_ID + 1, BRIEF_TYPE, BRIEF_TAGS };
 _Static_assert(COLUMN_TYPE + 1 == EVENT_ROW_COLUMNS, "statements.h names the columns");
 
 static ex_slice optional(const ex_pg_result *r, int row, int column, ex_slice otherwise)
@@ -63,6 +64,8 @@ ex_status pg_event_read_brief(const ex_pg_result *r, int row, ex_event *ret,
         .version = (uint64_t)ex_pg_get_i64(r, row, COLUMN_VERSION),
         .recorded_at_us = ex_pg_get_i64(r, row, COLUMN_RECORDED_AT),
         .stream = ex_pg_get_slice(r, row, BRIEF_STREAM),
+        .type = ex_pg_get_slice(r, row, BRIEF_TYPE),
+        .tags = {optional(r, row, BRIEF_TAGS, EX_S(""))},
     };
     *ret_stream_id = (uint64_t)ex_pg_get_i64(r, row, COLUMN_STREAM_ID);
     return read_id(r, row, &ret->id, err);

@@ -15,7 +15,8 @@ EX_NODISCARD ex_status pg_event_read(const ex_pg_result *r, int row, ex_event *r
                                      uint64_t *ret_stream_id, ex_error *err);
 typedef ex_status pg_event_read_fn(const ex_pg_result *r, int row, ex_event *ret,
                                    uint64_t *ret_stream_id, ex_error *err);
-/** The same of BRIEF_COLUMNS: position, version, time, id and stream are set. */
+/** The same of BRIEF_COLUMNS: position, version, time, id, stream, type and
+ * tags are set. */
 EX_NODISCARD ex_status pg_event_read_brief(const ex_pg_result *r, int row, ex_event *ret,
                                            uint64_t *ret_stream_id, ex_error *err);
 /** Bytes of data and metadata in the row, as EVENT_BYTES counts them. */

@@ -7,7 +7,6 @@
 
 #include "store/postgres/event_row.h"
 #include "store/postgres/postgres_driver.h"
-#include "store/postings.h"
 
 #define LOOK_UP_BYTES                                                                              \
     (8 << 20)              /* of data that one look-up brings; larger ones are asked singly        \
@@ -249,65 +248,6 @@ ex_status pg_look_up(void *impl, const store_lookup *l, ex_error *err)
     if (st == EX_OK)
         st = pg_lookup_receive(d, l, err);
     return pg_as_storage(st, err);
-}
-
-/* ---- Conditions ---- */
-
-static ex_status send_item(postgres_driver *d, const ex_query_item *item, uint64_t after,
-                           ex_error *err)
-{
-    ex_pg_args *args = &d->args;
-    ex_pg_args_reset(args);
-    if (item->tag_count == 0) {
-        pg_put_names(args, item->types, item->type_count);
-        ex_pg_put_i64(args, (int64_t)after);
-        return pg_queue(d, PG_MATCH_TYPES, err);
-    }
-    ex_pg_put_text(args, item->tags[0]);
-    pg_put_names(args, item->tags + 1, item->tag_count - 1);
-    pg_put_names(args, item->types, item->type_count);
-    ex_pg_put_i64(args, (int64_t)after);
-    return pg_queue(d, PG_MATCH_TAGS, err);
-}
-
-static ex_status match_items(postgres_driver *d, const ex_query *query, uint64_t after,
-                             uint64_t *ret, ex_error *err)
-{
-    ex_status st = EX_OK;
-    for (uint32_t i = 0; st == EX_OK && i < query->item_count; i++)
-        st = send_item(d, &query->items[i], after, err);
-    if (st == EX_OK)
-        st = pg_settle(d, err);
-    uint64_t lowest = 0;
-    for (uint32_t i = 0; st == EX_OK && i < query->item_count; i++) {
-        ex_pg_result r = {0};
-        st = ex_pg_recv(d->writer, &r, err);
-        uint64_t found = st == EX_OK && r.rows && !ex_pg_is_null(&r, 0, 0)
-                             ? (uint64_t)ex_pg_get_i64(&r, 0, 0)
-                             : 0;
-        if (found && (!lowest || found < lowest))
-            lowest = found;
-        ex_pg_result_free(&r);
-    }
-    if (st == EX_OK)
-        *ret = lowest;
-    return st;
-}
-
-ex_status pg_first_match(void *impl, const ex_query *query, uint64_t after, uint64_t *ret_position,
-                         ex_error *err)
-{
-    postgres_driver *d = impl;
-    ex_filter filter = {.query = *query};
-    if (after >= d->position) {
-        *ret_position = 0;
-        return EX_OK;
-    }
-    if (postings_is_all(&filter)) {
-        *ret_position = after + 1;
-        return EX_OK;
-    }
-    return pg_as_storage(match_items(d, query, after, ret_position, err), err);
 }
 
 /* ---- A stream ---- */

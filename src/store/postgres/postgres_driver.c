@@ -230,7 +230,6 @@ const store_driver_ops store_postgres_driver = {
     .begin = pg_writer_begin,
     .find_streams = pg_find_streams,
     .find_events = pg_find_events,
-    .first_match = pg_first_match,
     .read_stream = pg_read_stream,
     .find_command = pg_find_command,
     .write = pg_writer_write,

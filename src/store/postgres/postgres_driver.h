@@ -149,8 +149,6 @@ void pg_learn_tags(postgres_driver *d, const ex_pg_result *r);
 ex_status pg_find_streams(void *impl, store_stream *const *streams, uint32_t count, ex_error *err);
 ex_status pg_find_events(void *impl, const store_event_key *keys, uint32_t count,
                          store_found_fn *fn, void *ctx, ex_error *err);
-ex_status pg_first_match(void *impl, const ex_query *query, uint64_t after, uint64_t *ret_position,
-                         ex_error *err);
 ex_status pg_read_stream(void *impl, const store_stream *stream, uint64_t from_version,
                          ex_batch_event_fn *fn, void *ctx, ex_error *err);
 ex_status pg_find_command(void *impl, ex_slice command_id, ex_arena *arena, ex_command_record *ret,

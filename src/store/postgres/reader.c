@@ -22,6 +22,10 @@
 #define CHUNK_BYTES (1 << 20)
 #define MATCHES     256u
 
+#define MATCH_PROBES 1000u   /* of indexes in one statement of a search: some milliseconds */
+#define DENSE_JUMP   16u     /* positions that a jump passes, below which reading them is faster */
+#define DENSE_SLICE  500000u /* positions that reading passes, above which jumps are tried again */
+
 typedef struct reader {
     ex_pg *pg;
     uint32_t answer_ms; /* for each call, its reconnections included */
@@ -365,6 +369,51 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return st;
 }
 
+/* From list to list on the server: a round trip for each jump would cost a hundred times as much.
+ */
+static ex_status match_by_jumps(reader *r, store_match *match, ex_error *err)
+{
+    const ex_query_item *item = match->item;
+    uint32_t probes = item->tag_count + item->type_count; /* in each round */
+    uint32_t rounds = probes < MATCH_PROBES ? MATCH_PROBES / probes : 1;
+    uint64_t from = match->after + 1;
+    ex_pg_result rows = {0};
+    ex_pg_args_reset(&r->args);
+    pg_put_names(&r->args, item->tags, item->tag_count);
+    pg_put_names(&r->args, item->types, item->type_count);
+    ex_pg_put_i64(&r->args, (int64_t)from);
+    ex_pg_put_i64(&r->args, (int64_t)match->upto);
+    ex_pg_put_i64(&r->args, rounds);
+    ex_status st = pg_run_again(r->pg, PG_MATCH, &r->args, &rows, err);
+    if (st == EX_OK) {
+        uint64_t reached = (uint64_t)ex_pg_get_i64(&rows, 0, 0);
+        bool is_match = ex_pg_get_bool(&rows, 0, 1) && reached <= match->upto;
+        match->position = is_match ? reached : 0;
+        match->after = reached <= match->upto ? reached - 1 : match->upto;
+        match->is_dense = reached - from < (uint64_t)rounds * DENSE_JUMP;
+    }
+    ex_pg_result_free(&rows);
+    return pg_as_storage(st, err);
+}
+
+/* Lists that alternate all the time are read and merged here. */
+static ex_status match_by_reading(reader *r, store_match *match, ex_error *err)
+{
+    uint64_t before = match->after;
+    ex_status st = postings_match(&r->source, &r->arena, match, err);
+    ex_arena_reset(&r->arena);
+    match->is_dense = match->after - before < DENSE_SLICE;
+    return st;
+}
+
+static ex_status reader_match(void *impl, store_match *match, ex_error *err)
+{
+    reader *r = impl;
+    assert(!r->is_active);
+    ex_pg_allow(r->pg, r->answer_ms);
+    return match->is_dense ? match_by_reading(r, match, err) : match_by_jumps(r, match, err);
+}
+
 static ex_status reader_epochs(void *impl, ex_arena *arena, store_epochs *ret, ex_error *err)
 {
     (void)impl;
@@ -398,6 +447,7 @@ const store_reader_ops postgres_reader = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .match = reader_match,
     .epochs = reader_epochs,
     .measure = reader_measure,
 };

@@ -14,8 +14,8 @@
 #define EVENT_COLUMNS                                                                              \
     "e.position, e.version, e.stream_id, e.recorded_at, e.id, e.schema_version, e.content_type, "  \
     "e.correlation_id, e.causation_id, e.tags, e.metadata, e.data, e.stream, e.type"
-/* The beginning of the same, and the stream's name. */
-#define BRIEF_COLUMNS "position, version, stream_id, recorded_at, id, stream"
+/* The beginning of the same, and what is told of others' events. */
+#define BRIEF_COLUMNS "position, version, stream_id, recorded_at, id, stream, type, tags"
 
 /* At least one event, and no more than `limit` of them or than `bytes` hold: what libpq keeps of a
  * chunk is bounded. The length of bytea is read without the bytes themselves. */
@@ -34,6 +34,15 @@
     "(SELECT count(*) FROM (SELECT sum(bytes) OVER (ORDER BY position) - bytes AS bytes_before "   \
     "FROM (SELECT position, " PG_EVENT_BYTES " AS bytes " LOG_RANGE " LIMIT $3) x) y "             \
     "WHERE bytes_before < $4)"
+
+/* What no event has. */
+#define PG_NO_POSITION "9223372036854775807"
+/* The events of a type from a position on, in order. Compared as rows, only the index that begins
+ * with the type can find them: with two comparisons the planner may walk the whole log by position
+ * instead, which is far worse for a rare type. */
+#define OF_TYPE(e, name, from)                                                                     \
+    "(" e ".type, " e ".position) >= (" name ", " from ") AND (" e ".type, " e                     \
+    ".position) < (" name ", " PG_NO_POSITION ") ORDER BY " e ".type, " e ".position"
 
 #define TAG_ID(name)    "(SELECT id FROM tags WHERE name = " name ")"
 #define STREAM_ID(name) "(SELECT id FROM streams WHERE name = " name ")"
@@ -138,18 +147,24 @@
                               "SELECT position FROM events WHERE stream_id = (SELECT id FROM it) " \
                               "AND version >= (SELECT low FROM range WHERE low = high) "           \
                               "ORDER BY version LIMIT $3")                                         \
-    /* --- conditions: the lowest position above one that matches an item --- */                   \
-    X(MATCH_TAGS,      FIND,  "SELECT a.position FROM event_tags a WHERE "                         \
-                              "a.tag_id = " TAG_ID("$1") " AND a.position > $4 "                   \
-                              "AND NOT EXISTS (SELECT 1 FROM unnest($2::text[]) u (name) "         \
-                              "WHERE NOT EXISTS (SELECT 1 FROM event_tags b WHERE "                \
-                              "b.tag_id = " TAG_ID("u.name") " AND b.position = a.position)) "     \
-                              "AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT 1 FROM events e " \
-                              "WHERE e.position = a.position AND e.type = ANY ($3::text[]))) ORDER BY a.position LIMIT 1")       \
-    X(MATCH_TYPES,     FIND,  "SELECT min(x.position) FROM unnest($1::text[]) u (name) "           \
-                              "CROSS JOIN LATERAL (SELECT position FROM events "                   \
-                              "WHERE type = u.name AND position > $2 "                             \
-                              "ORDER BY position LIMIT 1) x")                                      \
+    /* --- conditions --- */                                                                       \
+    /* leapfrog in rounds: in each one every list goes to its first position not below the furthest\
+     * of the round before, until all stand at one; the rarest list sets the pace */               \
+    X(MATCH,           FIND,  "WITH RECURSIVE wanted (id) AS MATERIALIZED (SELECT t.id FROM "      \
+                              "unnest($1::text[]) u (name) LEFT JOIN LATERAL (SELECT id FROM tags "\
+                              "WHERE name = u.name LIMIT 1) t ON true), "                          \
+                              "walk (low, high, round) AS (SELECT 0::bigint, $3::bigint, 0 "       \
+                              "UNION ALL SELECT n.low, n.high, w.round + 1 FROM walk w "           \
+                              "CROSS JOIN LATERAL (SELECT min(p.position) AS low, "                \
+                              "max(p.position) AS high FROM (SELECT coalesce((SELECT a.position "  \
+                              "FROM event_tags a WHERE a.tag_id = wanted.id AND a.position >= "    \
+                              "w.high ORDER BY a.position LIMIT 1), " PG_NO_POSITION ") AS position "\
+                              "FROM wanted UNION ALL SELECT coalesce(min(x.position), "            \
+                              PG_NO_POSITION ") FROM unnest($2::text[]) v (name) CROSS JOIN LATERAL "\
+                              "(SELECT e.position FROM events e WHERE " OF_TYPE("e", "v.name",     \
+                              "w.high") " LIMIT 1) x HAVING cardinality($2::text[]) > 0) p) n "    \
+                              "WHERE w.low < w.high AND w.high <= $4 AND w.round < $5) "           \
+                              "SELECT max(high), bool_or(low = high) FROM walk")                   \
     /* --- commands --- */                                                                         \
     X(COMMANDS_FIND,   FIND,  "SELECT u.n, c.fingerprint, c.recorded_at, c.outcome FROM "          \
                               "unnest($1::bytea[]) WITH ORDINALITY u (id, n) "                     \

@@ -1,5 +1,5 @@
-/* lookup.c: what a batch asks for before it is written: streams, event ids, matches of a
- * condition, a stream's events, commands.
+/* lookup.c: what a batch asks for before it is written: streams, event ids, a stream's events,
+ * commands.
  *
  * On the writing connection, inside the batch's transaction. */
 #include "store/sqlite/sqlite_driver.h"
@@ -60,33 +60,6 @@ ex_status sqlite_writer_find_events(void *impl, const store_event_key *keys, uin
     ex_status st = EX_OK;
     for (uint32_t i = 0; st == EX_OK && i < count; i++)
         st = find_event(impl, keys, i, fn, ctx, err);
-    return st;
-}
-
-ex_status sqlite_writer_first_match(void *impl, const ex_query *query, uint64_t after,
-                                    uint64_t *ret_position, ex_error *err)
-{
-    sqlite_driver *d = impl;
-    ex_filter filter = {.query = *query};
-    ex_arena arena;
-    ex_arena_init(&arena, 0);
-    uint64_t position = POSTINGS_END;
-    ex_status st;
-    if (postings_is_all(&filter)) {
-        store_head head;
-        st = sqlite_read_head(&d->writer, &head, err);
-        if (st == EX_OK && head.position > after)
-            position = after + 1;
-    } else {
-        postings_source source = sqlite_lists_source(&d->writer);
-        postings *walk = NULL;
-        st = postings_new(&filter, &source, &arena, &walk, err);
-        if (st == EX_OK)
-            st = postings_seek(walk, after + 1, &position, err);
-    }
-    ex_arena_done(&arena);
-    if (st == EX_OK)
-        *ret_position = position == POSTINGS_END ? 0 : position;
     return st;
 }
 

@@ -328,6 +328,18 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return status;
 }
 
+/* One snapshot for all the lists: each statement would take the lock anew. */
+static ex_status reader_match(void *impl, store_match *match, ex_error *err)
+{
+    reader *r = impl;
+    assert(!r->st && !r->walk);
+    ex_status st = hold_snapshot(r, err);
+    if (st == EX_OK)
+        st = postings_match(&r->source, &r->arena, match, err);
+    reader_stop(r);
+    return st;
+}
+
 /* In one snapshot: the id and the epochs of one log. */
 static ex_status reader_epochs(void *impl, ex_arena *arena, store_epochs *ret, ex_error *err)
 {
@@ -372,6 +384,7 @@ const store_reader_ops sqlite_reader = {
     .head = reader_head,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
+    .match = reader_match,
     .epochs = reader_epochs,
     .measure = reader_measure,
 };

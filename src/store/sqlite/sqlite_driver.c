@@ -240,7 +240,6 @@ const store_driver_ops store_sqlite_driver = {
     .begin = sqlite_writer_begin,
     .find_streams = sqlite_writer_find_streams,
     .find_events = sqlite_writer_find_events,
-    .first_match = sqlite_writer_first_match,
     .read_stream = sqlite_writer_read_stream,
     .find_command = sqlite_writer_find_command,
     .write = sqlite_writer_write,

@@ -174,7 +174,7 @@ static void test_rest_condition(void **state)
         "{\"events\":[{\"type\":\"Taken\",\"data\":2,\"tags\":[\"seat:1\"]}],\"condition\":"
         "{\"fail_if_match\":{\"items\":[{\"types\":[\"Taken\"],\"tags\":[\"seat:1\"]}]}}}";
     a = api_call(&server, "POST", "/v1/streams/seat-2", NULL, taken);
-    api_check_problem(&a, "condition", 409, "CONDITION_FAILED", NULL);
+    api_check_problem(&a, "condition", 409, "CONDITION_FAILED", "condition.fail_if_match.items[0]");
     assert_int_equal(api_int(a.json, "position"), position);
     api_answer_done(&a);
     api_expect(&server, "GET", "/v1/streams/seat-2", NULL, NULL, 404);

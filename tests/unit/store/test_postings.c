@@ -200,6 +200,18 @@ static void test_postings_know_when_there_is_nothing_to_filter(void **state)
     assert_false(postings_is_all(&(ex_filter){.streams = two, .stream_count = 1}));
 }
 
+/* issue 8, item 10: lists that are read one after the other are read in large pieces. */
+static void test_postings_read_more_at_a_time(void **state)
+{
+    (void)state;
+    const ex_query_item twelves = {NULL, 0, six_and_four, 2};
+    const ex_filter filter = {.query = {&twelves, 1}};
+    multiples m = {.last = 1000000};
+    uint64_t sum = 0;
+    assert_int_equal(count_matches(&m, &filter, &sum), 83333);
+    assert_true(m.fills < 600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_postings_pause_a_walk_that_finds_nothing),
         cmocka_unit_test(test_postings_leap_over_what_cannot_match),
         cmocka_unit_test(test_postings_pass_failures_on),
+        cmocka_unit_test(test_postings_read_more_at_a_time),
         cmocka_unit_test(test_postings_know_when_there_is_nothing_to_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
