@@ -122,6 +122,27 @@ EX_API EX_NODISCARD ex_status ex_store_check_writes(ex_store *s, ex_error *err);
  * a query). */
 EX_API uint64_t ex_store_head(ex_store *s);
 
+/* ---- Several processes on one PostgreSQL ----
+ *
+ * What one appends the others hear a moment later. Until then their plain reads do not show it. Who
+ * must see it gives the position of the append as min_position of a read, waits for it, or reads
+ * what is current. In a directory, which one process writes, all of that holds anyway. */
+
+/** Position of the last event that any process has committed, asked of the database itself: no
+ *  append that was acknowledged before the call is behind it.
+ *  @return EX_OK, EX_ETIMEOUT, EX_ESTORAGE, EX_EAGAIN (a read-only store on a standby, which does
+ *          not know). Thread: any. Blocking: a query; none where one process writes. */
+EX_API EX_NODISCARD ex_status ex_store_current_head(ex_store *s, uint64_t *ret, ex_error *err);
+/** Wait until this process has seen the log up to `position`: ex_store_head is there, and every
+ * read and subscription that begins from then on sees it.
+ *  @return EX_OK, EX_ETIMEOUT (nobody has appended so much, or it was not heard of), EX_ECLOSED
+ *  Thread: any but a callback of the store. Blocking: at most timeout_ms. */
+EX_API EX_NODISCARD ex_status ex_store_wait(ex_store *s, uint64_t position, uint32_t timeout_ms,
+                                            ex_error *err);
+/** How many milliseconds ago this process last knew where the log ends; half a second is usual when
+ *  nothing is appended. 0 where one process writes. Thread: any. Blocking: no. */
+EX_API uint64_t ex_store_head_age_ms(ex_store *s);
+
 /** Version of a stream, 0 when it does not exist. Blocking: a query. */
 EX_API EX_NODISCARD ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret,
                                                       ex_error *err);

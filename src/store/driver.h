@@ -185,6 +185,8 @@ typedef struct store_reader_ops {
     void (*cancel)(void *reader, bool is_on);
     /** Position of the last committed event. */
     ex_status (*head)(void *reader, uint64_t *ret, ex_error *err);
+    /** Optional. Is this a copy that may lag behind the database that is written? */
+    ex_status (*is_replica)(void *reader, bool *ret, ex_error *err);
     /** Version of a stream as of the position `upto`, 0 when it did not exist. */
     ex_status (*stream_version)(void *reader, ex_slice stream, uint64_t upto, uint64_t *ret,
                                 ex_error *err);
@@ -202,8 +204,10 @@ typedef struct store_reader_ops {
     ex_status (*measure)(void *reader, store_size *ret, ex_error *err);
 } store_reader_ops;
 
-/** The log may end at `position` now. Thread: one of the driver's. Must only post or signal. */
-typedef void store_follow_fn(void *ctx, uint64_t position);
+/** The log may end at `position` now. Thread: one of the driver's. Must only post or signal.
+ *  @param asked_ns the database was asked then (monotonic, the system's clock) and said that it
+ * ends there; 0: somebody told that he has appended up to there */
+typedef void store_follow_fn(void *ctx, uint64_t position, uint64_t asked_ns);
 
 /** For an engine behind a network, where several processes write one log. The store then asks for
  *  all that a batch needs at once, writes once, just before the commit, and follows what others
@@ -232,7 +236,8 @@ typedef struct store_shared_ops {
     ex_status (*look_up)(void *impl, const store_lookup *lookup, ex_error *err);
     /** Between batches: learn what is committed behind `known`, holding nothing up. */
     ex_status (*refresh)(void *impl, uint64_t known, bool is_brief, store_head *ret, ex_error *err);
-    /** Call `fn` from now on when the log grew, whoever appended; also now and then for nothing. */
+    /** Call `fn` from now on when the log grew, whoever appended, and at least every half second
+     * with what the database says, over a connection that the writer's troubles do not touch. */
     ex_status (*follow)(void *impl, store_follow_fn *fn, void *ctx, ex_error *err);
     /** After it returned, fn is not running and is not called again. Without follow: nothing. */
     void (*unfollow)(void *impl);

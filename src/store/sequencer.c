@@ -37,6 +37,7 @@
 #include <stdlib.h>
 
 #include "kernel/thread.h"
+#include "store/head_known.h"
 #include "store/sequencer_int.h"
 
 /* Data and metadata in one transaction: bounds memory, and how long small appends wait for large.
@@ -190,10 +191,13 @@ void sequencer_look_at_log(sequencer *q)
 }
 
 /* On a thread of the driver. */
-static void nudge(void *ctx, uint64_t position)
+static void nudge(void *ctx, uint64_t position, uint64_t asked_ns)
 {
     sequencer *q = ctx;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    head_known_heard(q->store, position, asked_ns != 0);
+    if (asked_ns && position <= known)
+        head_known_at(q->store, asked_ns);
     if (position > known && position > atomic_load(&q->committing))
         sequencer_look_at_log(q);
 }
@@ -240,7 +244,7 @@ static ex_status commit(sequencer *q, ex_error *err)
         return EX_OK;
     }
     ex_status st = expire_commands(q, err);
-    uint64_t start = ex_monotonic_ns(q->clock);
+    uint64_t start = ex_monotonic_ns(q->clock), start_real = head_known_now_ns();
     atomic_store(&q->committing, q->batch.base + q->batch.event_count);
     if (st == EX_OK)
         st = d->ops->commit(d->impl, err);
@@ -249,6 +253,7 @@ static ex_status commit(sequencer *q, ex_error *err)
         return st;
     }
     uint64_t took = ex_monotonic_ns(q->clock) - start;
+    head_known_at(q->store, start_real); /* the head was locked */
     ex_histogram_observe(q->metrics->commit_seconds, (double)took / 1e9);
     gather_end(&q->gather, q->staged_count, count_waiting(q), took);
     return EX_OK;

@@ -18,6 +18,7 @@
  *                                     in the last DOUBT_BATCHES
  *   that the log ends where we left   the same, and the last QUIET_BATCHES met
  *   it                                nothing of others */
+#include "store/head_known.h"
 #include "store/sequencer_int.h"
 
 #define QUIET_BATCHES 16
@@ -271,11 +272,13 @@ void sequencer_read_news(sequencer *q)
     store_news news;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
     q->has_news = false;
-    limit(q, ex_monotonic_ns(ex_clock_system()) + answer_ns(q) / 8);
+    uint64_t asked_ns = head_known_now_ns();
+    limit(q, asked_ns + answer_ns(q) / 8);
     /* a failure is met again by the next batch, or the next nudge */
     if (d->ops->shared->refresh(d->impl, known, wants_brief_news(q), &head, NULL) != EX_OK ||
-        head.position <= known)
+        head.position < known)
         return;
     d->ops->shared->news(d->impl, &news);
     (void)agree_on_head(q, head.position, &news, NULL); /* it is ahead: cannot fail */
+    head_known_at(q->store, asked_ns);
 }

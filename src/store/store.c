@@ -3,6 +3,7 @@
 
 #include "sql/postgres/pg_url.h"
 #include "store/describe.h"
+#include "store/head_known.h"
 #include "store/import.h"
 #include "store/query_check.h"
 #include "store/sequencer.h"
@@ -99,12 +100,16 @@ static ex_status start(ex_store *s, ex_error *err)
     if (st == EX_OK)
         st = live_init(&s->live, &s->options, head, err);
     atomic_store(&s->head, head);
+    atomic_store(&s->heard, head);
+    atomic_store(&s->known_ns, head_known_now_ns());
     if (st == EX_OK)
         st = store_metrics_init(s->metrics, s->options.metrics, s->driver.ops->name, err);
     if (st == EX_OK)
         ex_gauge_set(s->metrics->log_head, (int64_t)head);
     if (st == EX_OK && !s->options.read_only)
         st = sequencer_start(s, &s->sequencer, err);
+    if (st == EX_OK)
+        st = head_known_metrics(s, err);
     return st;
 }
 
@@ -164,6 +169,7 @@ void ex_store_close(ex_store *s)
 {
     if (!s)
         return;
+    head_known_metrics_done(s);
     sequencer_stop(s->sequencer);
     live_close(&s->live);
     live_done(&s->live);

@@ -32,7 +32,9 @@ struct ex_store {
     store_live live;
     write_state writes;
     /* atomic */
-    _Atomic uint64_t head; /* last committed and published position */
+    _Atomic uint64_t head;     /* last committed and published position */
+    _Atomic uint64_t heard;    /* head_known.h, as is known_ns */
+    _Atomic uint64_t known_ns; /* real time */
 };
 
 /** Is what was given in `epoch` still current at `position`, as far as this process knows?

@@ -1,10 +1,13 @@
 /* listener.c: a thread that hears of commits, whoever made them.
  *
  * Every commit notifies the store's channel with the new head. The thread waits
- * for that on a connection of its own and, should a notification have been lost
- * or never sent (a pooler in between), asks for the head now and then. When the
+ * for that on a connection of its own. It asks for the head twice a second as
+ * well: a notification may have been lost or never sent (a pooler in between), and
+ * the store is to know how old its knowledge is (head_known.h). When the
  * connection ends it makes a new one, with a pause; until then the store learns
  * what others append from its own batches only. */
+#include <excore/clock.h>
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -13,6 +16,7 @@
 #include "store/postgres/postgres_driver.h"
 
 #define POLL_MS        500
+#define NS_PER_MS      UINT64_C(1000000)
 #define ANSWER_MS      2000 /* a head that is older is of no use */
 #define PAUSE_MS       200  /* before connecting anew; doubled up to */
 #define PAUSE_LIMIT_MS 1000
@@ -46,20 +50,20 @@ static void on_notify(void *ctx, const char *channel, ex_slice payload)
 {
     (void)channel;
     pg_listener *l = ctx;
-    l->has_heard = true;
     uint64_t position = 0;
     for (size_t i = 0; i < payload.len && payload.ptr[i] >= '0' && payload.ptr[i] <= '9'; i++)
         position = position * 10 + (uint64_t)(payload.ptr[i] - '0');
-    l->fn(l->ctx, position);
+    l->fn(l->ctx, position, 0);
 }
 
 static ex_status ask_for_head(pg_listener *l, ex_pg *pg)
 {
     ex_pg_result r = {0};
+    uint64_t asked_ns = ex_monotonic_ns(ex_clock_system());
     ex_pg_allow(pg, ANSWER_MS);
     ex_status st = ex_pg_run(pg, pg_sql(PG_HEAD), NULL, &r, NULL);
     if (st == EX_OK && r.rows)
-        l->fn(l->ctx, (uint64_t)ex_pg_get_i64(&r, 0, 0));
+        l->fn(l->ctx, (uint64_t)ex_pg_get_i64(&r, 0, 0), asked_ns);
     ex_pg_result_free(&r);
     return st;
 }
@@ -69,13 +73,16 @@ static void listen_on(pg_listener *l, const postgres_driver *d, ex_pg *pg)
 {
     ex_pg_allow(pg, ANSWER_MS);
     ex_status st = ex_pg_listen(pg, d->channel, NULL);
-    l->has_heard = false; /* what came before LISTEN took effect was missed */
+    uint64_t asked_ns = 0; /* what came before LISTEN took effect was missed */
     while (st == EX_OK && !is_stopping(l)) {
-        if (!l->has_heard)
+        uint64_t now = ex_monotonic_ns(ex_clock_system()), next_ns = asked_ns + POLL_MS * NS_PER_MS;
+        if (now < next_ns) {
+            st = ex_pg_wait_notify(pg, (uint32_t)((next_ns - now) / NS_PER_MS) + 1, on_notify, l,
+                                   NULL);
+        } else {
+            asked_ns = now;
             st = ask_for_head(l, pg);
-        l->has_heard = false;
-        if (st == EX_OK)
-            st = ex_pg_wait_notify(pg, POLL_MS, on_notify, l, NULL);
+        }
     }
 }
 

@@ -63,7 +63,6 @@ typedef struct pg_listener {
     bool is_running;
     store_follow_fn *fn;
     void *ctx;
-    bool has_heard;          /* the thread's: a notification came in the last wait */
     _Atomic uint64_t end_ns; /* nothing is waited for past it */
     /* guarded by mu */
     pthread_mutex_t mu;

@@ -333,6 +333,18 @@ static ex_status reader_head(void *impl, uint64_t *ret, ex_error *err)
     return pg_as_storage(st, err);
 }
 
+static ex_status reader_is_replica(void *impl, bool *ret, ex_error *err)
+{
+    reader *r = impl;
+    ex_pg_result rows = {0};
+    ex_pg_allow(r->pg, r->answer_ms);
+    ex_status st = pg_run_again(r->pg, PG_IS_REPLICA, NULL, &rows, err);
+    if (st == EX_OK)
+        *ret = ex_pg_get_bool(&rows, 0, 0);
+    ex_pg_result_free(&rows);
+    return pg_as_storage(st, err);
+}
+
 static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upto, uint64_t *ret,
                                        ex_error *err)
 {
@@ -445,6 +457,7 @@ const store_reader_ops postgres_reader = {
     .cancel = reader_cancel,
     .stop = reader_stop,
     .head = reader_head,
+    .is_replica = reader_is_replica,
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
     .match = reader_match,

@@ -54,6 +54,7 @@
     X(COMMIT,          WRITE, "COMMIT")                                                            \
     X(ROLLBACK,        WRITE, "ROLLBACK")                                                          \
     X(HEAD,            FIND,  "SELECT position, recorded_at, last_id FROM log_head WHERE one")     \
+    X(IS_REPLICA,      WRITE, "SELECT pg_is_in_recovery()")                                        \
     X(HEAD_LOCK,       WRITE, "SELECT position, recorded_at, last_id FROM log_head WHERE one "     \
                               "FOR UPDATE")                                                        \
     /* the server does not end a session by itself that cannot get rid of its answer */            \
