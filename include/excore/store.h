@@ -158,14 +158,18 @@ typedef struct ex_read_stream {
     uint64_t from;  /* first version, inclusive; 0: the first (forward) or the last (backward) */
     uint64_t limit; /* events; 0: no limit */
     ex_direction direction;
-    ex_cancel *cancel; /* NULL: none; borrowed until the cursor is closed */
+    uint64_t min_position; /* the read sees the log up to it at least */
+    bool is_current;       /* and up to what ex_store_current_head tells when it begins */
+    ex_cancel *cancel;     /* NULL: none; borrowed until the cursor is closed */
 } ex_read_stream;
 
 typedef struct ex_read_log {
     uint64_t after;          /* exclusive */
     uint64_t limit;          /* events; 0: no limit */
     const ex_filter *filter; /* NULL: all; borrowed until the cursor is closed */
-    ex_cancel *cancel;       /* NULL: none; borrowed until the cursor is closed */
+    uint64_t min_position;   /* as in ex_read_stream */
+    bool is_current;
+    ex_cancel *cancel; /* NULL: none; borrowed until the cursor is closed */
 } ex_read_log;
 
 /** Open a cursor. It sees the log as it was when the first event was fetched. It reads ahead into

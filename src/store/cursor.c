@@ -68,6 +68,8 @@ ex_status ex_store_read_stream(ex_store *s, const ex_read_stream *read, ex_curso
     store_scan scan = {.is_stream = true,
                        .stream = read->stream,
                        .from = clamp(read->from),
+                       .min_position = read->min_position,
+                       .is_current = read->is_current,
                        .direction = read->direction};
     if (read->from == 0)
         scan.from = read->direction == EX_BACKWARD ? INT64_MAX : 1;
@@ -82,6 +84,8 @@ ex_status ex_store_read_log(ex_store *s, const ex_read_log *read, ex_cursor **re
             return st;
     }
     store_scan scan = {.from = clamp(read->after) + (read->after < INT64_MAX),
+                       .min_position = read->min_position,
+                       .is_current = read->is_current,
                        .filter = read->filter};
     return cursor_new(s, &scan, read->limit, read->cancel, ret, err);
 }

@@ -143,6 +143,8 @@ typedef struct store_scan {
     const store_pause *pause; /* of a search that finds nothing; NULL: it goes on */
     uint64_t from;            /* first version or position, inclusive; backward: the highest one */
     uint64_t upto;            /* log: last position, inclusive (the head when the scan began) */
+    uint64_t min_position;    /* the store's: what `upto` is to be at least */
+    bool is_current;          /* the store's: it is to be asked of the database */
     ex_direction direction;   /* log: always forward */
     const ex_filter *filter;  /* log only; NULL: all */
 } store_scan;

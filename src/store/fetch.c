@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "kernel/cancel.h"
+#include "store/head_known.h"
 
 #define NS_PER_MS   1000000u
 #define CLOCK_EVERY 32u /* events between two looks at the clock */
@@ -50,13 +51,10 @@ static void move_on(fetch *f, const ex_event *last)
 
 static ex_status bound(ex_store *s, fetch *f, void *reader, ex_error *err)
 {
-    ex_status st = EX_OK;
     if (f->is_bounded)
         return EX_OK;
-    if (s->sequencer)
-        f->scan.upto = atomic_load_explicit(&s->head, memory_order_acquire);
-    else
-        st = s->driver.ops->reader->head(reader, &f->scan.upto, err);
+    ex_status st =
+        head_known_bound(s, reader, f->scan.min_position, f->scan.is_current, &f->scan.upto, err);
     f->is_bounded = st == EX_OK;
     return st;
 }

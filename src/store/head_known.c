@@ -54,6 +54,12 @@ uint64_t ex_store_head_age_ms(ex_store *s)
     return now_ns > known_ns ? (now_ns - known_ns) / 1000000 : 0;
 }
 
+void ex_store_look(ex_store *s)
+{
+    if (is_shared(s))
+        sequencer_look_at_log(s->sequencer);
+}
+
 /* ---- Metrics ---- */
 
 static void collect(void *ctx)
@@ -185,8 +191,7 @@ ex_status ex_store_wait(ex_store *s, uint64_t position, uint32_t timeout_ms, ex_
     (void)pthread_mutex_init(&w.mu, NULL); /* cannot fail on Linux */
     ex_cond_init(&w.moved);
     ex_store_watch(s, &w.watcher);
-    if (is_shared(s)) /* now, and not when the database has told */
-        sequencer_look_at_log(s->sequencer);
+    ex_store_look(s); /* now, and not when the database has told */
     (void)wait_until(s, &w, position, &until);
     ex_store_unwatch(s, &w.watcher);
     (void)pthread_cond_destroy(&w.moved);

@@ -24,6 +24,13 @@ void head_known_heard(ex_store *s, uint64_t position, bool is_end);
 /** May the log have reached the position, as far as is known without asking? Thread: any. */
 bool ex_store_has_heard(ex_store *s, uint64_t position);
 
+/** Have the sequencer look what others have appended. Thread: any. Blocking: no. */
+void ex_store_look(ex_store *s);
+/** Version of a stream as of `upto`, a position that the log has reached; at least of what this
+ *  process has published. */
+EX_NODISCARD ex_status ex_store_stream_version_at(ex_store *s, ex_slice stream, uint64_t upto,
+                                                  uint64_t *ret, ex_error *err);
+
 /** The gauge of ex_store_head_age_ms; without other processes there is none. */
 EX_NODISCARD ex_status head_known_metrics(ex_store *s, ex_error *err);
 void head_known_metrics_done(ex_store *s);

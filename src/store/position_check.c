@@ -1,6 +1,7 @@
 /* position_check.c: see position_check.h. */
 #include "store/position_check.h"
 
+#include "store/head_known.h"
 #include "store/import.h"
 
 static ex_status set_numbers(uint64_t position, uint64_t current, ex_error *err)
@@ -33,7 +34,9 @@ ex_status position_check_stream(ex_store *s, ex_slice stream, uint64_t version, 
     uint64_t current = 0;
     if (version == 0)
         return EX_OK;
-    ex_status st = ex_store_stream_version(s, stream, &current, err);
+    /* also what another process has written, and this one has not heard of */
+    uint64_t upto = s->driver.ops->shared ? INT64_MAX : 0;
+    ex_status st = ex_store_stream_version_at(s, stream, upto, &current, err);
     if (st || version <= current)
         return st;
     (void)ex_raise(err, EX_EAHEAD, "stream '%.*s' is at version %llu, it has no version %llu yet",

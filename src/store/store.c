@@ -222,7 +222,8 @@ uint64_t ex_store_head(ex_store *s)
     return fresh;
 }
 
-ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret, ex_error *err)
+ex_status ex_store_stream_version_at(ex_store *s, ex_slice stream, uint64_t upto, uint64_t *ret,
+                                     ex_error *err)
 {
     ex_status st = store_name_check(stream, "stream", err);
     void *reader = NULL;
@@ -231,10 +232,15 @@ ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret, e
     if (st)
         return st;
     /* As cursors see it: what is behind the head is not published, or its outcome is not known. */
-    uint64_t upto = INT64_MAX;
+    uint64_t head = INT64_MAX;
     if (s->sequencer)
-        upto = atomic_load_explicit(&s->head, memory_order_acquire);
-    st = s->driver.ops->reader->stream_version(reader, stream, upto, ret, err);
+        head = atomic_load_explicit(&s->head, memory_order_acquire);
+    st = s->driver.ops->reader->stream_version(reader, stream, upto > head ? upto : head, ret, err);
     reader_pool_give(&s->readers, reader, st != EX_OK);
     return st;
+}
+
+ex_status ex_store_stream_version(ex_store *s, ex_slice stream, uint64_t *ret, ex_error *err)
+{
+    return ex_store_stream_version_at(s, stream, 0, ret, err);
 }

@@ -77,8 +77,8 @@ static ex_status start_threads(api *a, ex_error *err)
         st = ex_workers_start("probe", 1, PROBE_QUEUE_LIMIT, &a->prober, err);
     if (!st && o->runtime)
         st = ex_workers_start("query", o->reader_threads, o->reader_queue_limit, &a->queriers, err);
-    if (!st && o->runtime)
-        st = view_waits_start(o->runtime, o->clock, VIEW_WAIT_LIMIT, &a->view_waits, err);
+    if (!st)
+        st = view_waits_start(o->runtime, o->store, o->clock, VIEW_WAIT_LIMIT, &a->view_waits, err);
     return st;
 }
 

@@ -18,10 +18,10 @@ struct api {
     api_options options; /* every default filled in */
     http_route routes[API_ROUTES_MAX];
     size_t route_count;
-    ex_workers *readers;    /* pages */
-    ex_workers *queriers;   /* queries of views; NULL without an application */
-    ex_workers *prober;     /* one thread: health checks may take seconds; and for the status */
-    view_waits *view_waits; /* NULL without an application */
+    ex_workers *readers;  /* pages */
+    ex_workers *queriers; /* queries of views; NULL without an application */
+    ex_workers *prober;   /* one thread: health checks may take seconds; and for the status */
+    view_waits *view_waits;
     ex_lease_lister *nodes; /* NULL: no other node can be */
     sse_service *sse;
     ex_buf openapi;

@@ -1,11 +1,14 @@
-/* query_routes.c: GET /v1/{context}/{query}?…&limit=&cursor=&min_position=.
+/* query_routes.c: GET /v1/{context}/{query}?…&limit=&cursor=&min_position=&consistency=.
  *
- * limit, cursor and min_position belong to the platform, every other parameter to
- * the query. With min_position the answer waits, without holding a thread, until
- * the view has seen that position; after min_position_timeout_ms it is 504 TIMEOUT. */
+ * limit, cursor, min_position and consistency belong to the platform, every other
+ * parameter to the query. With min_position the answer waits, without holding a
+ * thread, until the view has seen that position; after min_position_timeout_ms it is
+ * 504 TIMEOUT. consistency=current asks the database where the log ends, and waits
+ * until the view is there. */
 #include "api/rest/route_job.h"
 
 #include "api/rest/json_fields.h"
+#include "api/rest/reach.h"
 #include "api/rest/request.h"
 
 #define QUERY_ANSWER_LIMIT_BYTES ((size_t)64 << 20)
@@ -16,6 +19,7 @@ typedef struct query_job {
     /* loop thread, then read only */
     ex_query_call call;
     ex_json params;
+    reach reach; /* only the parameters */
     view_wait wait;
 } query_job;
 
@@ -49,25 +53,54 @@ static void on_waited(view_wait *w)
         route_job_post(&j->job, st, &err);
 }
 
-static ex_status start(query_job *j, ex_error *err)
+/* *ret_waits: on_waited goes on with it, and it is not ours any more. */
+static ex_status wait_if_early(query_job *j, bool *ret_waits, ex_error *err)
 {
     api *a = j->job.api;
     uint32_t view = 0;
+    *ret_waits = j->call.min_position &&
+                 view_of_query(a->options.runtime, j->call.context, j->call.query, &view) &&
+                 !view_has_seen(a->options.runtime, view, j->call.min_position);
+    if (!*ret_waits)
+        return EX_OK;
+    j->wait.view = view;
+    j->wait.min_position = j->call.min_position;
+    j->wait.done = on_waited;
+    return view_waits_add(a->view_waits, &j->wait, err);
+}
+
+/* consistency=current. On a querying thread: the database is asked. */
+static ex_status ask_current(void *job, ex_buf *out, ex_error *err)
+{
+    query_job *j = job;
+    uint64_t head = 0;
+    bool waits = false;
+    ex_status st = ex_store_current_head(j->job.api->options.store, &head, err);
+    if (st)
+        return st;
+    if (j->call.min_position < head)
+        j->call.min_position = head;
+    st = wait_if_early(j, &waits, err);
+    if (st)
+        return st;
+    return waits ? ROUTE_JOB_PARKED : run_query(j, out, err);
+}
+
+static ex_status start(query_job *j, ex_error *err)
+{
+    api *a = j->job.api;
+    bool waits = false;
     ex_status st = route_job_enter_cancellable(&j->job, &j->call.cancel, err);
     if (st)
         return st;
     j->wait.cancel = j->call.cancel;
-    if (j->call.min_position &&
-        view_of_query(a->options.runtime, j->call.context, j->call.query, &view) &&
-        !view_has_seen(a->options.runtime, view, j->call.min_position)) {
-        j->wait.view = view;
-        j->wait.min_position = j->call.min_position;
-        j->wait.deadline_ns =
-            ex_monotonic_ns(a->options.clock) + a->options.min_position_timeout_ms * NS_PER_MS;
-        j->wait.done = on_waited;
-        st = view_waits_add(a->view_waits, &j->wait, err);
+    j->wait.deadline_ns =
+        ex_monotonic_ns(a->options.clock) + a->options.min_position_timeout_ms * NS_PER_MS;
+    if (j->reach.is_current) {
+        st = route_job_queue(&j->job, a->queriers, ask_current, QUERY_ANSWER_LIMIT_BYTES, err);
     } else {
-        st = queue(j, err);
+        st = wait_if_early(j, &waits, err);
+        st = st || waits ? st : queue(j, err);
     }
     if (st)
         route_job_leave(&j->job);
@@ -79,7 +112,7 @@ static ex_status start(query_job *j, ex_error *err)
 static bool is_platform_param(ex_slice name)
 {
     return ex_slice_is(name, "limit") || ex_slice_is(name, "cursor") ||
-           ex_slice_is(name, "min_position");
+           ex_slice_is(name, "min_position") || ex_slice_is(name, "consistency");
 }
 
 static ex_status raise_twice(ex_error *err, ex_slice name)
@@ -116,13 +149,14 @@ static ex_status collect_params(query_job *j, ex_error *err)
 
 static ex_status check_platform_params(const http_exchange *x, ex_error *err)
 {
-    uint32_t limits = 0, cursors = 0, positions = 0;
+    uint32_t limits = 0, cursors = 0, positions = 0, consistencies = 0;
     ex_slice name, value;
     for (size_t at = 0; http_query_next(x, &at, &name, &value);) {
         limits += ex_slice_is(name, "limit");
         cursors += ex_slice_is(name, "cursor");
         positions += ex_slice_is(name, "min_position");
-        if (limits > 1 || cursors > 1 || positions > 1)
+        consistencies += ex_slice_is(name, "consistency");
+        if (limits > 1 || cursors > 1 || positions > 1 || consistencies > 1)
             return raise_twice(err, name);
     }
     return EX_OK;
@@ -154,7 +188,8 @@ static ex_status read_request(query_job *j, ex_error *err)
     if (!st)
         st = read_limit(j, err);
     if (!st)
-        st = request_u64(j->job.x, "min_position", &j->call.min_position, err);
+        st = reach_read_params(j->job.x, &j->reach, err);
+    j->call.min_position = j->reach.min_position;
     if (!st)
         st = collect_params(j, err);
     j->call.cursor = http_query(j->job.x, "cursor", &is_given);

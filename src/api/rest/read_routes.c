@@ -14,8 +14,10 @@
 #include "api/rest/route_job.h"
 
 #include "api/event_json.h"
+#include "api/rest/reach.h"
 #include "api/rest/request.h"
 #include "store/cursor.h"
+#include "store/head_known.h"
 #include "store/position_check.h"
 
 #define NS_PER_MS         UINT64_C(1000000)
@@ -42,6 +44,8 @@ typedef struct page_job {
     ex_read_log log;
     ex_filter filter;
     ex_query_item item;
+    reach reach;
+    bool is_after_head;  /* followers: what is appended from now on */
     ex_subscribe follow; /* for server-sent events */
     uint64_t deadline_ns;
     /* the reader threads', one after the other */
@@ -98,11 +102,15 @@ static ex_status put_events(page_job *j, ex_buf *out, ex_error *err)
 static ex_status open_cursor(page_job *j, ex_error *err)
 {
     ex_store *store = j->job.api->options.store;
+    uint64_t bound = j->reach.bound;
     if (!j->is_stream) {
         j->head = ex_store_head(store);
+        j->head = bound > j->head ? bound : j->head;
+        j->log.min_position = bound;
         return ex_store_read_log(store, &j->log, &j->cursor, err);
     }
-    ex_status st = ex_store_stream_version(store, j->stream.stream, &j->head, err);
+    j->stream.min_position = bound;
+    ex_status st = ex_store_stream_version_at(store, j->stream.stream, bound, &j->head, err);
     if (!st && j->head == 0) {
         st = ex_raise(err, EX_ENOTFOUND, "there is no stream \"%.*s\"", EX_ARG(j->stream.stream));
         ex_error_set_field(err, EX_S("stream"));
@@ -128,7 +136,8 @@ static ex_status begin_page(page_job *j, ex_buf *out, ex_error *err)
 {
     if (ex_cancel_is_requested(j->job.cancel)) /* while it waited for a thread */
         return ex_raise(err, EX_ECANCELLED, "the client has gone");
-    ex_status st = open_cursor(j, err);
+    ex_status st = reach_look(&j->reach, false, err);
+    st = st ? st : open_cursor(j, err);
     if (st)
         return st;
     j->head_before = j->head;
@@ -150,6 +159,8 @@ static ex_status read_page(void *job, ex_buf *out, ex_error *err)
 {
     page_job *j = job;
     ex_status st = j->cursor ? EX_OK : begin_page(j, out, err);
+    if (st == ROUTE_JOB_PARKED)
+        return st;
     if (!st)
         st = put_events(j, out, err);
     if (st == EX_EAGAIN && ex_monotonic_ns(j->job.api->options.clock) < j->deadline_ns) {
@@ -197,6 +208,8 @@ static ex_status submit_page(page_job *j, ex_error *err)
     j->stream.cancel = j->log.cancel = cancel;
     j->deadline_ns =
         ex_monotonic_ns(a->options.clock) + (uint64_t)a->options.page_timeout_ms * NS_PER_MS;
+    reach_prepare(&j->reach, &j->job, a->readers, read_page,
+                  a->options.page_limit_bytes + EVENT_SLACK_BYTES);
     st = route_job_queue(&j->job, a->readers, read_page,
                          a->options.page_limit_bytes + EVENT_SLACK_BYTES, err);
     if (st)
@@ -239,13 +252,16 @@ static ex_status read_number(const page_job *j, const char *name, uint64_t *ret,
 
 static ex_status read_stream_params(page_job *j, ex_error *err)
 {
-    static const request_param known[] = {{"from", false}, {"limit", false}, {"direction", false}};
+    static const request_param known[] = {
+        {"from", false}, {"limit", false}, {"direction", false}, REACH_PARAMS};
     j->stream.stream = http_param(j->job.x, "stream");
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     if (!st)
         st = read_number(j, "from", &j->stream.from, err);
     if (!st)
         st = read_direction(j, err);
+    if (!st)
+        st = reach_read_params(j->job.x, &j->reach, err);
     if (!st)
         st = read_limit(j, j->job.api->options.stream_page_events, &j->limit, err);
     j->stream.limit = j->limit + 1; /* one more tells whether there is more */
@@ -282,14 +298,16 @@ static ex_status read_filter(page_job *j, ex_error *err)
 
 static ex_status read_log_params(page_job *j, bool is_live, ex_error *err)
 {
-    static const request_param known[] = {{"after", false},  {"limit", false},
-                                          {"types", true},   {"tags", true},
-                                          {"streams", true}, {"correlation_id", false}};
+    static const request_param known[] = {
+        {"after", false},  {"limit", false},          {"types", true}, {"tags", true},
+        {"streams", true}, {"correlation_id", false}, REACH_PARAMS};
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     bool is_given = false;
-    if (!st && is_live && ex_slice_is(http_query(j->job.x, "after", &is_given), "head"))
-        j->log.after = ex_store_head(j->job.api->options.store);
-    else if (!st)
+    if (!st)
+        st = reach_read_params(j->job.x, &j->reach, err);
+    j->is_after_head =
+        !st && is_live && ex_slice_is(http_query(j->job.x, "after", &is_given), "head");
+    if (!st && !j->is_after_head)
         st = read_number(j, "after", &j->log.after, err);
     if (!st)
         st = read_filter(j, err);
@@ -340,9 +358,12 @@ static ex_status check_follow_params(const http_exchange *x, ex_error *err)
  * begins, else it would wait for what it misses. */
 static ex_status check_place(void *job, ex_buf *out, ex_error *err)
 {
-    const page_job *j = job;
+    page_job *j = job;
     ex_store *store = j->job.api->options.store;
     (void)out;
+    ex_status st = reach_look(&j->reach, true, err);
+    if (st || j->is_after_head)
+        return st;
     return j->is_stream ? position_check_stream(store, j->follow.stream, j->follow.after, err)
                         : position_check_log(store, j->follow.after, err);
 }
@@ -352,6 +373,10 @@ static ex_status open_stream(void *job, ex_buf *out, ex_error *err)
     page_job *j = job;
     (void)out;
     (void)err; /* sse_open has answered */
+    if (j->is_after_head && j->reach.is_current)
+        j->follow.after = j->reach.bound;
+    else if (j->is_after_head)
+        j->follow.after = ex_store_head(j->job.api->options.store);
     if (http_request_method(j->job.x) == HTTP_HEAD_)
         http_respond(j->job.x, 200, offers[OFFER_SSE], EX_S(""));
     else
@@ -372,11 +397,13 @@ static ex_status follow(page_job *j, ex_error *err)
         st = read_last_event_id(j->job.x, &j->follow.after, err);
     if (st)
         return st;
+    if (http_header(j->job.x, "last-event-id").len) /* it wins */
+        j->is_after_head = false;
     uint64_t known = j->is_stream ? 0 : ex_store_head(a->options.store);
-    if (j->follow.after <= known)
+    if (j->follow.after <= known && !reach_is_asked(&j->reach))
         return open_stream(j, NULL, err);
     j->job.answer = open_stream;
-    return route_job_run(&j->job, a->readers, check_place, 0, err);
+    return reach_run(&j->reach, &j->job, a->readers, check_place, 0, err);
 }
 
 /* ---- Routes ---- */

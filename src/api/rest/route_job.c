@@ -120,6 +120,8 @@ static void work(void *arg)
     route_job *j = arg;
     j->goes_on = false;
     ex_status st = j->work(j, &j->out, &j->err);
+    if (st == ROUTE_JOB_PARKED)
+        return;
     if (st == EX_OK && j->goes_on) {
         ex_workers_submit_again(j->pool, work, j);
         return;

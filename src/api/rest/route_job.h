@@ -22,6 +22,10 @@ typedef ex_status route_job_answer(void *job, ex_buf *out, ex_error *err);
 /** Work that may block. A failure of `out` is looked at by the caller. Worker thread. */
 typedef ex_status route_job_work(void *job, ex_buf *out, ex_error *err);
 
+/** What the work returns when it has handed the job to somebody who queues it again or posts it:
+ *  whoever called the work touches it no more. */
+#define ROUTE_JOB_PARKED EX_EEND
+
 /** The first member of a route's own struct, which is what the functions get as `job`. */
 typedef struct route_job {
     /* loop thread, then read only */

@@ -9,12 +9,14 @@
 
 #include "kernel/thread.h"
 #include "runtime/view_hurry.h"
+#include "store/head_known.h"
 
 #define TICK_NS 2000000
 
 struct view_waits {
     /* immutable after start */
-    ex_runtime *rt;
+    ex_runtime *rt; /* NULL: none */
+    ex_store *store;
     const ex_clock *clock;
     uint32_t limit;
     pthread_t thread;
@@ -60,6 +62,15 @@ bool view_has_seen(ex_runtime *rt, uint32_t view, uint64_t position)
 
 /* ---- The thread ---- */
 
+static bool is_there(const view_waits *v, const view_wait *w)
+{
+    if (w->view == VIEW_WAIT_LOG)
+        return ex_store_has_heard(v->store, w->min_position);
+    if (w->view == VIEW_WAIT_PUBLISHED)
+        return ex_store_head(v->store) >= w->min_position;
+    return view_has_seen(v->rt, w->view, w->min_position);
+}
+
 /* Take those out whose wait is over, in any order. */
 static view_wait *take_ready(view_waits *v)
 {
@@ -68,7 +79,7 @@ static view_wait *take_ready(view_waits *v)
     for (view_wait **at = &v->waiting; *at;) {
         view_wait *w = *at;
         if (w->deadline_ns > now_ns && !ex_cancel_is_requested(w->cancel) &&
-            !view_has_seen(v->rt, w->view, w->min_position)) {
+            (w->earliest_ns > now_ns || !is_there(v, w))) {
             at = &w->next;
             continue;
         }
@@ -109,13 +120,14 @@ static void *run(void *arg)
     return NULL;
 }
 
-ex_status view_waits_start(ex_runtime *rt, const ex_clock *clock, uint32_t limit, view_waits **ret,
-                           ex_error *err)
+ex_status view_waits_start(ex_runtime *rt, ex_store *store, const ex_clock *clock, uint32_t limit,
+                           view_waits **ret, ex_error *err)
 {
     view_waits *v = calloc(1, sizeof(*v));
     if (!v)
         return ex_raise(err, EX_ENOMEM, "no memory for waiting queries");
     v->rt = rt;
+    v->store = store;
     v->clock = clock;
     v->limit = limit;
     (void)pthread_mutex_init(&v->mu, NULL); /* cannot fail with default attributes on Linux */
@@ -151,13 +163,14 @@ ex_status view_waits_add(view_waits *v, view_wait *w, ex_error *err)
     ex_status st = EX_OK;
     (void)pthread_mutex_lock(&v->mu);
     if (v->count >= v->limit) {
-        st = ex_raise(err, EX_EOVERLOADED, "%" PRIu32 " queries wait for their view already",
+        st = ex_raise(err, EX_EOVERLOADED, "%" PRIu32 " reads wait for a position already",
                       v->limit);
     } else {
         w->next = v->waiting;
         v->waiting = w;
         v->count++;
-        view_hurry(v->rt, w->view, w->min_position);
+        if (w->view < VIEW_WAIT_PUBLISHED)
+            view_hurry(v->rt, w->view, w->min_position);
         (void)pthread_cond_signal(&v->changed);
     }
     (void)pthread_mutex_unlock(&v->mu);

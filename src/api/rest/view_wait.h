@@ -1,9 +1,9 @@
-/* view_wait.h: queries that wait until their view has seen a position, without holding a thread
- * each.
+/* view_wait.h: queries that wait until their view has seen a position, and reads that wait until
+ * the log has reached one, without holding a thread each.
  *
- * One thread looks at the views that somebody waits for every few milliseconds.
- * Nothing waits in the log's hot path, and a slow view cannot use up the threads
- * that answer other queries. */
+ * One thread looks at the views that somebody waits for, and at the log, every few
+ * milliseconds. Nothing waits in the log's hot path, and a slow view cannot use up
+ * the threads that answer others. */
 #ifndef EXCORE_API_REST_VIEW_WAIT_H
 #define EXCORE_API_REST_VIEW_WAIT_H
 
@@ -12,11 +12,15 @@
 typedef struct view_waits view_waits;
 typedef struct view_wait view_wait;
 
+#define VIEW_WAIT_LOG       UINT32_MAX /* the log may be there, as far as this node has heard */
+#define VIEW_WAIT_PUBLISHED (UINT32_MAX - 1) /* ex_store_head is there */
+
 /** One that waits; embedded in the caller's object. */
 struct view_wait {
     /* set by the caller */
-    uint32_t view; /* index for ex_runtime_view_status */
+    uint32_t view; /* index for ex_runtime_view_status, or one of the above */
     uint64_t min_position;
+    uint64_t earliest_ns;    /* not over before, but for the deadline and the end; 0: at once */
     uint64_t deadline_ns;    /* ex_monotonic_ns */
     const ex_cancel *cancel; /* ends the wait early; nullable */
     /** On the waiting thread, without a lock held; must not block. */
@@ -25,9 +29,10 @@ struct view_wait {
     view_wait *next;
 };
 
-/** @param limit most that wait at a time */
-EX_NODISCARD ex_status view_waits_start(ex_runtime *rt, const ex_clock *clock, uint32_t limit,
-                                        view_waits **ret, ex_error *err);
+/** @param rt nullable: only the log is waited for
+ *  @param limit most that wait at a time */
+EX_NODISCARD ex_status view_waits_start(ex_runtime *rt, ex_store *store, const ex_clock *clock,
+                                        uint32_t limit, view_waits **ret, ex_error *err);
 /** Nobody waits any more. NULL is accepted. */
 void view_waits_stop(view_waits *v);
 /** `done` is called when the view is there or the time is up or the end is asked for; all ways it
