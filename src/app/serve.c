@@ -27,6 +27,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define HEAD_AGE_MS 1000 /* degraded above it */
+
 typedef struct server {
     const settings *settings;
     application application;
@@ -105,15 +107,33 @@ static void stop_application(server *s)
     application_unload(&s->application);
 }
 
-/* Readiness: a read through the store's own way, and whether the last batch was stored. */
+/* What other nodes have appended since is not shown here, unless a read asks for it. */
+static ex_status check_head_age(const server *s, uint64_t limit_ms, ex_error *err)
+{
+    uint64_t age_ms = ex_store_head_age_ms(s->store);
+    return age_ms <= limit_ms
+               ? EX_OK
+               : ex_raise(err, EX_EAGAIN, "the end of the log was last known %llu ms ago",
+                          (unsigned long long)age_ms);
+}
+
+/* Readiness: a read through the store's own way, whether the last batch was stored, and whether the
+ * node knows what others store. */
 static ex_status check_store(void *ctx, ex_error *err)
 {
+    const server *s = ctx;
     uint64_t version = 0;
-    ex_status status = ex_store_stream_version(ctx, EX_S("$health"), &version, err);
+    ex_status status = ex_store_stream_version(s->store, EX_S("$health"), &version, err);
+    status = status ? status : check_head_age(s, s->settings->head_age_limit_ms, err);
     if (status)
         return status;
-    status = ex_store_check_writes(ctx, err);
+    status = ex_store_check_writes(s->store, err);
     return status ? ex_error_context(err, status, "writes fail") : EX_OK;
+}
+
+static ex_status check_head(void *ctx, ex_error *err)
+{
+    return check_head_age(ctx, HEAD_AGE_MS, err);
 }
 
 static void report_slow_statement(void *ctx, ex_slice statement, uint32_t elapsed_ms)
@@ -138,13 +158,18 @@ static ex_status start_store(server *s, ex_error *err)
     ex_status status = ex_store_open(s->settings->data, &options, &s->store, err);
     if (status)
         return status;
-    const ex_health_check check = {.name = "store", .run = check_store, .ctx = s->store};
-    return ex_health_add(s->health, &check, err);
+    const ex_health_check checks[] = {
+        {.name = "store", .run = check_store, .ctx = s},
+        {.name = "head", .run = check_head, .ctx = s, .is_minor = true}};
+    status = ex_health_add(s->health, &checks[0], err);
+    return status || !ex_pg_is_url(s->settings->data) ? status
+                                                      : ex_health_add(s->health, &checks[1], err);
 }
 
 static void stop_store(server *s)
 {
     (void)ex_health_remove(s->health, "store"); /* not there when adding it failed */
+    (void)ex_health_remove(s->health, "head");  /* nor for a directory */
     ex_store_close(s->store);
 }
 

@@ -69,7 +69,7 @@
     X("api.sse_heartbeat", DURATION, "15s", 100, HOUR, NULL, api.sse_heartbeat_ms,                                   \
       "a heartbeat event is sent to a follower after so long a silence")                                             \
     X("api.min_position_timeout", DURATION, "5s", 1, HOUR, NULL, api.min_position_timeout_ms,                        \
-      "longest wait of a query for min_position=; then 504")                                                         \
+      "longest wait of a read or query for min_position= or consistency=current; then 504")                                                         \
     X("store.data", STRING, "./data", 0, 0, NULL, data, "directory of the store, made when missing, or a postgres:// URL")                 \
     X("store.durability", ENUM, "full", 0, 0, "full|normal", store.durability,                                       \
       "full: acknowledged after fsync; normal: a power cut may take the last moments")                               \
@@ -90,6 +90,8 @@
       "how long the outcome of a command id is kept")                                                                \
     X("store.answer_timeout", DURATION, "20s", SECOND, HOUR, NULL, store.answer_timeout_ms,                          \
       "on PostgreSQL: an append or a read is answered within it, also when the database is not")                     \
+    X("store.head_age_limit", DURATION, "5s", SECOND, HOUR, NULL, head_age_limit_ms,                                 \
+      "on PostgreSQL: /health/ready is 503 when this node has not known for so long where the log ends")             \
     X("runtime.app", STRING, "", 0, 0, NULL, app, "application to load, a shared object")                            \
     X("runtime.lease_time", DURATION, "10s", 100, HOUR, NULL, lease_ms,                                              \
       "on PostgreSQL: what a node that died was doing goes on elsewhere after it")                                   \

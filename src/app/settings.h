@@ -25,6 +25,7 @@ typedef struct settings {
     const char *app; /* "": none */
     settings_env env;
     uint32_t lease_ms;
+    uint32_t head_age_limit_ms;
     uint64_t shutdown_timeout_ms;
     http_options http;
     ex_store_options store;

@@ -100,7 +100,7 @@ static void put_command(ex_buf *out, const ex_context *c, const ex_aggregate *a,
 
 static void put_query_params(ex_buf *out, const ex_query_def *q)
 {
-    ex_buf_put_str(out, "'parameters':[" PARAMETER("MinPosition"));
+    ex_buf_put_str(out, "'parameters':[" PARAMETER("MinPosition") "," PARAMETER("Consistency"));
     if (q->kind == EX_QUERY_PAGE || q->kind == EX_QUERY_LIST)
         ex_buf_put_str(out, "," PARAMETER("Limit"));
     if (q->kind == EX_QUERY_PAGE)

@@ -16,6 +16,7 @@
     "','explode':false,'schema':{'type':'array','items':{'type':'string'}}}"
 #define QUERY_TEXT(name, text) "{'name':'" name "','in':'query','description':'" text "','schema':{'type':'string','minLength':1,'maxLength':255}}"
 #define LAST_EVENT_ID       REF("parameters", "LastEventId")
+#define REACH               REF("parameters", "MinPosition") "," REF("parameters", "Consistency")
 
 static const struct {
     http_method method;
@@ -42,18 +43,18 @@ static const struct {
      "'parameters':[" QUERY_U64("from", "First version, inclusive. 0: the first, backward the last") ","
      QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 1000)") ","
      "{'name':'direction','in':'query','schema':{'type':'string','enum':['forward','backward'],'default':'forward'}},"
-     LAST_EVENT_ID "],"
+     REACH "," LAST_EVENT_ID "],"
      "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
-     PROBLEM("400") "," PROBLEM("404") "," PROBLEM("406") "," PROBLEM("503") "}}"},
+     PROBLEM("400") "," PROBLEM("404") "," PROBLEM("406") "," PROBLEM("503") "," PROBLEM("504") "}}"},
     {HTTP_GET_, "/v1/events",
      "{'operationId':'read_log','tags':['events'],'summary':'Read the log after a position, or follow it as server-sent events',"
      "'parameters':[" QUERY_U64("after", "Position, exclusive; for an event stream also the word head") ","
      QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 100)") ","
      QUERY_LIST("types", "Any of these types") "," QUERY_LIST("tags", "All of these tags") ","
      QUERY_LIST("streams", "Any of these streams") ","
-     QUERY_TEXT("correlation_id", "Events of this correlation id; goes together with the other filters") "," LAST_EVENT_ID "],"
+     QUERY_TEXT("correlation_id", "Events of this correlation id; goes together with the other filters") "," REACH "," LAST_EVENT_ID "],"
      "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
-     PROBLEM("400") "," PROBLEM("406") "," PROBLEM("503") "}}"},
+     PROBLEM("400") "," PROBLEM("406") "," PROBLEM("503") "," PROBLEM("504") "}}"},
     {HTTP_GET_, "/v1/status",
      "{'operationId':'status','tags':['operation'],'summary':'Version and uptime, the store, and how far the views are',"
      "'responses':{" ANSWER("200", "The status", JSON_OF("Status")) "," PROBLEM("503") "}}"},
@@ -167,7 +168,9 @@ const char openapi_parameters[] =
     "'schema':{'type':'string','minLength':1,'maxLength':255}},"
     "'LastEventId':{'name':'Last-Event-ID','in':'header','description':'Resumes an event stream; wins over from and after',"
     "'schema':{'type':'string'}},"
-    "'MinPosition':{'name':'min_position','in':'query','description':'Wait until the view has seen this position','schema':" U64 "},"
+    "'MinPosition':{'name':'min_position','in':'query','description':'The position that a write answered, on whichever node: the answer sees it. Waits for it, then 504','schema':" U64 "},"
+    "'Consistency':{'name':'consistency','in':'query','description':'current: sees all that any node acknowledged before. node: what this node has heard',"
+    "'schema':{'type':'string','enum':['node','current'],'default':'node'}},"
     "'Limit':{'name':'limit','in':'query','description':'Rows, clamped','schema':" U64 "},"
     "'Cursor':{'name':'cursor','in':'query','description':'continue_cursor of the page before','schema':{'type':'string'}}";
 

@@ -173,6 +173,8 @@ static ex_status replay(ex_command_work *w, ex_batch *b, ex_error *err)
                         EX_ARG(w->command_id));
     st = outcome_read(record.outcome, w->arena, &w->call->result, &w->rejection);
     w->is_rejected = st == EX_EREJECTED;
+    if (w->is_rejected)
+        w->rejection.position = ex_batch_position(b);
     if (st && !w->is_rejected && err)
         *err = w->rejection;
     return w->is_rejected ? EX_OK : st;
@@ -289,6 +291,8 @@ static ex_status decide(ex_command_work *w, ex_batch *b, state_entry *entry, ex_
     ex_status st =
         decision_run(d, w->command->decide, entry->version ? entry->state : NULL, w->value);
     watchdog_leave(w->rt->watchdog);
+    if (st == EX_EREJECTED)
+        d->error.position = ex_batch_position(b);
     if (st == EX_EREJECTED && w->call->command_id.len) {
         w->is_rejected = true;
         w->rejection = d->error;

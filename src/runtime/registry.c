@@ -190,6 +190,19 @@ static ex_status check_order(const ex_query_def *q, ex_error *err)
     return EX_OK;
 }
 
+/* What the platform reads of a query's parameters never reaches the query. */
+static ex_status check_params(const ex_query_def *q, ex_error *err)
+{
+    static const char *const reserved[] = {"limit", "cursor", "min_position", "consistency"};
+    ex_status st = q->params ? ex_type_check(q->params, err) : EX_OK;
+    for (uint32_t i = 0; !st && q->params && i < q->params->field_count; i++)
+        for (size_t k = 0; k < sizeof(reserved) / sizeof(reserved[0]); k++)
+            if (strcmp(q->params->fields[i].name, reserved[k]) == 0)
+                return ex_raise(err, EX_EINVAL, "query %s: the parameter %s is the platform's",
+                                q->name, reserved[k]);
+    return st;
+}
+
 static ex_status check_query(const ex_query_def *q, ex_error *err)
 {
     if (!q || !is_name(q->name, true))
@@ -200,7 +213,7 @@ static ex_status check_query(const ex_query_def *q, ex_error *err)
         return ex_raise(err, EX_EINVAL, "query %s needs a row type", q->name);
     if ((q->kind == EX_QUERY_PAGE || q->kind == EX_QUERY_LIST) && !q->order_by[0])
         return ex_raise(err, EX_EINVAL, "query %s needs order_by", q->name);
-    ex_status st = q->params ? ex_type_check(q->params, err) : EX_OK;
+    ex_status st = check_params(q, err);
     if (!st && q->row)
         st = ex_type_check(q->row, err);
     if (!st && q->row)

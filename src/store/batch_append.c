@@ -6,7 +6,8 @@
 
 /* ---- Expected versions ---- */
 
-static ex_status conflict(const store_stream *s, ex_expected expected, ex_error *err)
+static ex_status conflict(const ex_batch *b, const store_stream *s, ex_expected expected,
+                          ex_error *err)
 {
     if (expected.raw == EX_EXISTS.raw)
         (void)ex_raise(err, EX_ECONFLICT, "stream '%.*s' does not exist", EX_ARG(s->name));
@@ -17,11 +18,13 @@ static ex_status conflict(const store_stream *s, ex_expected expected, ex_error 
     if (err) {
         err->expected = expected.raw == EX_EXISTS.raw ? 1 : expected.raw - 2;
         err->current = s->version;
+        err->position = ex_batch_position(b);
     }
     return EX_ECONFLICT;
 }
 
-static ex_status check_version(const store_stream *s, ex_expected expected, ex_error *err)
+static ex_status check_version(const ex_batch *b, const store_stream *s, ex_expected expected,
+                               ex_error *err)
 {
     bool holds;
     if (expected.raw == EX_ANY.raw)
@@ -30,7 +33,7 @@ static ex_status check_version(const store_stream *s, ex_expected expected, ex_e
         holds = s->version > 0;
     else
         holds = s->version == expected.raw - 2;
-    return holds ? EX_OK : conflict(s, expected, err);
+    return holds ? EX_OK : conflict(b, s, expected, err);
 }
 
 ex_status ex_batch_expect(ex_batch *b, ex_slice stream, ex_expected expected, uint64_t *ret_version,
@@ -39,7 +42,7 @@ ex_status ex_batch_expect(ex_batch *b, ex_slice stream, ex_expected expected, ui
     store_stream s = {.name = stream};
     ex_status st = ex_batch_stream_version(b, stream, &s.version, err);
     if (st == EX_OK)
-        st = check_version(&s, expected, err);
+        st = check_version(b, &s, expected, err);
     if (st == EX_OK)
         *ret_version = s.version;
     return st;
@@ -67,7 +70,7 @@ static ex_status check_conditions(ex_batch *b, const ex_append *append,
                                   batch_stream *const *streams, ex_error *err)
 {
     for (uint32_t i = 0; i < append->write_count; i++) {
-        ex_status st = check_version(&streams[i]->stream, append->writes[i].expected, err);
+        ex_status st = check_version(b, &streams[i]->stream, append->writes[i].expected, err);
         if (st)
             return st;
     }

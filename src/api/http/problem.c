@@ -84,7 +84,8 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
         ex_json_u64(w, err->current);
     }
     bool is_unreadable = strcmp(err->code, "STREAM_UNREADABLE") == 0;
-    if (err->status == EX_ECONDITION || is_stored_event || is_unreadable) {
+    bool is_decided = (err->status == EX_ECONFLICT || err->status == EX_EREJECTED) && err->position;
+    if (err->status == EX_ECONDITION || is_stored_event || is_unreadable || is_decided) {
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
     }

@@ -142,9 +142,10 @@ static void test_openapi_with_application(void **state)
     assert_non_null(json_object_get(schemas, "Line"));
     json_t *find_op = json_object_get(json_object_get(paths, "/v1/shop/open-orders"), "get");
     json_t *params = json_object_get(find_op, "parameters");
-    assert_int_equal(json_array_size(params), 5); /* min_position, limit, cursor, customer, above */
-    assert_true(json_is_true(json_object_get(json_array_get(params, 3), "required")));
-    assert_true(json_is_false(json_object_get(json_array_get(params, 4), "required")));
+    /* min_position, consistency, limit, cursor, customer, above */
+    assert_int_equal(json_array_size(params), 6);
+    assert_true(json_is_true(json_object_get(json_array_get(params, 4), "required")));
+    assert_true(json_is_false(json_object_get(json_array_get(params, 5), "required")));
     assert_non_null(json_object_get(json_object_get(paths, "/v1/shop/order-count"), "get"));
     json_decref(tree);
 }
