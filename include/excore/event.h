@@ -140,6 +140,7 @@ typedef struct ex_append {
     uint32_t write_count;
     const ex_query *fail_if_match; /* NULL: no such condition */
     uint64_t after;                /* the query looks at events after this position */
+    const ex_id *epoch;            /* in which `after` was read (log_id.h); NULL: not known */
 } ex_append;
 
 typedef struct ex_event_ref {

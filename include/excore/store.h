@@ -88,7 +88,8 @@ EX_API void ex_store_close(ex_store *s);
  *  @param ret    set on success only; may be NULL
  *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position of the
  *          first match, field: its item), EX_ETOOWIDE (err: field),
- *          EX_EAHEAD (`after` is beyond the log's end; err: position, current),
+ *          EX_EAHEAD (`after` is beyond the log's end; err: position, current), EX_ELOGCHANGED
+ *          (`after` is no longer current in its epoch, see log_id.h),
  *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
  *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY, EX_EOUTCOME (a
  *          directory whose files were taken away: it may be in them, wherever they are)

@@ -291,24 +291,42 @@ typedef struct follower {
     void *ctx;
     sse_reader sse;
     uint64_t position; /* of the last event handed over */
+    char log[96];      /* that it is of, as the server named it; "" before */
     bool has_started;  /* the server has sent something: later failures are a lost connection */
     bool is_ended;     /* fn said stop */
     ex_status status;  /* what ended the reading besides */
     ex_error *err;
 } follower;
 
+/* Of the notes those count that say which log the events are of, or that it is no longer so. */
+static ex_status take_note(follower *f, const ex_json *json)
+{
+    ex_slice log = remote_text(json, "log");
+    if (remote_text(json, "now").len)
+        return ex_raise(f->err, EX_ELOGCHANGED,
+                        "the log has changed: what was read up to position %" PRIu64
+                        " is no longer all in it",
+                        f->position);
+    if (log.len && log.len < sizeof(f->log)) {
+        memcpy(f->log, log.ptr, log.len);
+        f->log[log.len] = '\0';
+    }
+    return EX_OK;
+}
+
 static bool on_frame(void *ctx, ex_slice data, bool has_id)
 {
     follower *f = ctx;
     ex_json json;
     ex_event event;
-    if (!has_id)
-        return true; /* "caught-up" */
     ex_arena *arena = &f->target->arena;
     ex_arena_reset(arena);
     f->status = ex_json_parse(data, arena, NULL, &json, f->err);
-    if (!f->status)
-        f->status = remote_event_read(&json, arena, &event, f->err);
+    if (!f->status && !has_id)
+        f->status = take_note(f, &json);
+    if (f->status || !has_id)
+        return !f->status;
+    f->status = remote_event_read(&json, arena, &event, f->err);
     if (f->status)
         return false;
     f->position = event.position;
@@ -338,6 +356,10 @@ static ex_status follow_once(follower *f, const ex_filter *filter, ex_error *err
     sse_reader_reset(&f->sse);
     start_path(t, "/v1/events");
     put_parameter(&t->path, '?', "after", f->position);
+    if (f->log[0]) {
+        ex_buf_put_str(&t->path, "&log=");
+        remote_put_encoded(&t->path, ex_str(f->log));
+    }
     put_filter(&t->path, filter);
     ex_buf_put_char(&t->path, '\0');
     if (ex_buf_status(&t->path))

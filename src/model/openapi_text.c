@@ -16,6 +16,7 @@
     "','explode':false,'schema':{'type':'array','items':{'type':'string'}}}"
 #define QUERY_TEXT(name, text) "{'name':'" name "','in':'query','description':'" text "','schema':{'type':'string','minLength':1,'maxLength':255}}"
 #define LAST_EVENT_ID       REF("parameters", "LastEventId")
+#define LOG_OF_POSITION     REF("parameters", "LogHeader") "," REF("parameters", "Log")
 #define REACH               REF("parameters", "MinPosition") "," REF("parameters", "Consistency")
 
 static const struct {
@@ -43,18 +44,19 @@ static const struct {
      "'parameters':[" QUERY_U64("from", "First version, inclusive. 0: the first, backward the last") ","
      QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 1000)") ","
      "{'name':'direction','in':'query','schema':{'type':'string','enum':['forward','backward'],'default':'forward'}},"
-     REACH "," LAST_EVENT_ID "],"
+     REACH "," LOG_OF_POSITION "," LAST_EVENT_ID "],"
      "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
-     PROBLEM("400") "," PROBLEM("404") "," PROBLEM("406") "," PROBLEM("503") "," PROBLEM("504") "}}"},
+     PROBLEM("400") "," PROBLEM("404") "," PROBLEM("406") "," PROBLEM("409") "," PROBLEM("503") "," PROBLEM("504") "}}"},
     {HTTP_GET_, "/v1/events",
      "{'operationId':'read_log','tags':['events'],'summary':'Read the log after a position, or follow it as server-sent events',"
      "'parameters':[" QUERY_U64("after", "Position, exclusive; for an event stream also the word head") ","
      QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 100)") ","
      QUERY_LIST("types", "Any of these types") "," QUERY_LIST("tags", "All of these tags") ","
      QUERY_LIST("streams", "Any of these streams") ","
-     QUERY_TEXT("correlation_id", "Events of this correlation id; goes together with the other filters") "," REACH "," LAST_EVENT_ID "],"
+     QUERY_TEXT("correlation_id", "Events of this correlation id; goes together with the other filters") "," REACH "," LOG_OF_POSITION ","
+     LAST_EVENT_ID "],"
      "'responses':{" ANSWER("200", "A page, or an event stream", JSON_OF("Page") "," BATCH "," EVENT_STREAM) ","
-     PROBLEM("400") "," PROBLEM("406") "," PROBLEM("503") "," PROBLEM("504") "}}"},
+     PROBLEM("400") "," PROBLEM("406") "," PROBLEM("409") "," PROBLEM("503") "," PROBLEM("504") "}}"},
     {HTTP_GET_, "/v1/status",
      "{'operationId':'status','tags':['operation'],'summary':'Version and uptime, the store, and how far the views are',"
      "'responses':{" ANSWER("200", "The status", JSON_OF("Status")) "," PROBLEM("503") "}}"},
@@ -100,7 +102,9 @@ const char openapi_schemas[] =
     "'fail_if_match':{'type':'object','additionalProperties':false,'required':['items'],'properties':{"
     "'items':{'type':'array','description':'OR-ed','items':{'type':'object','additionalProperties':false,'properties':{"
     "'types':" TEXTS ",'tags':" TEXTS "}}}}},"
-    "'after':" U64 "}},"
+    "'after':" U64 ",'log':" REF("schemas", "LogToken") "}},"
+    "'LogToken':{'type':'string','description':'LOG/EPOCH: which log a position is of, as the header excore-log of an answer has it',"
+    "'pattern':'^[0-9A-Za-z-]{26,36}/[0-9A-Za-z-]{26,36}$'},"
 
     "'Append':{'type':'object','additionalProperties':false,'required':['events'],'properties':{"
     "'events':{'type':'array','minItems':1,'items':" REF("schemas", "NewEvent") "},"
@@ -166,6 +170,10 @@ const char openapi_parameters[] =
     "'CorrelationId':{'name':'X-Correlation-ID','in':'header','schema':{'type':'string','pattern':'^[A-Za-z0-9._-]{1,128}$'}},"
     "'IdempotencyKey':{'name':'Idempotency-Key','in':'header','description':'The command id: a repeated one gives the stored outcome',"
     "'schema':{'type':'string','minLength':1,'maxLength':255}},"
+    "'LogHeader':{'name':'excore-log','in':'header','description':'Of the answer that gave the position; 409 LOG_CHANGED when other events may stand there now',"
+    "'schema':" REF("schemas", "LogToken") "},"
+    "'Log':{'name':'log','in':'query','description':'The same as the header excore-log, for what cannot send headers',"
+    "'schema':" REF("schemas", "LogToken") "},"
     "'LastEventId':{'name':'Last-Event-ID','in':'header','description':'Resumes an event stream; wins over from and after',"
     "'schema':{'type':'string'}},"
     "'MinPosition':{'name':'min_position','in':'query','description':'The position that a write answered, on whichever node: the answer sees it. Waits for it, then 504','schema':" U64 "},"

@@ -176,10 +176,13 @@ static bool is_the_events(ex_status st)
     return st && !is_of_the_engine(st);
 }
 
-static ex_status commit(view_runner *r, transaction *t, uint64_t position, view_progress *ret,
-                        ex_error *err)
+/* @param event the id of the one at `position`; nil: it is looked up */
+static ex_status commit(view_runner *r, transaction *t, uint64_t position, const ex_id *event,
+                        view_progress *ret, ex_error *err)
 {
-    ex_status st = view_store_checkpoint(t->tx.db, r->def, r->stored_position, position, err);
+    view_place place;
+    ex_status st = view_proof_make(r, position, event, &place, err);
+    st = st ? st : view_store_checkpoint(t->tx.db, r->def, r->stored_position, &place, err);
     st = st ? st : ex_sql_commit(&t->sql, err);
     if (st)
         return st;
@@ -191,10 +194,11 @@ static ex_status commit(view_runner *r, transaction *t, uint64_t position, view_
 static ex_status end_before(view_runner *r, transaction *t, const ex_event *event,
                             ex_status failure, view_progress *ret, ex_error *err)
 {
+    static const ex_id unseen;
     ex_error own;
     if (t->applied == 0)
         return failure;
-    ex_status st = commit(r, t, event->position - 1, ret, &own);
+    ex_status st = commit(r, t, event->position - 1, &unseen, ret, &own);
     if (st)
         *err = own;
     return st ? st : failure;
@@ -203,7 +207,7 @@ static ex_status end_before(view_runner *r, transaction *t, const ex_event *even
 /* The next event, unless the transaction is full; at the end of what is in memory the position of
  * the subscription counts, which has passed over more. */
 static ex_status poll_next(view_runner *r, const transaction *t, ex_event *event,
-                           uint64_t *position, bool *ret_is_drained, ex_error *err)
+                           uint64_t *position, ex_id *id, bool *ret_is_drained, ex_error *err)
 {
     if (t->applied == r->rt->options.view_batch_events)
         return EX_OK;
@@ -212,6 +216,7 @@ static ex_status poll_next(view_runner *r, const transaction *t, ex_event *event
         return st;
     *ret_is_drained = true;
     *position = ex_subscription_position(r->sub);
+    *id = ex_subscription_event_id(r->sub);
     return EX_OK;
 }
 
@@ -220,18 +225,20 @@ static ex_status apply_events(view_runner *r, transaction *t, ex_event *event, v
 {
     bool is_careful = r->is_careful, is_undone = false, is_drained = false;
     uint64_t position = 0;
+    ex_id id = {0};
     ex_status st = EX_OK;
     while (!st && !is_drained && t->applied < r->rt->options.view_batch_events) {
         position = event->position;
+        id = event->id;
         st = is_careful ? apply_carefully(r, t, event, &is_undone, err)
                         : apply_boldly(r, t, event, err);
         if (st)
             break;
         t->applied++;
-        st = poll_next(r, t, event, &position, &is_drained, err);
+        st = poll_next(r, t, event, &position, &id, &is_drained, err);
     }
     if (!st) {
-        st = commit(r, t, position, ret, err);
+        st = commit(r, t, position, &id, ret, err);
         r->is_careful = (is_careful && !st && t->parked) || (!is_careful && is_the_events(st));
     } else if (is_undone) {
         st = end_before(r, t, event, st, ret, err);

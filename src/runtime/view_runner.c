@@ -185,12 +185,15 @@ static ex_status write_checkpoint(view_runner *r, uint64_t position, ex_error *e
 {
     ex_sql *db = NULL;
     ex_sql_tx tx;
-    ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
+    view_place place;
+    ex_id event = ex_subscription_event_id(r->sub);
+    ex_status st = view_proof_make(r, position, &event, &place, err);
+    st = st ? st : ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
     if (st)
         return st;
     st = view_begin(r, db, &tx, err);
     if (!st) {
-        st = view_store_checkpoint(db, r->def, r->stored_position, position, err);
+        st = view_store_checkpoint(db, r->def, r->stored_position, &place, err);
         st = ex_sql_end(&tx, st, err);
     }
     r->retry_at_once = st == EX_EAGAIN && !ex_sql_is_broken(db); /* another node was faster */
@@ -215,7 +218,7 @@ static ex_status pass_over(view_runner *r, uint64_t least, ex_error *err)
 /* ---- The thread ---- */
 
 /* Where the view stands. */
-static ex_status prepare(view_runner *r, bool must_rebuild, uint64_t *ret_position, ex_error *err)
+static ex_status prepare(view_runner *r, bool must_rebuild, view_place *ret, ex_error *err)
 {
     ex_sql *db = NULL;
     ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
@@ -224,7 +227,7 @@ static ex_status prepare(view_runner *r, bool must_rebuild, uint64_t *ret_positi
     ex_sql_tx tx;
     st = view_begin(r, db, &tx, err);
     if (!st) {
-        st = view_store_prepare(db, r->def, must_rebuild, ret_position, err);
+        st = view_store_prepare(db, r->def, must_rebuild, ret, err);
         st = st ? st : view_parked_count(db, r->def, &r->parked, err);
         st = ex_sql_end(&tx, st, err);
     }
@@ -232,7 +235,8 @@ static ex_status prepare(view_runner *r, bool must_rebuild, uint64_t *ret_positi
     return st;
 }
 
-ex_status view_runner_subscribe(view_runner *r, uint64_t position, ex_error *err)
+ex_status view_runner_subscribe(view_runner *r, uint64_t position, const ex_id *epoch,
+                                ex_error *err)
 {
     ex_subscription_close(r->sub);
     r->sub = NULL;
@@ -244,33 +248,36 @@ ex_status view_runner_subscribe(view_runner *r, uint64_t position, ex_error *err
         types[i] = ex_str(r->def->events[i].type->name);
     ex_query_item item = {.types = types, .type_count = r->def->event_count};
     ex_filter filter = {.query = {&item, 1}};
-    ex_subscribe subscribe = {.after = position, .filter = &filter};
+    ex_subscribe subscribe = {
+        .after = position, .filter = &filter, .epoch = ex_id_is_nil(epoch) ? NULL : epoch};
     ex_status st = ex_store_subscribe(r->rt->store, &subscribe, &r->sub, err);
     ex_arena_reset(&r->arena);
     return st;
 }
 
-/* Another node may have appended and applied what this one has not heard of yet. */
-static ex_status check_position(view_runner *r, uint64_t position, uint64_t *ret_head,
-                                ex_error *err)
+/* The same, but a checkpoint that is no place of this log begins anew. */
+static ex_status prepare_proven(view_runner *r, bool must_rebuild, view_place *ret, ex_error *err)
 {
-    *ret_head = ex_store_head(r->rt->store);
-    ex_status st = position > *ret_head ? ex_store_read_head(r->rt->store, ret_head, err) : EX_OK;
-    if (st || position <= *ret_head)
+    ex_error why = {0};
+    ex_status st = prepare(r, must_rebuild, ret, err);
+    if (st)
         return st;
-    return ex_raise(err, EX_ESTATE,
-                    "view '%s' is at position %llu but the log ends at %llu: it "
-                    "belongs to another log; delete %s",
-                    r->def->name, (unsigned long long)position, (unsigned long long)*ret_head,
-                    r->views->engine == EX_SQL_SQLITE ? "views.db" : "the schema of the views");
+    st = view_proof_check(r, ret, &why);
+    if (st == EX_ELOGCHANGED) {
+        runtime_report(r->rt, "view is built anew", r->def->name, &why);
+        return prepare(r, true, ret, err);
+    }
+    if (st && err)
+        *err = why;
+    return st;
 }
 
 static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *err)
 {
-    uint64_t position = 0, head = 0;
-    ex_status st = prepare(r, must_rebuild, &position, err);
-    st = st ? st : check_position(r, position, &head, err);
-    st = st ? st : view_runner_subscribe(r, position, err);
+    view_place place = {0};
+    ex_status st = prepare_proven(r, must_rebuild, &place, err);
+    uint64_t position = place.position, head = ex_store_head(r->rt->store);
+    st = st ? st : view_runner_subscribe(r, position, &place.epoch, err);
     if (st)
         return st;
     r->stored_position = position;
@@ -456,8 +463,8 @@ static void *run(void *arg)
         if (st) {
             if (st == EX_EFORMAT && must_open && !r->is_standby) /* not opened */
                 retire(r, &err);
-            else if (!r->retry_at_once && !has_lost_lease(r))
-                fail(r, &err);
+            else if (st != EX_ELOGCHANGED && !r->retry_at_once && !has_lost_lease(r))
+                fail(r, &err); /* of a log that has changed: what that means is found at opening */
             r->retry_at_once = false;
             must_open = true; /* the subscription has run ahead of the checkpoint */
         }

@@ -28,9 +28,10 @@ static ex_status read_checkpoint(view_runner *r, uint64_t *ret, ex_error *err)
 
 ex_status view_standby_open(view_runner *r, ex_error *err)
 {
+    static const ex_id unknown; /* the node with the lease proves the checkpoint */
     uint64_t position = 0;
     ex_status st = read_checkpoint(r, &position, err);
-    st = st ? st : view_runner_subscribe(r, position, err);
+    st = st ? st : view_runner_subscribe(r, position, &unknown, err);
     if (st)
         return st;
     r->stored_position = r->next_relevant = position;

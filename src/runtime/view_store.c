@@ -26,6 +26,11 @@ static const ex_sql_migration migrations[] = {
      "CREATE TABLE excore_parked (view TEXT COLLATE \"C\" NOT NULL,"
      " position BIGINT NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL, reason TEXT NOT NULL,"
      " attempts BIGINT NOT NULL, parked_at BIGINT NOT NULL, PRIMARY KEY (view, position))"},
+    {2, "proof of checkpoints",
+     "ALTER TABLE excore_views ADD COLUMN log TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_views ADD COLUMN epoch TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_views ADD COLUMN event TEXT NOT NULL DEFAULT ''",
+     NULL},
 };
 
 ex_status view_store_place(const char *dir, char path[PATH_MAX], ex_sql_options *ret, ex_error *err)
@@ -41,7 +46,8 @@ ex_status view_store_place(const char *dir, char path[PATH_MAX], ex_sql_options 
 
 ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err)
 {
-    const ex_sql_migrations m = {.list = migrations, .count = 1, .clock = clock};
+    const ex_sql_migrations m = {
+        .list = migrations, .count = sizeof(migrations) / sizeof(migrations[0]), .clock = clock};
     return ex_sql_migrate(db, &m, err);
 }
 
@@ -105,8 +111,27 @@ static ex_status create_tables(ex_sql *db, const ex_view_def *def, ex_error *err
 typedef struct checkpoint {
     bool is_found;
     int64_t version;
-    uint64_t fingerprint, position;
+    uint64_t fingerprint;
+    view_place place;
 } checkpoint;
+
+#define SELECT_CHECKPOINT                                                                          \
+    "SELECT version, fingerprint, position, log, epoch, event FROM excore_views WHERE view = $1"
+
+/* What is no id proves nothing: nil. */
+static ex_id id_of(const ex_sql_stmt *st, uint32_t column)
+{
+    ex_id id = {0};
+    if (ex_id_parse(ex_sql_column(st, column).as.bytes, &id, NULL))
+        id = (ex_id){0};
+    return id;
+}
+
+/* `text` lives until the statement has run. */
+static void bind_id(ex_sql_stmt *st, uint32_t at, const ex_id *id, char text[EX_ID_TEXT_SIZE])
+{
+    ex_sql_bind_text(st, at, ex_id_is_nil(id) ? EX_S("") : ex_id_text(id, text));
+}
 
 /* `is_locked`: no other node changes it before this transaction ends. */
 static ex_status read_checkpoint(ex_sql *db, const ex_view_def *def, bool is_locked,
@@ -114,20 +139,22 @@ static ex_status read_checkpoint(ex_sql *db, const ex_view_def *def, bool is_loc
 {
     bool is_server = ex_sql_engine_of(db) == EX_SQL_POSTGRES;
     ex_sql_stmt *st = NULL;
-    ex_status status = ex_sql_prepare(
-        db,
-        is_locked && is_server
-            ? EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = $1"
-                   " FOR UPDATE")
-            : EX_S("SELECT version, fingerprint, position FROM excore_views WHERE view = $1"),
-        &st, err);
+    ex_status status = ex_sql_prepare(db,
+                                      is_locked && is_server ? EX_S(SELECT_CHECKPOINT " FOR UPDATE")
+                                                             : EX_S(SELECT_CHECKPOINT),
+                                      &st, err);
     if (status)
         return status;
     ex_sql_bind_text(st, 1, ex_str(def->name));
     status = ex_sql_step(st, err);
     if (status == EX_OK)
-        *ret = (checkpoint){true, ex_sql_i64(st, 0), (uint64_t)ex_sql_i64(st, 1),
-                            (uint64_t)ex_sql_i64(st, 2)};
+        *ret = (checkpoint){true,
+                            ex_sql_i64(st, 0),
+                            (uint64_t)ex_sql_i64(st, 1),
+                            {.position = (uint64_t)ex_sql_i64(st, 2),
+                             .log = id_of(st, 3),
+                             .epoch = id_of(st, 4),
+                             .event = id_of(st, 5)}};
     else
         *ret = (checkpoint){0};
     ex_sql_reset(st);
@@ -143,7 +170,7 @@ static ex_status write_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t f
         EX_S(
             "INSERT INTO excore_views (view, version, fingerprint, position) VALUES ($1, $2, $3, 0)"
             " ON CONFLICT (view) DO UPDATE SET version = excluded.version,"
-            " fingerprint = excluded.fingerprint, position = 0"),
+            " fingerprint = excluded.fingerprint, position = 0, log = '', epoch = '', event = ''"),
         &st, err);
     if (status)
         return status;
@@ -165,7 +192,7 @@ typedef struct preparing {
     const ex_view_def *def;
     bool must_rebuild;
     uint64_t fingerprint;
-    uint64_t position;
+    view_place place;
 } preparing;
 
 static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
@@ -181,24 +208,25 @@ static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
         return ex_raise(err, EX_EFORMAT, "another node has it at version %lld, this one at %u",
                         (long long)c.version, p->def->version);
     bool is_same = c.is_found && c.version == p->def->version && c.fingerprint == p->fingerprint;
-    p->position = is_same && !p->must_rebuild ? c.position : 0;
-    if (is_same && !p->must_rebuild)
+    if (is_same && !p->must_rebuild) {
+        p->place = c.place;
         return EX_OK;
+    }
     st = create_tables(db, p->def, err);
     st = st ? st : view_parked_forget(db, p->def, err);
     return st ? st : write_checkpoint(db, p->def, p->fingerprint, err);
 }
 
-ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
-                             uint64_t *ret_position, ex_error *err)
+ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild, view_place *ret,
+                             ex_error *err)
 {
     ex_buf scratch;
     ex_buf_init(&scratch, 0);
-    preparing p = {def, must_rebuild, fingerprint_view(def, &scratch), 0};
+    preparing p = {def, must_rebuild, fingerprint_view(def, &scratch), {0}};
     ex_buf_done(&scratch);
     ex_status st = ex_sql_transact(db, EX_SQL_WRITE, prepare_locked, &p, err);
     if (!st)
-        *ret_position = p.position;
+        *ret = p.place;
     return st ? ex_error_context(err, st, "view '%s'", def->name) : EX_OK;
 }
 
@@ -207,7 +235,7 @@ ex_status view_store_seen(ex_sql *db, const ex_view_def *def, uint64_t *ret, ex_
     checkpoint c;
     ex_status st = read_checkpoint(db, def, false, &c, err);
     if (!st)
-        *ret = c.version >= def->version ? c.position : 0;
+        *ret = c.version >= def->version ? c.place.position : 0;
     return st;
 }
 
@@ -224,24 +252,29 @@ ex_status view_store_lock(ex_sql *db, const ex_view_def *def, uint64_t position,
     ex_status st = read_checkpoint(db, def, true, &c, err);
     if (st)
         return st;
-    return c.position == position && c.version == def->version ? EX_OK : raise_moved(def, err);
+    return c.place.position == position && c.version == def->version ? EX_OK
+                                                                     : raise_moved(def, err);
 }
 
-ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t from, uint64_t to,
-                                ex_error *err)
+ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t from,
+                                const view_place *to, ex_error *err)
 {
+    char log[EX_ID_TEXT_SIZE], epoch[EX_ID_TEXT_SIZE], event[EX_ID_TEXT_SIZE];
     ex_sql_stmt *st = NULL;
     ex_status status = ex_sql_prepare(
         db,
-        EX_S("UPDATE excore_views SET position = $1 WHERE view = $2 AND position = $3"
-             " AND version = $4"),
+        EX_S("UPDATE excore_views SET position = $1, log = $5, epoch = $6, event = $7"
+             " WHERE view = $2 AND position = $3 AND version = $4"),
         &st, err);
     if (status)
         return status;
-    ex_sql_bind_i64(st, 1, (int64_t)to);
+    ex_sql_bind_i64(st, 1, (int64_t)to->position);
     ex_sql_bind_text(st, 2, ex_str(def->name));
     ex_sql_bind_i64(st, 3, (int64_t)from);
     ex_sql_bind_i64(st, 4, def->version);
+    bind_id(st, 5, &to->log, log);
+    bind_id(st, 6, &to->epoch, epoch);
+    bind_id(st, 7, &to->event, event);
     status = ex_sql_run(st, err);
     if (status)
         return status;
@@ -290,6 +323,6 @@ ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret,
     checkpoint c;
     ex_status st = read_checkpoint(db, def, false, &c, err);
     if (!st)
-        *ret = c.position;
+        *ret = c.place.position;
     return st;
 }

@@ -1,7 +1,8 @@
 /* views.h: the read models of an application: their database, a runner for each view, connections.
  *
  * DIR/views.db, or the schema NAME_views beside the store's schema NAME in PostgreSQL
- *     excore_views (view TEXT PRIMARY KEY, version INTEGER, fingerprint INTEGER, position INTEGER)
+ *     excore_views (view TEXT PRIMARY KEY, version INTEGER, fingerprint INTEGER, position INTEGER,
+ *     log, epoch, event TEXT): the checkpoint, and what proves it to be a place of the log
  *     excore_parked (view, position, stream, type, reason, attempts, parked_at): what views left
  * out one table for each row type
  *
@@ -38,6 +39,15 @@ typedef struct view_rows {
     ex_map map; /* -> values in the arena */
     ex_arena arena;
 } view_rows;
+
+/** A place in a log: what a checkpoint holds, so that a view is never taken for one of another log,
+ *  or of a part of this one that was lost (view_proof.c). */
+typedef struct view_place {
+    uint64_t position;
+    ex_id event; /* the one at `position`; nil: not known, or position 0 */
+    ex_id log;
+    ex_id epoch; /* in which the position was read */
+} view_place;
 
 typedef struct view_runner {
     /* immutable after start */
@@ -127,8 +137,9 @@ void view_runner_pause(view_runner *r);
 uint64_t view_runner_position(view_runner *r, uint64_t *ret_based_on);
 
 /* view_runner.c, for view_standby.c: the runner's thread */
-/** Follow the log behind `position`. */
-EX_NODISCARD ex_status view_runner_subscribe(view_runner *r, uint64_t position, ex_error *err);
+/** Follow the log behind `position`, read in `epoch` (nil: not known). */
+EX_NODISCARD ex_status view_runner_subscribe(view_runner *r, uint64_t position, const ex_id *epoch,
+                                             ex_error *err);
 void view_runner_publish(view_runner *r, uint64_t position);
 /** Is something asked of it, other than to follow the log? mu is held. */
 bool view_runner_is_called(const view_runner *r);
@@ -153,16 +164,17 @@ EX_NODISCARD ex_status view_store_place(const char *dir, char path[PATH_MAX], ex
                                         ex_error *err);
 EX_NODISCARD ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err);
 /** Create what is missing; drop and recreate the tables of a changed definition (position 0).
+ *  @param ret the checkpoint; without a proof everything but the position is nil
  *  @return EX_EFORMAT when another node has a newer version of the view */
 EX_NODISCARD ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
-                                          uint64_t *ret_position, ex_error *err);
+                                          view_place *ret, ex_error *err);
 /** Within a transaction: keep other nodes off the view. @return EX_EAGAIN when it is not at
  * `position` any more: another node has moved it */
 EX_NODISCARD ex_status view_store_lock(ex_sql *db, const ex_view_def *def, uint64_t position,
                                        ex_error *err);
 /** Move the checkpoint. @return EX_EAGAIN as view_store_lock */
 EX_NODISCARD ex_status view_store_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t from,
-                                             uint64_t to, ex_error *err);
+                                             const view_place *to, ex_error *err);
 /** How far the node that holds the lease is; 0 while it has an older version of the view. */
 EX_NODISCARD ex_status view_store_seen(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                        ex_error *err);
@@ -175,6 +187,15 @@ EX_NODISCARD ex_status view_store_has_tables(ex_sql *db, const ex_view_def *def,
 EX_NODISCARD ex_status view_store_hold(ex_sql *db, const ex_view_def *def, ex_error *err);
 EX_NODISCARD ex_status view_store_position(ex_sql *db, const ex_view_def *def, uint64_t *ret,
                                            ex_error *err);
+
+/* view_proof.c: the runner's thread */
+/** The place of the log that a checkpoint is going to hold.
+ *  @param event at `position`; nil: it is read. @return as ex_cursor_next. Blocking: disk reads */
+EX_NODISCARD ex_status view_proof_make(view_runner *r, uint64_t position, const ex_id *event,
+                                       view_place *ret, ex_error *err);
+/** Is this a place of the store's log?
+ *  @return EX_OK, EX_ELOGCHANGED (err says how it differs), or why that cannot be found out */
+EX_NODISCARD ex_status view_proof_check(view_runner *r, const view_place *place, ex_error *err);
 
 /* view_parked.c */
 EX_NODISCARD ex_status view_parked_put(view_runner *r, ex_sql *db, const ex_event *event,

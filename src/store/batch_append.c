@@ -74,9 +74,13 @@ static ex_status check_conditions(ex_batch *b, const ex_append *append,
         if (st)
             return st;
     }
-    return append->fail_if_match
-               ? batch_check_condition(b, append->fail_if_match, append->after, err)
-               : EX_OK;
+    if (!append->fail_if_match)
+        return EX_OK;
+    /* what was looked at up to `after` must be what stands there now */
+    ex_status st = append->epoch
+                       ? store_check_epoch(b->store, append->epoch, append->after, NULL, err)
+                       : EX_OK;
+    return st ? st : batch_check_condition(b, append->fail_if_match, append->after, err);
 }
 
 static ex_status push_events(ex_batch *b, prepared_append *p, batch_stream *const *streams,

@@ -174,10 +174,20 @@ void ex_subscription_close(ex_subscription *sub)
 
 /* ---- Taking events from memory ---- */
 
-static void move_to(ex_subscription *sub, uint64_t position)
+/* `id` is that of the event there. */
+static void move_to(ex_subscription *sub, uint64_t position, const ex_id *id)
 {
     assert(position >= at(sub));
+    sub->event_id = *id;
     atomic_store_explicit(&sub->position, position, memory_order_relaxed);
+}
+
+/* Past what a filter has left out: the event there was not seen. */
+static void skip_to(ex_subscription *sub, uint64_t position)
+{
+    static const ex_id unseen;
+    if (position != at(sub))
+        move_to(sub, position, &unseen);
 }
 
 static uint64_t known_head(const ex_subscription *sub)
@@ -205,11 +215,11 @@ static bool take_from_block(ex_subscription *sub, ex_event *ret)
         if (wants(sub, packed, event_block_data(b, index))) {
             unpack_event(packed, event_block_data(b, index), ret);
             sub->version = packed->version;
-            move_to(sub, p);
+            move_to(sub, p, &packed->id);
             return true;
         }
     }
-    move_to(sub, last);
+    move_to(sub, last, &event_block_packed(b, event_block_count(b) - 1)->id);
     sub->block = NULL;
     event_block_unref(b);
     return false;
@@ -221,9 +231,9 @@ static bool take_from_chunk(ex_subscription *sub, ex_event *ret)
     if (e != NULL) {
         *ret = *e;
         sub->version = ret->version;
-        move_to(sub, ret->position);
+        move_to(sub, ret->position, &ret->id);
         if (sub->chunk.taken == sub->chunk.count)
-            move_to(sub, sub->chunk_end); /* behind the last one only what the filter passes over */
+            skip_to(sub, sub->chunk_end); /* behind the last one only what the filter passes over */
         return true;
     }
     chunk_done(&sub->chunk);
@@ -363,7 +373,7 @@ ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err)
     sub->chunk = c;
     sub->chunk_end = last;
     if (c.count == 0)
-        move_to(sub, last);
+        skip_to(sub, last);
     sub->seen_head = f.scan.upto > last ? f.scan.upto : last;
     return EX_OK;
 }
@@ -461,6 +471,11 @@ uint64_t ex_subscription_position(const ex_subscription *sub)
 ex_id ex_subscription_epoch(const ex_subscription *sub)
 {
     return sub->epoch;
+}
+
+ex_id ex_subscription_event_id(const ex_subscription *sub)
+{
+    return sub->event_id;
 }
 
 bool ex_subscription_is_live(const ex_subscription *sub)

@@ -37,6 +37,7 @@ struct ex_subscription {
     uint64_t seen_head;  /* read-only store: the last head asked for, UINT64_MAX before */
     chunk chunk;
     uint64_t chunk_end; /* position reached when the chunk was taken */
+    ex_id event_id;     /* of the event at `position`; nil: it was not seen */
     event_block *block; /* of the ring, referenced; NULL: none */
     bool is_placed;     /* where it was to begin is in the log */
     bool is_watching;

@@ -21,6 +21,10 @@ EX_NODISCARD ex_status ex_subscription_poll(ex_subscription *sub, ex_event *ret,
  * the end), EX_ECANCELLED, EX_ESTORAGE, EX_ECORRUPT, EX_ENOMEM. Blocking: disk reads. */
 EX_NODISCARD ex_status ex_subscription_fill(ex_subscription *sub, ex_error *err);
 
+/** The id of the event at ex_subscription_position, whether it was delivered or passed over; nil:
+ *  none was seen there. Thread: the one that polls. */
+ex_id ex_subscription_event_id(const ex_subscription *sub);
+
 /** Called on the sequencer's thread after each commit, with the new head. Must only post or signal.
  */
 typedef struct ex_watcher ex_watcher;

@@ -109,6 +109,7 @@ static void assert_log(suite *s, const ex_event *want, uint32_t count)
     ex_cursor_close(cursor);
 }
 
+/* G-060 */
 static void test_import_keeps_every_field(void **state)
 {
     suite *s = *state;

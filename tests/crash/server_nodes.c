@@ -12,7 +12,7 @@
  *   rebuild   the view's schema is dropped: the rows of a fresh rebuild are the same, byte by byte
  *
  * R-PC-01, R-PC-02, R-PC-03: rows and checkpoint move together, whoever moves them. The seed fixes
- * what is sent and when signals come, not how threads and nodes interleave. */
+ * what is sent and when signals come, not how threads and nodes interleave. (G-050) */
 #include "support/postgres.h"
 
 #include "crash/server_cluster.h"

@@ -23,7 +23,7 @@
  * rebuild.
  *
  * The seed fixes what the clients send and who is hit when, not how threads and nodes interleave.
- */
+ * (G-050) */
 #include "support/postgres.h"
 
 #include "crash/server_follower.h"

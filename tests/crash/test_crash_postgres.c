@@ -2,7 +2,7 @@
  *
  * A server of its own, two stores in this process as two nodes. What was
  * acknowledged is there once, in order, and positions are contiguous; what was
- * refused can be repeated with the same event ids. */
+ * refused can be repeated with the same event ids. (G-051) */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>

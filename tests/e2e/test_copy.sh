@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Moving a log: killed and resumed, stopped, under load, refused; and what the target then does.
+# Moving a log: killed and resumed, stopped, under load, refused; and what the target then does. (G-060)
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Older layouts: shown, refused by a server, brought up to date when somebody says so. The database is
-# this script's own.
+# this script's own. (G-061)
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

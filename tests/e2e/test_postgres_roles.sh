@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The roles and grants of docs/postgresql.md, taken from that page line by line: one role that owns all; an owner
 # and a role that serves and cannot change the log; a role for reports. Each grant is needed: without it one
-# sentence that names it, exit code 1. The database is this script's own.
+# sentence that names it, exit code 1. The database is this script's own. (G-053)
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

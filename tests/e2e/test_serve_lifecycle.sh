@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From the ready line to the last signal: one line, readiness, SIGHUP, an orderly end, a quick end.
+# From the ready line to the last signal: one line, readiness, SIGHUP, an orderly end, a quick end. (G-043)
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

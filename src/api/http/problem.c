@@ -89,7 +89,7 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
     }
-    if (err->status == EX_EAHEAD) {
+    if (err->status == EX_EAHEAD || err->status == EX_ELOGCHANGED) {
         ex_json_key(w, EX_S("position"));
         ex_json_u64(w, err->position);
         ex_json_key(w, EX_S("head"));

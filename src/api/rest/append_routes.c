@@ -75,6 +75,7 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     if (ex_buf_status(out))
         return ex_raise(err, ex_buf_status(out),
                         "the events are stored, but there is no memory for the answer");
+    route_job_add_log(&j->job);
     if (!j->is_multi)
         request_add_number(j->job.x, "etag", "\"", j->appended.version);
     http_respond(j->job.x, j->appended.is_duplicate ? 200 : 201, "application/json",
@@ -86,6 +87,8 @@ static void on_done(void *ctx, ex_status status, const ex_appended *appended, co
 {
     append_job *j = ctx;
     (void)appended; /* is j->appended */
+    if (!status)
+        route_job_note_log(&j->job);
     route_job_post(&j->job, status, err);
 }
 
@@ -160,6 +163,16 @@ static ex_status check_types(const append_job *j, ex_error *err)
     return EX_OK;
 }
 
+/* That it is this log; the epoch is looked at where the condition is. */
+static ex_status check_log(const append_job *j, ex_error *err)
+{
+    const log_token *given = &j->input.log;
+    const ex_id log = ex_store_log_id(j->job.api->options.store);
+    return !j->input.has_log || ex_id_eq(&given->log, &log)
+               ? EX_OK
+               : log_token_check(given, j->job.api->options.store, j->input.append.after, err);
+}
+
 static ex_status submit(append_job *j, ex_error *err)
 {
     ex_arena *arena = http_arena(j->job.x);
@@ -188,6 +201,8 @@ static void handle(http_exchange *x, api *a, bool is_multi)
     ex_status st = request_check_params(x, NULL, 0, &err);
     if (!st)
         st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);
+    if (!st)
+        st = check_log(j, &err);
     if (!st)
         st = check_types(j, &err);
     if (!st)

@@ -52,6 +52,7 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     if (ex_buf_status(out))
         return ex_raise(err, ex_buf_status(out),
                         "the command ran, but there is no memory for the answer");
+    route_job_add_log(&j->job);
     request_add_number(j->job.x, "etag", "\"", r->version);
     http_respond(j->job.x, r->is_duplicate ? 200 : 201, "application/json", ex_buf_slice(out));
     return EX_OK;
@@ -60,6 +61,8 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
 static void on_done(ex_command_call *call, ex_status status, const ex_error *err)
 {
     command_job *j = call->ctx;
+    if (!status)
+        route_job_note_log(&j->job);
     route_job_post(&j->job, status, err);
 }
 

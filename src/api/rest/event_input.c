@@ -179,6 +179,8 @@ typedef struct condition_fields {
     bool is_given;
     ex_query query;
     uint64_t after;
+    bool has_log;
+    log_token log;
 } condition_fields;
 
 static ex_status read_item_types(const ex_json *v, ex_arena *arena, void *into, ex_error *err)
@@ -223,11 +225,22 @@ static ex_status read_after(const ex_json *v, ex_arena *arena, void *into, ex_er
     return field_read_u64(v, 0, INT64_MAX, &((condition_fields *)into)->after, err);
 }
 
+static ex_status read_log(const ex_json *v, ex_arena *arena, void *into, ex_error *err)
+{
+    condition_fields *c = into;
+    ex_slice text;
+    (void)arena;
+    c->has_log = true;
+    ex_status st = field_read_string(v, &text, err);
+    return st ? st : log_token_parse(text, &c->log, err);
+}
+
 static ex_status read_condition(const ex_json *v, ex_arena *arena, condition_fields *into,
                                 ex_error *err)
 {
     static const field_rule rules[] = {{"fail_if_match", true, read_fail_if_match},
-                                       {"after", false, read_after}};
+                                       {"after", false, read_after},
+                                       {"log", false, read_log}};
     into->is_given = true;
     return field_read_object(v, RULES(rules), arena, into, err);
 }
@@ -239,6 +252,10 @@ static void take_condition(const condition_fields *c, append_input *in)
     in->query = c->query;
     in->append.fail_if_match = &in->query;
     in->append.after = c->after;
+    in->has_log = c->has_log;
+    in->log = c->log;
+    if (c->has_log)
+        in->append.epoch = &in->log.epoch;
 }
 
 /* ---- Bodies ---- */

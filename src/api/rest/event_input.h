@@ -2,7 +2,7 @@
  *
  *   {"events":[{"type","data"|"data_base64","content_type"?,"id"?,"metadata"?,"tags"?,"schema_version"?}],
  *    "expected"?: "any" | "no_stream" | "exists" | N,
- *    "condition"?: {"fail_if_match":{"items":[{"types"?,"tags"?}]},"after"?:N}}
+ *    "condition"?: {"fail_if_match":{"items":[{"types"?,"tags"?}]},"after"?:N,"log"?}}
  *
  *   {"writes":[{"stream","expected"?,"events"?}],"condition"?}       several streams
  *
@@ -12,6 +12,7 @@
 #ifndef EXCORE_API_REST_EVENT_INPUT_H
 #define EXCORE_API_REST_EVENT_INPUT_H
 
+#include "api/log_token.h"
 #include "api/rest/expected_input.h"
 
 typedef enum append_body { APPEND_JSON, APPEND_CLOUDEVENT, APPEND_CLOUDEVENT_BATCH } append_body;
@@ -20,6 +21,8 @@ typedef struct append_input {
     ex_append append;     /* borrows from the body and the arena */
     uint32_t event_count; /* of all writes */
     ex_query query;       /* what append.fail_if_match points to */
+    bool has_log;
+    log_token log; /* that the condition's `after` is of; append.epoch points into it */
 } append_input;
 
 /** Read the body of an append to one stream. `header` comes from expected_from_headers.

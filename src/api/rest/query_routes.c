@@ -27,6 +27,7 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
 {
     query_job *j = job;
     (void)err;
+    route_job_add_log(&j->job);
     http_respond(j->job.x, 200, "application/json", ex_buf_slice(out));
     return EX_OK;
 }
@@ -34,6 +35,7 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
 static ex_status run_query(void *job, ex_buf *out, ex_error *err)
 {
     query_job *j = job;
+    route_job_note_log(&j->job);
     return ex_query_run(j->job.api->options.runtime, &j->call, http_arena(j->job.x), out, err);
 }
 

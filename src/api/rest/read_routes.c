@@ -9,8 +9,12 @@
  * head below "excore-".
  *
  *   next      where the following page begins: from= of a stream, after= of the log. Of the log it
- * is the position up to which the filter has looked. has_more  whether another event is there now,
- * or may be: the page's time was over head      the stream's version, or the log's last position */
+ *             is the position up to which the filter has looked.
+ *   has_more  whether another event is there now, or may be: the page's time was over
+ *   head      the stream's version, or the log's last position
+ *
+ * The header excore-log of every answer says which log it is from; who sends it back (or as log=)
+ * with a position is told when what stood there may be something else now. */
 #include "api/rest/route_job.h"
 
 #include "api/event_json.h"
@@ -47,6 +51,8 @@ typedef struct page_job {
     reach reach;
     bool is_after_head;  /* followers: what is appended from now on */
     ex_subscribe follow; /* for server-sent events */
+    bool has_token;
+    log_token token; /* of the log that the client's position is from */
     uint64_t deadline_ns;
     /* the reader threads', one after the other */
     ex_cursor *cursor; /* NULL: not begun */
@@ -118,6 +124,42 @@ static ex_status open_cursor(page_job *j, ex_error *err)
     return st ? st : ex_store_read_stream(store, &j->stream, &j->cursor, err);
 }
 
+/* Position of the event of the stream that the reader has seen last; 0: none. */
+static ex_status find_position(page_job *j, uint64_t version, uint64_t *ret, ex_error *err)
+{
+    const ex_read_stream read = {.stream = j->stream.stream, .from = version, .limit = 1};
+    ex_cursor *cursor = NULL;
+    ex_event event;
+    *ret = 0;
+    if (version == 0)
+        return EX_OK;
+    ex_status st = ex_store_read_stream(j->job.api->options.store, &read, &cursor, err);
+    st = st ? st : ex_cursor_next(cursor, &event, err);
+    if (!st)
+        *ret = event.position;
+    ex_cursor_close(cursor);
+    return st == EX_EEND ? EX_OK : st;
+}
+
+/* Is what the client has read still what stands there? On a reader thread. */
+static ex_status check_token(page_job *j, uint64_t seen, ex_error *err)
+{
+    uint64_t position = seen;
+    ex_status st = EX_OK;
+    if (!j->has_token)
+        return EX_OK;
+    if (j->is_stream)
+        st = find_position(j, seen, &position, err);
+    return st ? st : log_token_check(&j->token, j->job.api->options.store, position, err);
+}
+
+static uint64_t seen_before(const page_job *j)
+{
+    if (!j->is_stream)
+        return j->log.after;
+    return j->stream.from && j->stream.direction == EX_FORWARD ? j->stream.from - 1 : 0;
+}
+
 static void put_tail(const page_job *j, ex_buf *out)
 {
     if (j->form == EVENT_CLOUDEVENT) {
@@ -137,6 +179,8 @@ static ex_status begin_page(page_job *j, ex_buf *out, ex_error *err)
     if (ex_cancel_is_requested(j->job.cancel)) /* while it waited for a thread */
         return ex_raise(err, EX_ECANCELLED, "the client has gone");
     ex_status st = reach_look(&j->reach, false, err);
+    route_job_note_log(&j->job);
+    st = st ? st : check_token(j, seen_before(j), err);
     st = st ? st : open_cursor(j, err);
     if (st)
         return st;
@@ -185,6 +229,7 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
 {
     page_job *j = job;
     (void)err;
+    route_job_add_log(&j->job);
     if (j->is_stream)
         request_add_number(j->job.x, "etag", "\"", j->head);
     if (j->form == EVENT_CLOUDEVENT) {
@@ -250,10 +295,26 @@ static ex_status read_number(const page_job *j, const char *name, uint64_t *ret,
     return st;
 }
 
+/* The header of an earlier answer, or, for what cannot send headers, the parameter. */
+static ex_status read_token(page_job *j, ex_error *err)
+{
+    ex_slice text = http_query(j->job.x, "log", &j->has_token);
+    const char *field = "log";
+    if (!j->has_token) {
+        text = http_header(j->job.x, LOG_TOKEN_HEADER);
+        j->has_token = text.len != 0;
+        field = LOG_TOKEN_HEADER;
+    }
+    ex_status st = j->has_token ? log_token_parse(text, &j->token, err) : EX_OK;
+    if (st)
+        ex_error_set_field(err, ex_str(field));
+    return st;
+}
+
 static ex_status read_stream_params(page_job *j, ex_error *err)
 {
     static const request_param known[] = {
-        {"from", false}, {"limit", false}, {"direction", false}, REACH_PARAMS};
+        {"from", false}, {"limit", false}, {"direction", false}, {"log", false}, REACH_PARAMS};
     j->stream.stream = http_param(j->job.x, "stream");
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     if (!st)
@@ -300,7 +361,7 @@ static ex_status read_log_params(page_job *j, bool is_live, ex_error *err)
 {
     static const request_param known[] = {
         {"after", false},  {"limit", false},          {"types", true}, {"tags", true},
-        {"streams", true}, {"correlation_id", false}, REACH_PARAMS};
+        {"streams", true}, {"correlation_id", false}, {"log", false},  REACH_PARAMS};
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     bool is_given = false;
     if (!st)
@@ -364,6 +425,9 @@ static ex_status check_place(void *job, ex_buf *out, ex_error *err)
     ex_status st = reach_look(&j->reach, true, err);
     if (st || j->is_after_head)
         return st;
+    st = check_token(j, j->follow.after, err);
+    if (st)
+        return st;
     return j->is_stream ? position_check_stream(store, j->follow.stream, j->follow.after, err)
                         : position_check_log(store, j->follow.after, err);
 }
@@ -400,7 +464,9 @@ static ex_status follow(page_job *j, ex_error *err)
     if (http_header(j->job.x, "last-event-id").len) /* it wins */
         j->is_after_head = false;
     uint64_t known = j->is_stream ? 0 : ex_store_head(a->options.store);
-    if (j->follow.after <= known && !reach_is_asked(&j->reach))
+    if (j->has_token && !j->is_stream && !j->is_after_head)
+        j->follow.epoch = &j->token.epoch; /* what it is told is of one history from there on */
+    if (j->follow.after <= known && !j->has_token && !reach_is_asked(&j->reach))
         return open_stream(j, NULL, err);
     j->job.answer = open_stream;
     return reach_run(&j->reach, &j->job, a->readers, check_place, 0, err);
@@ -421,6 +487,8 @@ static void handle(http_exchange *x, api *a, bool is_stream)
         j->form = offer == OFFER_JSON ? EVENT_PLAIN : EVENT_CLOUDEVENT;
         st = is_stream ? read_stream_params(j, &err) : read_log_params(j, offer == OFFER_SSE, &err);
     }
+    if (!st)
+        st = read_token(j, &err);
     if (!st)
         st = offer == OFFER_SSE ? follow(j, &err) : submit_page(j, &err);
     if (st)

@@ -106,6 +106,19 @@ void route_job_leave(route_job *j)
     gate_leave(&j->api->gate);
 }
 
+void route_job_note_log(route_job *j)
+{
+    j->log = log_token_of(j->api->options.store);
+}
+
+void route_job_add_log(route_job *j)
+{
+    char text[LOG_TOKEN_TEXT_SIZE];
+    ex_slice token = log_token_text(&j->log, text);
+    if (token.len)
+        http_add_header(j->x, LOG_TOKEN_HEADER, token);
+}
+
 void route_job_post(route_job *j, ex_status status, const ex_error *err)
 {
     j->status = status;

@@ -14,6 +14,7 @@
 #ifndef EXCORE_API_REST_ROUTE_JOB_H
 #define EXCORE_API_REST_ROUTE_JOB_H
 
+#include "api/log_token.h"
 #include "api/rest/context.h"
 
 /** Put the answer into `out`, or take what the work put there, and respond: that gives the exchange
@@ -42,6 +43,7 @@ typedef struct route_job {
     ex_status status;
     ex_error err;
     ex_buf out;
+    log_token log; /* that the answer's positions are of */
 } route_job;
 
 /** A zeroed job of `size` bytes. NULL: there was no memory, which has been answered. */
@@ -66,6 +68,11 @@ void route_job_leave(route_job *j);
  *  @return EX_OK, EX_ECLOSED, EX_EOVERLOADED */
 EX_NODISCARD ex_status route_job_queue(route_job *j, ex_workers *pool, route_job_work *work,
                                        size_t limit_bytes, ex_error *err);
+/** Remember which log the positions of the answer are of. On the thread that works: before it reads
+ *  any, or, on the sequencer's thread, in `done`, when they are written. */
+void route_job_note_log(route_job *j);
+/** Say so in the answer's headers. Loop thread. */
+void route_job_add_log(route_job *j);
 /** The work is done; a failure's `err` is copied. Thread: any. */
 void route_job_post(route_job *j, ex_status status, const ex_error *err);
 

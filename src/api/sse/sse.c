@@ -15,6 +15,7 @@
  * fills then holds the client; its post frees it. */
 #include "api/sse/sse.h"
 
+#include "api/log_token.h"
 #include "api/sse/frame.h"
 #include "io/timer.h"
 #include "kernel/workers.h"
@@ -50,6 +51,7 @@ struct client {
     bool is_quiet;     /* nothing was sent since the last heartbeat */
     bool has_filled;   /* and nothing was taken since */
     bool is_searching; /* the last filling found nothing that the filter wants */
+    ex_id epoch;       /* of the log, as the client knows it */
     ex_post turn;
     /* the filling thread, then handed over by the post */
     ex_status fill_status;
@@ -118,6 +120,17 @@ static void put_number_frame(ex_buf *out, ex_slice name, const char *key, uint64
     char data[64];
     int len = snprintf(data, sizeof(data), "{\"%s\":%" PRIu64 "}", key, n);
     sse_put_frame(out, name, ex_slice_of(data, (size_t)len));
+}
+
+/* Which log the client's events are of, and where it ends. */
+static void put_log_frame(client *c, ex_slice name, const char *key)
+{
+    ex_store *store = c->hub->service->options.store;
+    char data[192], text[LOG_TOKEN_TEXT_SIZE];
+    const log_token token = {ex_store_log_id(store), c->epoch};
+    int len = snprintf(data, sizeof(data), "{\"head\":%" PRIu64 ",\"%s\":\"%s\"}",
+                       ex_store_head(store), key, log_token_text(&token, text).ptr);
+    sse_put_frame(&c->hub->scratch, name, ex_slice_of(data, (size_t)len));
 }
 
 /* ---- Life of a client ---- */
@@ -226,6 +239,18 @@ static void on_drain(void *arg)
     pump(c);
 }
 
+/* A client whose events are no longer in the log is told before its stream ends: it would come back
+ * and go on behind other events. */
+static void end_with(client *c, ex_status status)
+{
+    if (status == EX_ELOGCHANGED || status == EX_EAHEAD) {
+        c->epoch = ex_store_epoch(c->hub->service->options.store).id;
+        put_log_frame(c, EX_S("log-changed"), "now"); /* not `log`: its events are not of it */
+        flush(c);
+    }
+    end(c);
+}
+
 /* ---- Catching up ---- */
 
 static void on_filled(void *arg)
@@ -239,7 +264,7 @@ static void on_filled(void *arg)
     } else if (c->fill_status == EX_OK || c->fill_status == EX_ETIMEOUT) {
         pump(c); /* after a time-out (no read connection was free) it fills again */
     } else {
-        end(c);
+        end_with(c, c->fill_status);
     }
     gate_leave(g);
 }
@@ -286,6 +311,16 @@ static void schedule(client *c)
     ex_loop_post(c->hub->loop, &c->turn);
 }
 
+/* The log goes on in a new epoch, and all that the client has is still in it. */
+static void tell_epoch(client *c)
+{
+    ex_id epoch = ex_subscription_epoch(c->sub);
+    if (ex_id_eq(&epoch, &c->epoch))
+        return;
+    c->epoch = epoch;
+    put_log_frame(c, EX_S("epoch"), "log");
+}
+
 /* Send what the subscription has at hand, up to a turn's share. EX_OK: the share is used up. */
 static ex_status send_ready(client *c)
 {
@@ -296,6 +331,7 @@ static ex_status send_ready(client *c)
     while (!c->is_blocked && !c->is_ended && !c->is_closed && sent < TURN_BYTES) {
         ex_event event;
         st = ex_subscription_poll(c->sub, &event, NULL);
+        tell_epoch(c);
         if (st)
             break;
         sse_put_event(out, &event, c->is_one_stream ? event.version : event.position);
@@ -330,7 +366,7 @@ static void pump(client *c)
     else if (can_go_on && st == EX_OK)
         schedule(c);
     else if (st != EX_OK && st != EX_EAGAIN && st != EX_ETIMEOUT)
-        end(c);
+        end_with(c, st);
     c->is_pumping = false;
     release(c);
 }
@@ -388,7 +424,8 @@ static void begin(client *c, http_exchange *x)
     http_add_header(x, "x-accel-buffering", EX_S("no"));
     http_stream_begin(x, 200, "text/event-stream", on_drain, on_close, c);
     ex_buf_put(out, EX_S("retry: 1000\n"));
-    put_number_frame(out, EX_S("connected"), "head", ex_store_head(c->hub->service->options.store));
+    c->epoch = ex_subscription_epoch(c->sub);
+    put_log_frame(c, EX_S("connected"), "log");
     flush(c);
     c->is_pumping = false;
     if (c->is_closed)

@@ -188,6 +188,7 @@ static void test_commands_execute(void **state)
     api_answer_done(&a);
 }
 
+/* G-022 */
 static void test_commands_reject(void **state)
 {
     (void)state;
@@ -217,7 +218,7 @@ static void test_commands_business_failure(void **state)
 }
 
 /* R-CB-01: one id takes effect once and gives its outcome again; with other content it is a
- * conflict. */
+ * conflict. (G-020) */
 static void test_commands_are_idempotent(void **state)
 {
     static const char key[] = "Idempotency-Key: cmd-1\r\n";
@@ -340,7 +341,7 @@ static void test_queries_count(void **state)
 }
 
 /* A position that the view does not reach: 504 after the limit, and other queries go on meanwhile.
- */
+ * (G-031) */
 static void test_queries_min_position_times_out(void **state)
 {
     enum { WAITING = 32 };

@@ -182,6 +182,7 @@ static void check_client_gone(bool is_postgres, bool is_reset)
     stop(w);
 }
 
+/* G-035 */
 static void test_query_end_client_closes(void **state)
 {
     (void)state;
@@ -227,6 +228,7 @@ static void check_too_long(bool is_postgres)
     stop(w);
 }
 
+/* G-035 */
 static void test_query_end_takes_too_long(void **state)
 {
     (void)state;

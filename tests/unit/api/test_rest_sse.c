@@ -282,6 +282,7 @@ static void check_slow_reader(bool in_memory, const char *path)
     api_server_stop(&s);
 }
 
+/* G-041 */
 static void test_sse_slow_reader_loses_and_repeats_nothing(void **state)
 {
     (void)state;
@@ -290,7 +291,7 @@ static void test_sse_slow_reader_loses_and_repeats_nothing(void **state)
     check_slow_reader(true, "/v1/streams/a-1");
 }
 
-/* One that never reads does not hold up another. */
+/* One that never reads does not hold up another. (G-041) */
 static void test_sse_stuck_reader_disturbs_nobody(void **state)
 {
     (void)state;

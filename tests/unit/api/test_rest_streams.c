@@ -291,7 +291,7 @@ static void test_rest_positions_beyond_the_end(void **state)
         409, "POSITION_AHEAD", NULL);
 }
 
-/* A page is bounded in bytes too, and the next one goes on where it ended. */
+/* A page is bounded in bytes too, and the next one goes on where it ended. (G-044) */
 static void test_rest_page_ends_at_its_byte_limit(void **state)
 {
     (void)state;

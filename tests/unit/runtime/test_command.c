@@ -109,6 +109,7 @@ static void test_command_appends_what_it_decides(void **ctx)
     tear_down(&f);
 }
 
+/* G-022 */
 static void test_command_refusals_write_nothing(void **ctx)
 {
     (void)ctx;
@@ -186,7 +187,7 @@ static void test_command_without_events_succeeds(void **ctx)
     tear_down(&f);
 }
 
-/* R-CB-01, R-CB-02: once for each id, also for a rejection and a failure. */
+/* R-CB-01, R-CB-02: once for each id, also for a rejection and a failure. (G-020) */
 static void test_command_id_takes_effect_once(void **ctx)
 {
     (void)ctx;
@@ -247,6 +248,7 @@ static void *race(void *arg)
     return NULL;
 }
 
+/* G-020 */
 static void test_command_id_takes_effect_once_across_threads(void **ctx)
 {
     (void)ctx;
@@ -304,7 +306,7 @@ static void test_command_expected_version(void **ctx)
     tear_down(&f);
 }
 
-/* Events that did not come through a command are folded before the next decision. */
+/* Events that did not come through a command are folded before the next decision. (G-021) */
 static void test_command_sees_events_appended_beside_it(void **ctx)
 {
     (void)ctx;

@@ -286,7 +286,7 @@ static void test_load_beside_the_batch_what_is_much(void **ctx)
     tear_down(&f);
 }
 
-/* The commands of a stream keep their order; those of others, and appends, pass by. */
+/* The commands of a stream keep their order; those of others, and appends, pass by. (G-023) */
 static void test_load_keeps_the_order_of_a_stream_only(void **ctx)
 {
     (void)ctx;

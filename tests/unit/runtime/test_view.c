@@ -153,6 +153,7 @@ static uint64_t fill(fixture *f, int accounts)
     return position;
 }
 
+/* G-031 */
 static void test_view_answers_what_a_command_did(void **ctx)
 {
     (void)ctx;
@@ -189,6 +190,7 @@ static void test_query_right_after_the_first_start_waits_for_its_view(void **ctx
     }
 }
 
+/* G-032 */
 static void test_query_pages_cover_everything_once(void **ctx)
 {
     (void)ctx;
@@ -331,7 +333,7 @@ static void test_query_refusals(void **ctx)
     tear_down(&f);
 }
 
-/* R-PC-02, R-08-28: each event counts once, however often the process starts again. */
+/* R-PC-02, R-08-28: each event counts once, however often the process starts again. (G-030) */
 static void test_view_continues_at_its_checkpoint(void **ctx)
 {
     (void)ctx;
@@ -568,7 +570,7 @@ static void set_lease(fixture *f, const char *change)
 }
 
 /* Fencing: a node that still believes it holds the lease writes nothing under its old token, and
- * goes on when the lease comes back. */
+ * goes on when the lease comes back. (G-052) */
 static void test_view_writes_nothing_under_an_old_token(void **ctx)
 {
     (void)ctx;

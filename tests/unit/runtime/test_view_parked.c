@@ -158,6 +158,7 @@ static void assert_balance(fixture *f, int64_t cents, int64_t moves)
     ex_buf_done(&out);
 }
 
+/* G-033 */
 static void test_view_parked_event_that_does_not_fit_its_type(void **ctx)
 {
     (void)ctx;
@@ -225,7 +226,7 @@ static void test_view_parked_events_survive_a_restart_and_a_rebuild_tries_them(v
     tear_down(&f);
 }
 
-/* A handler that fails for good is tried as often as it may, then the view goes on. */
+/* A handler that fails for good is tried as often as it may, then the view goes on. (G-033) */
 static void test_view_parked_when_a_handler_is_out_of_attempts(void **ctx)
 {
     (void)ctx;
@@ -251,7 +252,7 @@ static void test_view_parked_when_a_handler_is_out_of_attempts(void **ctx)
     tear_down(&f);
 }
 
-/* What passes is waited for, however long it takes. */
+/* What passes is waited for, however long it takes. (G-034) */
 static void test_view_parked_never_for_a_failure_that_passes(void **ctx)
 {
     (void)ctx;

@@ -465,6 +465,7 @@ static void run_sleeper(const char *url, int tell, int listen)
     _exit(begin(&p, w.leases[0], token) == EX_EPRECONDITION ? 0 : 6);
 }
 
+/* G-052 */
 static void test_lease_woken_sleeper_is_refused(void **state)
 {
     place *p = *state;

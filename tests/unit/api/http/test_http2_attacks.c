@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+/* G-042 */
 static void test_http2_rapid_reset_is_stopped(void **state)
 {
     (void)state;
@@ -101,6 +102,7 @@ static uint32_t goaway_code(const char *in, size_t len)
     return code;
 }
 
+/* G-042 */
 static void test_http2_floods_end_with_enhance_your_calm(void **state)
 {
     (void)state;

@@ -48,7 +48,7 @@ static void test_http_server_answers_on_one_connection(void **state)
 #define HOST     "Host: a\r\n"
 #define SMUGGLED "GET /hello HTTP/1.1\r\n" HOST "\r\n"
 
-/* Every one would, read leniently, carry a second request behind the first. */
+/* Every one would, read leniently, carry a second request behind the first. (G-040) */
 static void test_http_server_refuses_smuggling_before_any_handler(void **state)
 {
     (void)state;
