@@ -42,6 +42,7 @@ _excore() {
     'read --url' | 'read -u') : ;;
     'read --from') : ;;
     'read --limit' | 'read -n') : ;;
+    'read --min-position') : ;;
     'tail --data' | 'tail -d') _excore_files -d ;;
     'tail --url' | 'tail -u') : ;;
     'tail --from') : ;;
@@ -50,6 +51,7 @@ _excore() {
     'tail --tags') : ;;
     'tail --streams') : ;;
     'tail --correlation') : ;;
+    'tail --min-position') : ;;
     'bench --data' | 'bench -d') _excore_files -d ;;
     'bench --url' | 'bench -u') : ;;
     'bench --seconds' | 'bench -s') : ;;
@@ -72,8 +74,8 @@ _excore() {
         case $verb in
         serve) words='--data --listen --app --config --durability --log-level --set --migrate --help --version' ;;
         append) words='--data --url --tag --expected --id --metadata --schema-version --content-type --json --help --version' ;;
-        read) words='--data --url --from --limit --backward --json --raw --help --version' ;;
-        tail) words='--data --url --from --limit --types --tags --streams --correlation --no-follow --json --raw --help --version' ;;
+        read) words='--data --url --from --limit --backward --min-position --current --json --raw --help --version' ;;
+        tail) words='--data --url --from --limit --types --tags --streams --correlation --no-follow --min-position --current --json --raw --help --version' ;;
         bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
         copy) words='--from --to --follow --verify-only --json --help --version' ;;
         status) words='--data --url --json --help --version' ;;

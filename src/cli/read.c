@@ -21,6 +21,8 @@ static int run_read(const cli *c, const args *a)
     output_init(&o, output_form_of(a), read.limit);
     ex_status status = target_open(a, TARGET_READ, &t, &err);
     if (!status)
+        status = target_reach(a, &t, &err);
+    if (!status)
         status = t.ops->read_stream(t.impl, &read, output_event, &o, &err);
     if (!status && o.status)
         status = ex_raise(&err, o.status, "an event does not fit into memory");
@@ -35,6 +37,7 @@ static const arg_option options[] = {
     {0, "from", ARG_NUMBER, "N", "begin at this version [the first; backward: the last]", NULL},
     {'n', "limit", ARG_NUMBER, "N", "print at most so many events", NULL},
     {'b', "backward", ARG_FLAG, NULL, "newest first", NULL},
+    TARGET_REACH_OPTIONS,
     OUTPUT_OPTIONS,
     {0},
 };

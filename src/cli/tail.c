@@ -97,7 +97,9 @@ static ex_status run(const args *a, output *o, ex_error *err)
         status = target_open(a, TARGET_READ, &t, err);
     if (!status) {
         interrupt_on(t.ops->stop, t.impl);
-        status = print_log(a, &t, &f.filter, o, err);
+        status = target_reach(a, &t, err);
+        if (!status)
+            status = print_log(a, &t, &f.filter, o, err);
         interrupt_on(NULL, NULL);
     }
     target_close(&t);
@@ -133,6 +135,7 @@ static const arg_option options[] = {
     {0, "streams", ARG_LIST, "A,B", "only events of any of these streams", NULL},
     {0, "correlation", ARG_TEXT, "ID", "only events of this correlation id", NULL},
     {0, "no-follow", ARG_FLAG, NULL, "end at the end of the log", NULL},
+    TARGET_REACH_OPTIONS,
     OUTPUT_OPTIONS,
     {0},
 };

@@ -49,6 +49,14 @@ ex_status target_open(const args *a, target_use use, target *ret, ex_error *err)
     return status;
 }
 
+ex_status target_reach(const args *a, target *t, ex_error *err)
+{
+    uint64_t min_position = args_number(a, "min-position", 0);
+    bool is_current = args_has(a, "current");
+    return min_position || is_current ? t->ops->reach(t->impl, min_position, is_current, err)
+                                      : EX_OK;
+}
+
 void target_close(target *t)
 {
     if (t->ops)

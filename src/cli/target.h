@@ -31,6 +31,9 @@ typedef struct target_ops {
     ex_status (*follow)(void *impl, uint64_t after, const ex_filter *filter, target_event_fn *fn,
                         void *ctx, ex_error *err);
     ex_status (*head)(void *impl, uint64_t *ret, ex_error *err);
+    /** All that is read from now on sees the log up to min_position (0: no matter), and, when
+     *  is_current, all that any process has committed before. @return also EX_ETIMEOUT */
+    ex_status (*reach)(void *impl, uint64_t min_position, bool is_current, ex_error *err);
     /** Make the call in progress return, and every later one do nothing. */
     void (*stop)(void *impl);
     void (*close)(void *impl);
@@ -54,6 +57,13 @@ struct target {
         'u', "url", ARG_TEXT, "URL", "work on a running server instead [EXCORE_URL]", NULL         \
     }
 
+/** The options --min-position and --current, for a verb's table. */
+#define TARGET_REACH_OPTIONS                                                                       \
+    {0, "min-position", ARG_NUMBER, "N", "wait until this position is there (5 s)", NULL},         \
+    {                                                                                              \
+        0, "current", ARG_FLAG, NULL, "see all that any node acknowledged before", NULL            \
+    }
+
 /** Check the options without opening anything. @return EX_OK, EX_EINVAL (misuse) */
 EX_NODISCARD ex_status target_check(const args *a, ex_error *err);
 
@@ -65,6 +75,8 @@ const char *target_data(const args *a, bool *ret_is_given);
 /** A directory that is no store is made one for TARGET_WRITE, unless it is only the default.
  *  @return EX_OK, or why it did not open. Blocking: yes. */
 EX_NODISCARD ex_status target_open(const args *a, target_use use, target *ret, ex_error *err);
+/** What those options ask for. @return as target_ops.reach. Blocking: up to 5 s on a directory. */
+EX_NODISCARD ex_status target_reach(const args *a, target *t, ex_error *err);
 /** A zeroed one is accepted. */
 void target_close(target *t);
 

@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define IDLE_MS 1000 /* a follower looks this often whether its reader is still there */
+#define REACH_MS 5000
+#define IDLE_MS  1000 /* a follower looks this often whether its reader is still there */
 
 typedef struct local {
     ex_store *store;
@@ -142,6 +143,16 @@ static ex_status local_head(void *impl, uint64_t *ret, ex_error *err)
     return EX_OK;
 }
 
+/* A store that is open for reading asks the database each time. */
+static ex_status local_reach(void *impl, uint64_t min_position, bool is_current, ex_error *err)
+{
+    local *l = impl;
+    uint64_t head = 0;
+    ex_status status = is_current ? ex_store_current_head(l->store, &head, err) : EX_OK;
+    return status || head >= min_position ? status
+                                          : ex_store_wait(l->store, min_position, REACH_MS, err);
+}
+
 static void local_stop(void *impl)
 {
     local *l = impl;
@@ -168,6 +179,7 @@ static const target_ops local_ops = {
     .read_log = local_read_log,
     .follow = local_follow,
     .head = local_head,
+    .reach = local_reach,
     .stop = local_stop,
     .close = local_close,
 };

@@ -19,6 +19,8 @@
 typedef struct remote_target {
     remote *remote;
     ex_buf path, body;
+    uint64_t min_position; /* of every read */
+    bool is_current;
     ex_arena arena; /* of one answer, or one event */
 } remote_target;
 
@@ -202,6 +204,24 @@ static void put_parameter(ex_buf *out, char before, const char *name, uint64_t v
     ex_buf_printf(out, "%c%s=%" PRIu64, before, name, value);
 }
 
+/* On every request: the next one may meet another node. */
+static void put_reach(remote_target *t)
+{
+    if (t->min_position)
+        put_parameter(&t->path, '&', "min_position", t->min_position);
+    if (t->is_current)
+        ex_buf_put_str(&t->path, "&consistency=current");
+}
+
+static ex_status remote_reach(void *impl, uint64_t min_position, bool is_current, ex_error *err)
+{
+    remote_target *t = impl;
+    (void)err; /* the server says what it makes of it */
+    t->min_position = min_position;
+    t->is_current = is_current;
+    return EX_OK;
+}
+
 static ex_status remote_read_stream(void *impl, const ex_read_stream *read, target_event_fn *fn,
                                     void *ctx, ex_error *err)
 {
@@ -218,6 +238,7 @@ static ex_status remote_read_stream(void *impl, const ex_read_stream *read, targ
             put_parameter(&t->path, '&', "from", p.next);
         if (read->direction == EX_BACKWARD)
             ex_buf_put_str(&t->path, "&direction=backward");
+        put_reach(t);
         status = read_page(t, fn, ctx, &p, &goes_on, err);
         seen += p.count;
     }
@@ -265,6 +286,7 @@ static ex_status remote_read_log(void *impl, const ex_read_log *read, target_eve
         put_parameter(&t->path, '?', "after", p.next);
         put_parameter(&t->path, '&', "limit", page_limit(read->limit, seen));
         put_filter(&t->path, read->filter);
+        put_reach(t);
         status = read_page(t, fn, ctx, &p, &goes_on, err);
         seen += p.count;
     }
@@ -277,6 +299,7 @@ static ex_status remote_head(void *impl, uint64_t *ret, ex_error *err)
     page p = {0};
     bool goes_on = true;
     start_path(t, "/v1/events?limit=1");
+    put_reach(t);
     ex_status status = read_page(t, NULL, NULL, &p, &goes_on, err);
     if (!status)
         *ret = p.head;
@@ -361,6 +384,7 @@ static ex_status follow_once(follower *f, const ex_filter *filter, ex_error *err
         remote_put_encoded(&t->path, ex_str(f->log));
     }
     put_filter(&t->path, filter);
+    put_reach(t);
     ex_buf_put_char(&t->path, '\0');
     if (ex_buf_status(&t->path))
         return ex_raise(err, ex_buf_status(&t->path), "the address is too long");
@@ -434,6 +458,7 @@ static const target_ops remote_ops = {
     .read_log = remote_read_log,
     .follow = remote_follow,
     .head = remote_head,
+    .reach = remote_reach,
     .stop = remote_target_stop,
     .close = remote_target_close,
 };

@@ -198,7 +198,9 @@ static void nudge(void *ctx, uint64_t position, uint64_t asked_ns)
     head_known_heard(q->store, position, asked_ns != 0);
     if (asked_ns && position <= known)
         head_known_at(q->store, asked_ns);
-    if (position > known && position > atomic_load(&q->committing))
+    bool is_ahead = position > known && position > atomic_load(&q->committing);
+    bool is_behind = asked_ns && position < known; /* a lost end, or our own commit came between */
+    if (is_ahead || is_behind)
         sequencer_look_at_log(q);
 }
 

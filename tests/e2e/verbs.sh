@@ -99,6 +99,13 @@ check_read() {
     is "$(versions)" "5 4 "
     expect 0 "$excore" read list --json --backward --from 2 "$@"
     is "$(versions)" "2 1 "
+    expect 0 "$excore" read list --json --current --from 4 "$@" # issue 8, item 17
+    is "$(versions)" "4 5 "
+    expect 0 "$excore" read list --json --min-position 5 --backward --limit 1 "$@"
+    is "$(versions)" "5 "
+    expect 0 "$excore" tail --json --streams list --from 0 --no-follow --current --min-position 5 "$@"
+    is "$(versions)" "1 2 3 4 5 "
+    expect 0 "$excore" tail --json --limit 1 --current "$@"
     expect 0 "$excore" read list --json --from 6 "$@"
     is "$out" ""
     expect 2 "$excore" read list --json --raw "$@"
