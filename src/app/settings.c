@@ -49,6 +49,12 @@
       "requests not yet answered; further ones get 503")                                                             \
     X("server.output_limit", BYTES, "1MiB", 16 * KIB, GIB, NULL, http.output_limit_bytes,                            \
       "output waiting for one slow client")                                                                          \
+    X("server.memory_limit", BYTES, "64MiB", MIB, 1024 * GIB, NULL, http.memory_limit_bytes,                         \
+      "requests and answers in memory, of all clients; raised to four bodies")                                       \
+    X("server.address_share", INT, "75", 1, 100, NULL, http.address_percent,                                         \
+      "percent of it that one client address may hold; 100 behind a proxy: all of it")                               \
+    X("server.connection_memory", BYTES, "16MiB", MIB, 1024 * GIB, NULL, http.connection_memory_bytes,               \
+      "the same for one connection, in bytes; raised to four bodies")                                                \
     X("server.h2_streams_limit", INT, "128", 1, 10000, NULL, http.h2_streams_limit,                                  \
       "requests at once on an HTTP/2 connection")                                                                    \
     X("server.shutdown_timeout", DURATION, "30s", 0, HOUR, NULL, shutdown_timeout_ms,                                \

@@ -16,8 +16,8 @@ begin_request() {
         "$1" "${#body}" "${body:0:10}" >&"$request"
     wait_for is_in_flight
 }
-is_in_flight() {
-    curl -sS "$url/metrics" | grep -q '^excore_http_requests_in_flight [1-9]'
+is_in_flight() { # its connection is there beside that of the question, which came later
+    curl -sS "$url/metrics" | grep -q '^excore_http_connections [2-9]'
 }
 
 # The ready line is one line, with all that a person needs.

@@ -37,6 +37,22 @@ static ex_status register_requests(ex_metrics *m, access_metrics *ret, ex_error 
     return s;
 }
 
+static ex_status register_refusals(ex_metrics *m, access_metrics *ret, ex_error *err)
+{
+    static const ex_metric_desc refused = {
+        "http_memory_refused_total",
+        "Requests refused because so many bytes were held already, by who held them.",
+        {"level"}};
+    const ex_slice levels[BUDGET_LEVELS] = {[BUDGET_CONNECTION] = EX_S("connection"),
+                                            [BUDGET_ADDRESS] = EX_S("address"),
+                                            [BUDGET_SERVER] = EX_S("server")};
+    ex_counter *family = NULL;
+    ex_status s = ex_metrics_counter(m, &refused, &family, err);
+    for (int i = BUDGET_CONNECTION; s == EX_OK && i < BUDGET_LEVELS; i++)
+        ret->memory_refused[i] = ex_counter_with(family, &levels[i]);
+    return s;
+}
+
 ex_status access_register(ex_metrics *m, access_metrics *ret, ex_error *err)
 {
     memset(ret, 0, sizeof(*ret));
@@ -57,8 +73,16 @@ ex_status access_register(ex_metrics *m, access_metrics *ret, ex_error *err)
         {"http_connections", "Open connections.", NULL, &ret->connections},
         {"http_requests_in_flight", "Requests being handled.", NULL, &ret->inflight},
         {"http_streams", "Streamed answers that are open.", NULL, &ret->streams},
+        {"http_memory_bytes", "Bytes held for requests and answers.", NULL, &ret->memory},
+        {"http_memory_limit_bytes", "How many there may be.", NULL, &ret->memory_limit},
+        {"http_memory_waiting", "Bodies and streams that wait for memory.", NULL,
+         &ret->memory_waiting},
+        {"http_memory_waits_total", "Times that one began to wait for memory.", &ret->memory_waits,
+         NULL},
     };
     ex_status s = register_requests(m, ret, err);
+    if (s == EX_OK)
+        s = register_refusals(m, ret, err);
     for (size_t i = 0; s == EX_OK && i < sizeof(plain) / sizeof(plain[0]); i++) {
         ex_metric_desc d = {plain[i].name, plain[i].help, {NULL}};
         s = plain[i].counter ? ex_metrics_counter(m, &d, plain[i].counter, err)
@@ -146,7 +170,7 @@ void access_completed(http_exchange *x, int status)
         const access_series *s = series_of(cache, x, status, &fallback);
         ex_counter_add(s->requests, 1);
         ex_histogram_observe(s->duration, seconds);
-        ex_histogram_observe(s->request_size, (double)x->body.len);
+        ex_histogram_observe(s->request_size, (double)x->request_bytes);
         ex_histogram_observe(s->response_size, (double)x->response_bytes);
     }
     EX_LOG(status >= 500 ? EX_LOG_ERROR : EX_LOG_DEBUG, "request completed",

@@ -5,6 +5,7 @@
 #ifndef EXCORE_API_HTTP_ACCESS_H
 #define EXCORE_API_HTTP_ACCESS_H
 
+#include "api/http/budget.h"
 #include "api/http/http.h"
 #include "api/http/router.h"
 
@@ -21,6 +22,11 @@ typedef struct access_metrics {
     ex_gauge *connections;
     ex_gauge *inflight;
     ex_gauge *streams;
+    ex_gauge *memory;
+    ex_gauge *memory_limit;
+    ex_gauge *memory_waiting;
+    ex_counter *memory_waits;
+    ex_counter *memory_refused[BUDGET_LEVELS]; /* by the level that had no room */
 } access_metrics;
 
 #define ACCESS_SERIES_PER_ROUTE 8

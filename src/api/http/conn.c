@@ -5,7 +5,7 @@
  *
  * LINGER exists because closing a socket with unread input makes the kernel
  * send a reset, which can destroy the answer before the client reads it. */
-#include "api/http/conn.h"
+#include "api/http/room.h"
 
 #include <assert.h>
 
@@ -16,8 +16,11 @@ _Static_assert(sizeof(h2_preface) - 1 == NGHTTP2_CLIENT_MAGIC_LEN, "24 bytes");
 
 void conn_init(http_conn *c, http_core *core, const conn_transport *transport)
 {
+    unsigned char key[BUDGET_KEY_BYTES];
     c->core = core;
     c->transport = transport;
+    bool has_key = transport->address_key && transport->address_key(c, key);
+    c->account = budget_open(&core->shared->budget, has_key ? key : NULL);
     link_push(&core->conns, &c->link);
     core->conn_count++;
     conn_set_timeout(c, TIMEOUT_IDLE);
@@ -50,6 +53,10 @@ static void sniff(http_conn *c, ex_slice in)
 void conn_input(http_conn *c, ex_slice in)
 {
     ex_counter_add(c->core->shared->metrics.received_bytes, in.len);
+    if (!c->account) {
+        conn_lost(c); /* there was no memory for it */
+        return;
+    }
     if (in.len == 0 || c->wants_close || c->state >= CONN_LINGER)
         return;
     if (c->state == CONN_SNIFF)
@@ -79,6 +86,9 @@ void conn_lost(http_conn *c)
     if (was_open)
         c->protocol->lost(c);
     output_clear(&c->out, &core->blocks);
+    conn_count(c);
+    budget_unref(c->account);
+    c->account = NULL;
     link_remove(&c->dirty);
     link_remove(&c->link);
     core->conn_count--;
@@ -139,6 +149,7 @@ static void finish(http_conn *c)
     if (c->protocol && c->state == CONN_OPEN)
         c->protocol->lost(c);
     c->state = CONN_LINGER;
+    conn_count(c);
     c->transport->set_reading(c, true);
     c->transport->shutdown(c);
     conn_set_timeout(c, TIMEOUT_LINGER);
@@ -167,6 +178,7 @@ void conn_flush(http_conn *c)
     if (rounds == FLUSH_ROUNDS)
         conn_mark_dirty(c); /* others first */
     watch_writing(c);
+    conn_count(c);
     if (conn_unsent(c) == 0 && c->wants_close)
         finish(c);
 }
@@ -198,4 +210,15 @@ void conn_write_timed_out(http_timer *t)
         conn_lost(c);
     else
         timer_start(&c->core->timeouts[TIMEOUT_WRITE], t, c->core->now_ms);
+}
+
+void conn_read_later(http_conn *c)
+{
+    timer_start(&c->core->timeouts[TIMEOUT_DISCARD], &c->write_timer, c->core->now_ms);
+}
+
+void conn_discard_timed_out(http_timer *t)
+{
+    http_conn *c = LINK_OWNER(t, http_conn, write_timer); /* all is written */
+    c->transport->set_reading(c, true);
 }

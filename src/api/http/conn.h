@@ -17,9 +17,11 @@ enum {
     TIMEOUT_IDLE,
     TIMEOUT_HEADER,
     TIMEOUT_BODY,
-    TIMEOUT_WRITE,  /* half of the option: two in a row without progress close */
-    TIMEOUT_LINGER, /* after the last byte was sent, until the client closes */
-    TIMEOUT_GONE,   /* the client has ended its sending and waits for an answer, or is gone */
+    TIMEOUT_WRITE,   /* half of the option: two in a row without progress close */
+    TIMEOUT_LINGER,  /* after the last byte was sent, until the client closes */
+    TIMEOUT_DISCARD, /* until more of what nobody wants is thrown away */
+    TIMEOUT_ROOM,    /* a body of HTTP/1 waits until there is memory for it */
+    TIMEOUT_GONE,    /* the client has ended its sending and waits for an answer, or is gone */
     TIMEOUT_STREAM_HEADER, /* the same two for HTTP/2 exchanges */
     TIMEOUT_STREAM_BODY,
     TIMEOUT_STREAM_WRITE, /* no window for an HTTP/2 stream */
@@ -31,6 +33,7 @@ typedef struct http_shared {
     http_options options; /* defaults filled in; immutable */
     router *router;       /* immutable */
     access_metrics metrics;
+    budget budget;
     atomic_uint inflight;
     atomic_uint connections;
 } http_shared;
@@ -46,6 +49,10 @@ struct http_core {
     http_link conns;
     http_link dirty;   /* connections with something to flush */
     http_link closing; /* exchanges that wait for on_close */
+    http_link waiting; /* exchanges that wait for room (room.h), the oldest first */
+    uint64_t waiting_looked_ms;
+    size_t waiting_used;     /* what the server held then */
+    uint32_t waiting_bodies; /* of them */
     size_t conn_count;
     size_t exchange_count; /* not in the pool */
     http_exchange *free_exchanges;
@@ -76,6 +83,8 @@ typedef struct conn_transport {
     void (*close)(http_conn *c);
     /** The client's address as text. */
     ex_slice (*peer)(const http_conn *c, char *out, size_t size);
+    /** What its budget goes by: false when there is none. NULL: there never is. */
+    bool (*address_key)(const http_conn *c, unsigned char key[BUDGET_KEY_BYTES]);
 } conn_transport;
 
 typedef struct conn_protocol {
@@ -100,13 +109,16 @@ typedef struct conn_protocol {
 typedef struct http1_state {
     http_exchange *x; /* being read or answered */
     ex_buf pending;   /* input behind a request that is being answered */
+    bool is_shedding; /* there was no room for it: no further request is read */
 } http1_state;
 
 typedef struct http2_state {
     nghttp2_session *session;
     http_link exchanges;
     uint32_t exchange_count;
-    size_t body_bytes; /* request bodies in memory */
+    uint32_t long_count; /* long answers being built or sent */
+    uint32_t building_count;
+    uint32_t parked_count;
     uint32_t resets;   /* streams that the client reset */
     uint32_t finished; /* streams answered whole */
     uint64_t control_since_ms;
@@ -130,8 +142,11 @@ struct http_conn {
     uint8_t sniffed;       /* bytes of the HTTP/2 preface seen */
     http_timer timer;      /* idle, header, body or linger */
     http_timer write_timer;
-    uint64_t given_bytes; /* handed to the transport */
-    uint64_t write_mark;  /* accepted by the client when the write timer started */
+    uint64_t given_bytes;    /* handed to the transport */
+    uint64_t write_mark;     /* accepted by the client when the write timer started */
+    budget_account *account; /* NULL: there was no memory for one, the connection ends */
+    size_t counted_bytes;    /* charged for `out` and waiting input */
+    size_t typical_bytes;    /* of a long answer: the largest of late; 0: there was none */
     output out;
     union {
         http1_state h1;
@@ -186,6 +201,13 @@ void conn_put_str(http_conn *c, const char *text);
 void conn_close_after_output(http_conn *c);
 void conn_timed_out(http_timer *t, int kind);
 void conn_write_timed_out(http_timer *t);
+/** While lingering: read again a little later. */
+void conn_read_later(http_conn *c);
+void conn_discard_timed_out(http_timer *t);
+/** A body waits for room. */
+bool http1_is_waiting(const http_conn *c);
+/** There may be room for the body that waits (http1.c). */
+void http1_resume_body(http_exchange *x);
 /** Time-outs of HTTP/2 exchanges (http2.c). */
 void http2_exchange_timed_out(http_timer *t);
 /** Streams may be written to above / again below these numbers of unsent bytes. */

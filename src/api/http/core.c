@@ -5,7 +5,7 @@
  * http_core_flush sends all of it and runs the on_close calls that are due.
  * One pass handles what was dirty when it began, so that a fast client cannot
  * keep the loop here. */
-#include "api/http/conn.h"
+#include "api/http/room.h"
 
 #include <excore/clock.h>
 
@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LINGER_MS 5000
-#define GONE_MS   400
+#define LINGER_MS  5000
+#define GONE_MS    400
+#define DISCARD_MS 400
 
 void http_options_default(http_options *o)
 {
@@ -31,6 +32,9 @@ void http_options_default(http_options *o)
         .connection_limit = 10000,
         .inflight_limit = 4096,
         .output_limit_bytes = 1u << 20,
+        .memory_limit_bytes = 64u << 20,
+        .address_percent = 75,
+        .connection_memory_bytes = 16u << 20,
         .h2_streams_limit = 128,
     };
 #define DEFAULT(field) o->field = o->field ? o->field : defaults.field
@@ -46,8 +50,34 @@ void http_options_default(http_options *o)
     DEFAULT(connection_limit);
     DEFAULT(inflight_limit);
     DEFAULT(output_limit_bytes);
+    DEFAULT(memory_limit_bytes);
+    DEFAULT(address_percent);
+    DEFAULT(connection_memory_bytes);
     DEFAULT(h2_streams_limit);
 #undef DEFAULT
+}
+
+/* One body that is allowed fits at every level, with its parsed form and while there is little
+ * else.
+ */
+static void init_budget(http_shared *s)
+{
+    http_options *o = &s->options;
+    uint64_t least = 4 * (uint64_t)o->body_limit_bytes;
+    if (o->memory_limit_bytes < least)
+        o->memory_limit_bytes = least;
+    if (o->connection_memory_bytes < least)
+        o->connection_memory_bytes = least;
+    while (o->address_percent < 100 && o->memory_limit_bytes / 100 * o->address_percent < least)
+        o->address_percent++;
+    budget_init(&s->budget, o->memory_limit_bytes, o->address_percent, o->connection_memory_bytes);
+}
+
+static void measure_memory(void *ctx)
+{
+    http_shared *s = ctx;
+    ex_gauge_set(s->metrics.memory, (int64_t)atomic_load(&s->budget.used));
+    ex_gauge_set(s->metrics.memory_limit, (int64_t)s->options.memory_limit_bytes);
 }
 
 ex_status http_shared_init(http_shared *s, const http_options *options, const http_route *routes,
@@ -56,16 +86,19 @@ ex_status http_shared_init(http_shared *s, const http_options *options, const ht
     memset(s, 0, sizeof(*s));
     s->options = *options;
     http_options_default(&s->options);
+    init_budget(s);
     ex_status status = access_register(options->metrics, &s->metrics, err);
-    if (status)
-        return status;
-    return router_new(routes, route_count, &s->router, err);
+    if (!status && options->metrics && ex_metrics_on_collect(options->metrics, measure_memory, s))
+        status = ex_raise(err, EX_ENOMEM, "no memory for the metrics of the HTTP server");
+    return status ? status : router_new(routes, route_count, &s->router, err);
 }
 
 void http_shared_done(http_shared *s)
 {
+    ex_metrics_off_collect(s->options.metrics, measure_memory, s);
     router_free(s->router);
     s->router = NULL;
+    budget_done(&s->budget);
 }
 
 /* ---- Time-outs ---- */
@@ -80,6 +113,7 @@ CONN_TIMEOUT(header_timed_out, TIMEOUT_HEADER)
 CONN_TIMEOUT(body_timed_out, TIMEOUT_BODY)
 CONN_TIMEOUT(linger_timed_out, TIMEOUT_LINGER)
 CONN_TIMEOUT(gone_timed_out, TIMEOUT_GONE)
+CONN_TIMEOUT(room_timed_out, TIMEOUT_ROOM)
 #undef CONN_TIMEOUT
 
 static void refresh_date(http_core *core)
@@ -106,6 +140,7 @@ ex_status http_core_init(http_core *core, http_shared *shared, ex_loop *loop, ex
     link_init_head(&core->conns);
     link_init_head(&core->dirty);
     link_init_head(&core->closing);
+    link_init_head(&core->waiting);
     timer_list *lists = core->timeouts;
     timer_list_init(&lists[TIMEOUT_IDLE], o->idle_timeout_ms, idle_timed_out);
     timer_list_init(&lists[TIMEOUT_HEADER], o->header_timeout_ms, header_timed_out);
@@ -113,6 +148,9 @@ ex_status http_core_init(http_core *core, http_shared *shared, ex_loop *loop, ex
     timer_list_init(&lists[TIMEOUT_WRITE], (o->write_timeout_ms + 1) / 2, conn_write_timed_out);
     timer_list_init(&lists[TIMEOUT_LINGER], LINGER_MS, linger_timed_out);
     timer_list_init(&lists[TIMEOUT_GONE], GONE_MS, gone_timed_out);
+    timer_list_init(&lists[TIMEOUT_DISCARD], DISCARD_MS, conn_discard_timed_out);
+    timer_list_init(&lists[TIMEOUT_ROOM],
+                    o->body_timeout_ms < ROOM_MS ? o->body_timeout_ms : ROOM_MS, room_timed_out);
     timer_list_init(&lists[TIMEOUT_STREAM_HEADER], o->header_timeout_ms, http2_exchange_timed_out);
     timer_list_init(&lists[TIMEOUT_STREAM_BODY], o->body_timeout_ms, http2_exchange_timed_out);
     timer_list_init(&lists[TIMEOUT_STREAM_WRITE], o->write_timeout_ms, http2_exchange_timed_out);
@@ -141,6 +179,7 @@ void http_core_tick(http_core *core, uint64_t now_ms)
     refresh_date(core);
     for (int kind = 0; kind < TIMEOUT_KINDS; kind++)
         timer_list_tick(&core->timeouts[kind], now_ms);
+    budget_tick(&core->shared->budget, now_ms);
 }
 
 uint64_t http_core_tick_ms(const http_core *core)
@@ -157,6 +196,7 @@ uint64_t http_core_tick_ms(const http_core *core)
 bool http_core_flush(http_core *core)
 {
     http_link batch;
+    room_resume(core);
     link_take(&core->dirty, &batch);
     while (!link_is_empty(&batch)) {
         http_conn *c = LINK_OWNER(batch.next, http_conn, dirty);

@@ -7,7 +7,7 @@
  * memory, so that a request on a busy connection allocates nothing. */
 #include "api/http/exchange.h"
 
-#include "api/http/conn.h"
+#include "api/http/room.h"
 #include "api/http/uri.h"
 
 #include <excore/clock.h>
@@ -19,7 +19,7 @@
 #define POOLED_EXCHANGES 256
 #define POOLED_BYTES     ((size_t)16384) /* of arena, head and body each */
 
-static size_t arena_limit(const http_core *core)
+size_t exchange_arena_limit(const http_core *core)
 {
     return (size_t)core->shared->options.body_limit_bytes * 16 + (1u << 20);
 }
@@ -40,12 +40,14 @@ http_exchange *exchange_new(http_core *core, http_conn *conn)
         x = calloc(1, sizeof(*x));
         if (!x)
             return NULL;
-        ex_arena_init(&x->arena, arena_limit(core));
+        ex_arena_init(&x->arena, exchange_arena_limit(core));
         ex_buf_init(&x->head, (size_t)core->limits.head_bytes + 1);
         ex_buf_init(&x->body, core->limits.body_bytes);
     }
     x->core = core;
     x->conn = conn;
+    x->account = budget_ref(conn->account);
+    x->arena.limit_bytes = exchange_arena_limit(core);
     x->extra_end = &x->extra;
     x->method = HTTP_OTHER_;
     core->exchange_count++;
@@ -65,7 +67,10 @@ void exchange_free(http_exchange *x)
     assert(!link_is_listed(&x->closing));
     timer_stop(&x->timer);
     link_remove(&x->link);
+    room_stop_waiting(x);
     output_clear(&x->out, &core->blocks);
+    budget_release(x->account, x->counted_bytes + x->taken_bytes);
+    budget_unref(x->account);
     core->exchange_count--;
     if (core->free_count >= POOLED_EXCHANGES) {
         ex_arena_done(&x->arena);
@@ -270,7 +275,7 @@ bool http_is_closed(const http_exchange *x)
  */
 static bool enter(http_exchange *x)
 {
-    if (x->route->trait == HTTP_OPERATOR)
+    if (x->route->trait >= HTTP_OPERATOR)
         return true;
     http_shared *shared = x->core->shared;
     unsigned had = atomic_fetch_add_explicit(&shared->inflight, 1, memory_order_relaxed);
@@ -311,32 +316,48 @@ static void answer_unrouted(http_exchange *x, uint32_t allowed)
         respond_status(x, EX_EMETHOD, "this path does not know the method");
 }
 
-static bool decode_params(http_exchange *x, const router_match *match)
+static bool decode_params(http_exchange *x)
 {
-    for (uint32_t i = 0; i < match->route->param_count; i++) {
-        x->params[i] = decoded(x, match->params[i], false);
+    for (uint32_t i = 0; i < x->route->param_count; i++) {
+        x->params[i] = decoded(x, x->params[i], false);
         if (!x->params[i].ptr)
             return false;
     }
     return true;
 }
 
+void exchange_route(http_exchange *x)
+{
+    router_match match;
+    if (x->is_routed)
+        return;
+    router_find(x->core->shared->router, x->method, x->path, &match);
+    x->is_routed = true;
+    x->route = match.route;
+    x->allowed = match.allowed;
+    for (uint32_t i = 0; match.route && i < match.route->param_count; i++)
+        x->params[i] = match.params[i];
+}
+
 void exchange_dispatch(http_exchange *x)
 {
+    ex_error err;
     assert(x->state == EXCHANGE_READING);
+    exchange_route(x);
     x->state = EXCHANGE_HANDLING;
+    x->request_bytes = x->body.len;
     access_started(x);
-    router_match match;
-    router_find(x->core->shared->router, x->method, x->path, &match);
-    x->route = match.route;
-    if (!match.route)
-        answer_unrouted(x, match.allowed);
+    exchange_limit_arena(x);
+    if (!x->route)
+        answer_unrouted(x, x->allowed);
     else if (!enter(x))
         respond_status(x, EX_EOVERLOADED, "too many requests in flight");
-    else if (!decode_params(x, &match))
+    else if (exchange_check_room(x, &err))
+        http_respond_error(x, &err);
+    else if (!decode_params(x))
         respond_status(x, EX_ENOMEM, "path parameters");
     else
-        match.route->handler(x, match.route->ctx);
+        x->route->handler(x, x->route->ctx);
 }
 
 void exchange_refuse(http_exchange *x, const ex_error *err)
@@ -402,6 +423,8 @@ void http_respond(http_exchange *x, int status, const char *content_type, ex_sli
         return;
     }
     x->response_bytes = body.len;
+    if (x->route && x->route->trait == HTTP_LONG_ANSWER)
+        conn_note_long(x->conn, body.len);
     x->conn->protocol->respond(x, content_type, body);
 }
 
@@ -479,6 +502,7 @@ void exchange_close_later(http_exchange *x)
     x->conn = NULL;
     link_remove(&x->link);
     timer_stop(&x->timer);
+    room_stop_waiting(x);
     if (!link_is_listed(&x->closing))
         link_push(&x->core->closing, &x->closing);
 }

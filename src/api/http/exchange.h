@@ -9,6 +9,7 @@
 #ifndef EXCORE_API_HTTP_EXCHANGE_H
 #define EXCORE_API_HTTP_EXCHANGE_H
 
+#include "api/http/budget.h"
 #include "api/http/http.h"
 #include "api/http/http1_filter.h"
 #include "api/http/list.h"
@@ -52,8 +53,22 @@ struct http_exchange {
     bool has_body_error;
     bool is_stream; /* http_stream_begin was called */
 
+    /* memory (room.h) */
+    budget_account *account; /* of its connection; it may outlive that */
+    size_t counted_bytes;    /* charged for what it holds */
+    size_t taken_bytes;    /* charged for an answer that is being built; whose thread works for x */
+    size_t expected_bytes; /* another thread is going to allocate */
+    size_t claim_bytes;    /* for a body that has not arrived */
+    size_t body_room;      /* bytes that the body may have without asking again */
+    http_link waiting;     /* core's list of those that wait for room */
+    bool is_long;          /* HTTP/2: one of conn's long answers */
+    bool is_building;      /* and not answered yet */
+    bool is_parked;        /* HTTP/2: whole, and waits until conn holds less */
+
     /* HTTP/1 parsing */
     bool is_in_body;
+    bool says_continue; /* Expect: 100-continue, to be answered */
+    size_t body_length; /* announced; 1: not known */
     bool parser_head_done;
     bool parser_message_done; /* HTTP/2: the request is whole */
     uint16_t parser_flags;    /* llhttp's view of the framing */
@@ -68,7 +83,6 @@ struct http_exchange {
     bool has_head_error;
     uint32_t field_room;
     size_t head_bytes;
-    size_t counted_body_bytes; /* in http2_state.body_bytes */
     http_timer timer;
     output out; /* body bytes not yet framed */
 
@@ -82,6 +96,8 @@ struct http_exchange {
     http_field *fields;
     uint32_t field_count;
     const route *route;
+    bool is_routed;
+    uint32_t allowed; /* methods of the path */
     ex_slice params[ROUTER_PARAMS_MAX];
     char request_id[REQUEST_ID_MAX];
     uint8_t request_id_len;
@@ -94,6 +110,7 @@ struct http_exchange {
     extra_header *extra;
     extra_header **extra_end;
     int status;
+    uint64_t request_bytes; /* of the body */
     uint64_t response_bytes;
     void (*on_drain)(void *ctx);
     void (*on_close)(void *ctx);
@@ -105,9 +122,13 @@ struct http_exchange {
 /** From the pool; NULL when out of memory. */
 http_exchange *exchange_new(http_core *core, http_conn *conn);
 void exchange_free(http_exchange *x);
+/** The most that an exchange's arena may ever take. */
+size_t exchange_arena_limit(const http_core *core);
 /** Method, target and headers are known: take target and request id apart.
  *  @return EX_OK, EX_EMALFORMED, EX_ENOMEM */
 EX_NODISCARD ex_status exchange_head_done(http_exchange *x, ex_error *err);
+/** Find the route, once. */
+void exchange_route(http_exchange *x);
 /** The request is whole: route it and call the handler. x must not be used after. */
 void exchange_dispatch(http_exchange *x);
 /** Answer without a handler; HTTP/1 closes the connection after it. x must not be used after. */

@@ -31,8 +31,11 @@ typedef void http_handler(http_exchange *x, void *ctx);
 /* What a server that is full does with a route. */
 typedef enum http_trait {
     HTTP_ORDINARY,
-    HTTP_OPERATOR, /* small, and for those who look after the server: answered beyond
-                      inflight_limit. The handler bounds how many it keeps. */
+    HTTP_LONG_ANSWER, /* may build megabytes: waits while its connection holds its share of answers
+                       */
+    HTTP_OPERATOR,    /* small, for those who look after the server: answered beyond inflight_limit,
+                         and from memory of its own. The handler bounds how many it keeps. */
+    HTTP_LIVENESS,    /* some bytes, at once: always answered */
 } http_trait;
 
 /** "/v1/streams/{stream}": a {name} is one path segment, percent-decoded after splitting, so an
@@ -63,8 +66,14 @@ typedef struct http_options {
                                 503 */
     uint32_t output_limit_bytes; /* [1 MiB] per exchange: http_stream_write answers false above a
                                     quarter of it */
-    uint32_t h2_streams_limit;   /* [128] concurrent streams of a connection */
-    ex_metrics *metrics;         /* [none] */
+    uint64_t memory_limit_bytes; /* [64 MiB] requests and answers held for all clients (budget.h);
+                                    at least four times body_limit_bytes */
+    uint32_t address_percent;    /* [75] of it that one client address may hold; 100: any of it. At
+                                    least four times body_limit_bytes */
+    uint64_t connection_memory_bytes; /* [16 MiB] that one connection may hold; at least four times
+                                         body_limit_bytes */
+    uint32_t h2_streams_limit;        /* [128] concurrent streams of a connection */
+    ex_metrics *metrics;              /* [none] */
 } http_options;
 
 /** Bind, listen and start the loop threads. Routes are copied (not their strings).
@@ -108,6 +117,19 @@ bool http_is_closed(const http_exchange *x);
  * it is given 400 ms to be answered in. */
 void http_on_gone(http_exchange *x, void (*fn)(void *ctx), void *ctx);
 
+/* ---- Memory (budget.h). What a request holds is counted until its exchange is freed. ---- */
+
+/** Count what was allocated since, and `expected_bytes` that another thread is going to allocate in
+ *  http_arena(x). Before the exchange is handed to another thread. Loop thread. */
+void http_count_memory(http_exchange *x, size_t expected_bytes);
+/** Take room for an answer of up to `want` bytes, in place of what was taken before.
+ *  @return how many bytes it may have, at least 64 KiB; 0: there is none, answer EX_EOVERLOADED
+ *  Thread: the one that works for x. */
+size_t http_take_room(http_exchange *x, size_t want);
+/** The answer is built and holds so many bytes; until it is given to http_respond. Thread: the
+ * same. */
+void http_settle_room(http_exchange *x, size_t bytes);
+
 /* ---- The answer. Exactly one of http_respond, http_respond_error or http_stream_begin. ---- */
 
 /** Add a header before answering; both copied. Names lower-case; CR, LF and NUL are refused
@@ -128,6 +150,9 @@ void http_stream_begin(http_exchange *x, int status, const char *content_type,
                        void (*on_drain)(void *ctx), void (*on_close)(void *ctx), void *ctx);
 /** Queue bytes (copied). false: stop writing until on_drain (the bytes were taken all the same). */
 bool http_stream_write(http_exchange *x, ex_slice bytes);
+/** Ask before making what would be written. false: the server holds too much for this client now;
+ *  on_drain comes when it may be tried again. */
+bool http_stream_has_room(http_exchange *x);
 void http_stream_end(http_exchange *x);
 
 #endif

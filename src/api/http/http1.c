@@ -2,14 +2,14 @@
  *
  * One request at a time: input behind a request that is being answered waits
  * in `pending` (bounded: reading stops), so pipelined requests are answered in
- * order. The filter decides alone where head and message end; llhttp gets
- * exactly those bytes and must agree on method, framing and end, or the
- * request is refused. Every refusal closes the connection: what follows a
+ * order. A large body waits, unread, until there is memory for it (room.h). The filter decides
+ * alone where head and message end; llhttp gets exactly those bytes and must agree on method,
+ * framing and end, or the request is refused. Every refusal closes the connection: what follows a
  * malformed request cannot be trusted.
  *
  * Possible failures: a malformed or oversized request (4xx and close), a slow
  * one (408 and close), the client closing early (the exchange is orphaned). */
-#include "api/http/conn.h"
+#include "api/http/room.h"
 
 #include <assert.h>
 
@@ -115,6 +115,35 @@ static ex_status refuse_connect(ex_error *err)
     return s;
 }
 
+static ex_status admit_body(http_conn *c, http_exchange *x, ex_error *err)
+{
+    size_t expected = x->body_length < BODY_FIRST_BYTES ? x->body_length : BODY_FIRST_BYTES;
+    conn_set_timeout(c, TIMEOUT_BODY);
+    if (!ex_buf_reserve(&x->body, expected))
+        return ex_raise(err, EX_ENOMEM, "request body");
+    exchange_count(x);
+    if (x->says_continue) {
+        conn_put_str(c, "HTTP/1.1 100 Continue\r\n\r\n");
+        conn_mark_dirty(c);
+    }
+    return EX_OK;
+}
+
+/* A large one that has no room waits. What came with its head, a read or two, is not charged: it
+ * would take the room that it waits for. So only some may wait. */
+static ex_status begin_body(http_conn *c, http_exchange *x, ex_error *err)
+{
+    budget_level level = exchange_claim_body(x, x->body_length);
+    if (!level)
+        return admit_body(c, x, err);
+    if (x->body_length <= BUDGET_SMALL_BYTES || c->core->waiting_bodies >= WAITING_BODIES_MAX)
+        return exchange_raise_full(x, level, err);
+    exchange_count(x);
+    room_wait(x);
+    conn_set_timeout(c, TIMEOUT_ROOM);
+    return EX_OK;
+}
+
 static ex_status head_done(http_conn *c, http_exchange *x, bool has_more, ex_error *err)
 {
     http1_head head;
@@ -137,18 +166,13 @@ static ex_status head_done(http_conn *c, http_exchange *x, bool has_more, ex_err
     x->keep_alive = head.keep_alive;
     if ((s = exchange_head_done(x, err)))
         return s;
-    if (!x->is_in_body)
+    if (!x->is_in_body) {
+        exchange_count(x);
         return EX_OK;
-    conn_set_timeout(c, TIMEOUT_BODY);
-    size_t expected =
-        head.content_length < BODY_FIRST_BYTES ? (size_t)head.content_length : BODY_FIRST_BYTES;
-    if (expected && !ex_buf_reserve(&x->body, expected))
-        return ex_raise(err, EX_ENOMEM, "request body");
-    if (head.expects_continue && !has_more) {
-        conn_put_str(c, "HTTP/1.1 100 Continue\r\n\r\n");
-        conn_mark_dirty(c);
     }
-    return EX_OK;
+    x->says_continue = head.expects_continue && !has_more;
+    x->body_length = head.content_length ? (size_t)head.content_length : 1; /* chunked: not known */
+    return begin_body(c, x, err);
 }
 
 /* Returns how much of `in` was used; x may be gone afterwards. */
@@ -162,8 +186,15 @@ static size_t read_head(http_conn *c, http_exchange *x, ex_slice in)
         return in.len;
     }
     ex_buf_put(&x->head, ex_slice_of(in.ptr, used));
-    if (r == FILTER_MORE)
-        return used;
+    if (r == FILTER_MORE) {
+        exchange_count(x);
+        budget_level level = budget_check(x->account, BUDGET_OPERATOR, 0);
+        if (!level)
+            return used;
+        (void)exchange_raise_full(x, level, &err);
+        refuse(c, x, &err);
+        return in.len;
+    }
     if (head_done(c, x, used < in.len, &err)) {
         refuse(c, x, &err);
         return in.len;
@@ -182,6 +213,12 @@ static size_t read_body(http_conn *c, http_exchange *x, ex_slice in)
         refuse(c, x, &err);
         return in.len;
     }
+    budget_level level = exchange_claim_body(x, x->body.len + used);
+    if (level) { /* a chunked one; those with a length have room */
+        (void)exchange_raise_full(x, level, &err);
+        refuse(c, x, &err);
+        return in.len;
+    }
     llhttp_errno_t rc = llhttp_execute(&x->parser, in.ptr, used);
     if (x->has_body_error)
         (void)ex_raise(&err, ex_buf_status(&x->body), "request body");
@@ -197,12 +234,23 @@ static size_t read_body(http_conn *c, http_exchange *x, ex_slice in)
     return in.len;
 }
 
-/* Not while a request is answered, nor while the client leaves too many answers unread. */
+bool http1_is_waiting(const http_conn *c)
+{
+    const http_exchange *x = c->as.h1.x;
+    return x && x->state == EXCHANGE_READING && link_is_listed(&x->waiting);
+}
+
+/* Not while a request is answered or waits for room, nor while the client leaves too many answers
+ * unread. */
 static bool may_read(const http_conn *c)
 {
     const http_exchange *x = c->as.h1.x;
-    return c->state == CONN_OPEN && !c->wants_close && (!x || x->state == EXCHANGE_READING) &&
-           conn_unsent(c) < c->core->shared->options.output_limit_bytes;
+    if (c->state != CONN_OPEN || c->wants_close || (x && x->state != EXCHANGE_READING) ||
+        http1_is_waiting(c))
+        return false;
+    size_t unsent = conn_unsent(c);
+    return unsent == 0 ||
+           (unsent < c->core->shared->options.output_limit_bytes && conn_has_share(c, 1));
 }
 
 static size_t consume(http_conn *c, ex_slice in)
@@ -228,20 +276,62 @@ static void pause_reading(http_conn *c, bool pause)
     c->transport->set_reading(c, !pause);
 }
 
+static void refuse_waiting(http_conn *c, http_exchange *x)
+{
+    ex_error err;
+    budget_level level = exchange_claim_body(x, x->body_length);
+    room_stop_waiting(x);
+    (void)exchange_raise_full(x, level ? level : BUDGET_SERVER, &err);
+    refuse(c, x, &err);
+}
+
+/* There is no memory for input that cannot be read yet: what is being answered is the last. */
+static void shed_input(http_conn *c)
+{
+    http_exchange *x = c->as.h1.x;
+    ex_buf_done(&c->as.h1.pending);
+    c->as.h1.is_shedding = true;
+    if (x && x->state != EXCHANGE_READING)
+        x->keep_alive = false;
+    else
+        conn_close_after_output(c);
+}
+
 static void http1_input(http_conn *c, ex_slice in)
 {
     ex_buf *pending = &c->as.h1.pending;
+    if (c->as.h1.is_shedding)
+        return;
     if (pending->limit_bytes == 0)
         ex_buf_init(pending, PENDING_LIMIT_BYTES);
     size_t used = pending->len ? 0 : consume(c, in);
-    if (used == in.len)
+    if (used == in.len) {
+        if (http1_is_waiting(c))
+            pause_reading(c, true);
         return;
+    }
     ex_buf_put(pending, ex_slice_of(in.ptr + used, in.len - used));
+    conn_count(c);
     if (ex_buf_status(pending))
         conn_close_after_output(c); /* out of memory */
+    else if (!http1_is_waiting(c) && budget_check(c->account, BUDGET_WAITING, 0))
+        shed_input(c);
     else
-        pause_reading(c, pending->len >= PENDING_HIGH_BYTES);
+        pause_reading(c, pending->len >= PENDING_HIGH_BYTES || http1_is_waiting(c));
     conn_mark_dirty(c);
+}
+
+void http1_resume_body(http_exchange *x)
+{
+    http_conn *c = x->conn;
+    ex_error err;
+    if (exchange_claim_body(x, x->body_length))
+        return;
+    room_stop_waiting(x);
+    if (admit_body(c, x, &err))
+        refuse(c, x, &err);
+    pause_reading(c, c->as.h1.pending.len >= PENDING_HIGH_BYTES);
+    conn_mark_dirty(c); /* what came with the head is read when it wakes */
 }
 
 static void http1_wake(http_conn *c)
@@ -326,6 +416,8 @@ static void http1_respond(http_exchange *x, const char *content_type, ex_slice b
     conn_put(c, EX_S("\r\n"));
     if (has_body && x->method != HTTP_HEAD_)
         conn_put(c, body);
+    if (body.len >= OUTPUT_BLOCK_BYTES)
+        conn_count(c); /* before what it was made from is given back */
     release(c, x->keep_alive);
     exchange_answered(x);
 }
@@ -411,6 +503,10 @@ static void http1_timed_out(http_conn *c, int kind)
     ex_error err;
     if (kind == TIMEOUT_GONE && x) {
         exchange_gone(x);
+        return;
+    }
+    if (kind == TIMEOUT_ROOM && x) {
+        refuse_waiting(c, x);
         return;
     }
     if (kind == TIMEOUT_IDLE || !x) {

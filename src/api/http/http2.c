@@ -1,25 +1,26 @@
 /* http2.c: HTTP/2 with prior knowledge, on nghttp2.
  *
  * A stream is an exchange. nghttp2 checks frames and messages; what it leaves
- * to its user is bounded here: header lists (431), bodies of a stream (413)
- * and of all streams (503), CONTINUATION chains, control frames a second and
+ * to its user is bounded here: header lists (431), bodies (413, 503), long
+ * answers at once, CONTINUATION chains, control frames a second and
  * client resets (GOAWAY with ENHANCE_YOUR_CALM), windows that never open
  * (the write time-out of a stream).
  * nghttp2's callbacks only note a failure of the connection; http2_input acts
  * on it, so the session is never freed below its own feet. */
-#include "api/http/conn.h"
-
 #include "api/http/http2_answer.h"
+#include "api/http/room.h"
 
 #define STREAM_WINDOW_BYTES        (256 << 10)
 #define CONN_WINDOW_BYTES          (1 << 20)
 #define PUMP_BYTES                 ((size_t)131072) /* output made ahead of the socket */
-#define BODIES_BYTES               ((size_t)16 << 20)
 #define CONTROL_PER_SECOND         1000
 #define CONTINUATIONS_MAX          16
 #define RESETS_MAX                 200
 #define RESETS_FORGIVEN_PER_SECOND 20
 #define FIRST_FIELDS               16
+#define LONG_ANSWERS_FREE          4  /* long answers at once whatever the connection holds */
+#define BUILDING_MAX               16 /* at once at all, not answered yet */
+#define CROWDED_STREAMS            8  /* a server that is full lets a connection have so many */
 
 static http2_state *h2_of(http_conn *c)
 {
@@ -36,7 +37,7 @@ static void orphan_all(http_conn *c)
         link_remove(&x->link);
         exchange_orphan(x);
     }
-    h2->exchange_count = 0;
+    h2->exchange_count = h2->long_count = h2->building_count = h2->parked_count = 0;
 }
 
 /* Say why and close. The session may be unusable, so the frame is written by hand:
@@ -92,6 +93,14 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     h2->continuations = 0;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    budget_level level = h2->exchange_count < CROWDED_STREAMS
+                             ? BUDGET_FREE
+                             : budget_check(c->account, BUDGET_OPERATOR, 0);
+    if (level) { /* not even an answer: the client may repeat it */
+        ex_counter_add(c->core->shared->metrics.memory_refused[level], 1);
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                         NGHTTP2_REFUSED_STREAM);
+    }
     http_exchange *x = exchange_new(c->core, c);
     if (!x)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -178,12 +187,94 @@ static void refuse(http_exchange *x, ex_status status, int http_status, const ch
     exchange_refuse(x, &err);
 }
 
+static bool is_long(const http_exchange *x)
+{
+    return x->route && x->route->trait == HTTP_LONG_ANSWER;
+}
+
+/* A client that takes no answers gets no more of the long ones: how long the next will be is
+ * guessed from those before, and the first goes alone. Whatever the client does with one stream,
+ * others go on: a few long ones (each gets less than the one before), and all short ones. */
+static bool must_wait(const http_conn *c, const http_exchange *x)
+{
+    const http2_state *h2 = &c->as.h2;
+    if (!is_long(x) || h2->long_count == 0)
+        return false;
+    if (h2->building_count >= BUILDING_MAX || (h2->building_count && !c->typical_bytes))
+        return true;
+    if (budget_check(c->account, BUDGET_LARGE, 0))
+        return true;
+    return h2->long_count >= LONG_ANSWERS_FREE && !conn_has_share(c, h2->building_count + 1);
+}
+
+static void dispatch(http_conn *c, http_exchange *x)
+{
+    http2_state *h2 = h2_of(c);
+    x->is_long = x->is_building = is_long(x);
+    h2->long_count += x->is_long;
+    h2->building_count += x->is_building;
+    exchange_dispatch(x);
+}
+
+void http2_built(http_exchange *x)
+{
+    h2_of(x->conn)->building_count -= x->is_building;
+    x->is_building = false;
+}
+
 static void message_done(http_exchange *x)
 {
+    http_conn *c = x->conn;
     timer_stop(&x->timer);
     x->parser_message_done = true;
-    if (x->state == EXCHANGE_READING)
-        exchange_dispatch(x);
+    if (x->state != EXCHANGE_READING)
+        return;
+    exchange_route(x);
+    if (must_wait(c, x)) {
+        x->is_parked = true;
+        h2_of(c)->parked_count++;
+    } else {
+        dispatch(c, x);
+    }
+}
+
+void http2_resume_parked(http_conn *c)
+{
+    http2_state *h2 = h2_of(c);
+    for (http_link *l = h2->exchanges.next, *next; h2->parked_count && l != &h2->exchanges;
+         l = next) {
+        next = l->next;
+        http_exchange *x = LINK_OWNER(l, http_exchange, link);
+        if (!x->is_parked)
+            continue;
+        if (must_wait(c, x))
+            return;
+        x->is_parked = false;
+        h2->parked_count--;
+        dispatch(c, x);
+    }
+}
+
+static bool refuse_body(http_exchange *x, size_t bytes)
+{
+    ex_error err;
+    budget_level level = exchange_claim_body(x, bytes);
+    if (!level)
+        return false;
+    (void)exchange_raise_full(x, level, &err);
+    timer_stop(&x->timer);
+    exchange_refuse(x, &err);
+    return true;
+}
+
+/* What the head says of the body; 1 when it says nothing. nghttp2 has checked the number. */
+static size_t announced_bytes(const http_exchange *x)
+{
+    ex_slice text = http_header(x, "content-length");
+    size_t n = 0, limit = x->core->limits.body_bytes;
+    for (size_t i = 0; i < text.len && n < limit; i++)
+        n = n * 10 + (size_t)(text.ptr[i] - '0');
+    return n == 0 ? 1 : n < limit ? n : limit;
 }
 
 static void head_done(http_conn *c, http_exchange *x, bool is_last)
@@ -205,9 +296,10 @@ static void head_done(http_conn *c, http_exchange *x, bool is_last)
         exchange_refuse(x, &err);
         return;
     }
+    exchange_count(x);
     if (is_last)
         message_done(x);
-    else
+    else if (!refuse_body(x, announced_bytes(x)))
         timer_start(&c->core->timeouts[TIMEOUT_STREAM_BODY], &x->timer, c->core->now_ms);
 }
 
@@ -215,8 +307,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
                    size_t n, void *ctx)
 {
     (void)flags;
-    http_conn *c = ctx;
-    http2_state *h2 = h2_of(c);
+    const http_conn *c = ctx;
     http_exchange *x = exchange_of(session, stream_id);
     if (!x || x->state != EXCHANGE_READING)
         return 0;
@@ -225,18 +316,14 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
         refuse(x, EX_ETOOLARGE, 0, NULL, "request body too large");
         return 0;
     }
-    size_t all_limit = limit > BODIES_BYTES / 2 ? limit * 2 : BODIES_BYTES;
-    if (h2->body_bytes + n > all_limit) {
-        refuse(x, EX_EOVERLOADED, 0, NULL, "too many request bodies at once on this connection");
+    if (refuse_body(x, x->body.len + n))
         return 0;
-    }
     ex_buf_put(&x->body, ex_slice_of(data, n));
     if (ex_buf_status(&x->body)) {
         refuse(x, EX_ENOMEM, 0, NULL, "request body");
         return 0;
     }
-    h2->body_bytes += n;
-    x->counted_body_bytes += n;
+    exchange_count(x);
     return 0;
 }
 
@@ -320,8 +407,10 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     http_exchange *x = exchange_of(session, stream_id);
     if (!x)
         return 0;
-    h2->body_bytes -= x->counted_body_bytes;
     h2->exchange_count--;
+    h2->long_count -= x->is_long;
+    h2->building_count -= x->is_building;
+    h2->parked_count -= x->is_parked;
     h2->finished += code == NGHTTP2_NO_ERROR;
     link_remove(&x->link);
     exchange_orphan(x);
@@ -407,6 +496,11 @@ static void http2_input(http_conn *c, ex_slice in)
         return;
     }
     ssize_t rc = nghttp2_session_mem_recv(h2->session, (const uint8_t *)in.ptr, in.len);
+    size_t queue_limit =
+        2 * CONTROL_PER_SECOND + 4 * (size_t)c->core->shared->options.h2_streams_limit;
+    if (nghttp2_session_get_outbound_queue_size(h2->session) > queue_limit)
+        h2->failure =
+            NGHTTP2_ENHANCE_YOUR_CALM; /* resets, say, that it makes us send and never reads */
     if (h2->failure)
         fail_conn(c, h2->failure);
     else if (rc < 0) /* of the fatal errors all but one mean a flood */

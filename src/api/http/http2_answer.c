@@ -4,6 +4,8 @@
  * stream, and whoever writes resumes it. */
 #include "api/http/http2_answer.h"
 
+#include "api/http/room.h"
+
 #include <stdio.h>
 
 /* A stream of which the client takes nothing for too long is reset. */
@@ -23,8 +25,10 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *b
     if (x->out.has_failed)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t n = output_take(&x->out, &x->core->blocks, buf, room);
-    if (n)
+    if (n) {
         watch_stream(x);
+        exchange_count(x);
+    }
     if (x->out.bytes == 0 && x->state == EXCHANGE_ENDED)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     else if (n == 0) {
@@ -95,12 +99,21 @@ void http2_respond(http_exchange *x, const char *content_type, ex_slice body)
         output_put(&x->out, &x->core->blocks, body);
         watch_stream(x);
     }
-    submit_head(x, content_type, may_have_body ? (int64_t)body.len : -1, has_body);
+    size_t length = body.len;
+    http2_built(x);
+    if (x->body.cap > OUTPUT_BLOCK_BYTES)
+        ex_buf_done(&x->body); /* the answer may wait for long */
+    exchange_count(x);
+    http_settle_room(x, 0);
+    submit_head(x, content_type, may_have_body ? (int64_t)length : -1, has_body);
 }
 
 void http2_stream_begin(http_exchange *x, const char *content_type)
 {
     bool has_body = x->method != HTTP_HEAD_;
+    http2_built(x);
+    x->conn->as.h2.long_count -= x->is_long; /* its length is up to what comes */
+    x->is_long = false;
     if (!has_body)
         x->state = EXCHANGE_ENDED; /* on_close comes with the end of the stream */
     submit_head(x, content_type, -1, has_body);
@@ -125,6 +138,7 @@ bool http2_stream_write(http_exchange *x, ex_slice bytes)
     if (x->out.bytes == 0)
         timer_start(&core->timeouts[TIMEOUT_STREAM_WRITE], &x->timer, core->now_ms);
     output_put(&x->out, &core->blocks, bytes);
+    exchange_count(x);
     resume(x);
     return x->out.bytes <= stream_high_bytes(core);
 }
@@ -143,4 +157,5 @@ void http2_drained(http_conn *c)
         if (x->wants_drain && x->out.bytes <= stream_low_bytes(c->core))
             exchange_drained(x);
     }
+    http2_resume_parked(c);
 }

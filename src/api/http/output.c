@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #define KEPT_BLOCKS 64
+#define LARGEST_BLOCK_BYTES                                                                        \
+    ((size_t)65536) /* what was sent of a long answer is not kept with the rest */
 
 static output_block *block_new(output_pool *p, size_t size)
 {
@@ -13,8 +15,8 @@ static output_block *block_new(output_pool *p, size_t size)
         p->free = b->next;
         p->free_count--;
     } else {
-        if (size < OUTPUT_BLOCK_BYTES)
-            size = OUTPUT_BLOCK_BYTES;
+        size = size < OUTPUT_BLOCK_BYTES ? OUTPUT_BLOCK_BYTES : size;
+        size = size < LARGEST_BLOCK_BYTES ? size : LARGEST_BLOCK_BYTES;
         b = malloc(sizeof(*b) + size);
         if (!b)
             return NULL;

@@ -2,7 +2,7 @@
  *
  * What went wrong inside (paths, SQL, driver messages) is never shown: such
  * errors get a neutral detail, and the real one is logged under the request id. */
-#include "api/http/conn.h"
+#include "api/http/room.h"
 #include "kernel/log.h"
 
 #include <excore/clock.h>
@@ -135,6 +135,11 @@ int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out)
 
 void http_respond_error(http_exchange *x, const ex_error *err)
 {
+    ex_error full;
+    if (exchange_was_cut_short(x)) {
+        (void)exchange_raise_full(x, BUDGET_SERVER, &full);
+        err = &full;
+    }
     ex_buf body;
     ex_buf_init(&body, 16u << 10);
     int status = problem_write(x, err, &body);

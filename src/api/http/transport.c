@@ -16,8 +16,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define WRITE_BLOCKS   16
+#define WRITE_BLOCKS   64
 #define LISTEN_BACKLOG 1024
+#define DISCARD_BYTES  ((size_t)64 << 20)
 #define REFUSING_CONNECTIONS                                                                       \
     256 /* how many beyond the limit are told so before they are closed                            \
          */
@@ -50,13 +51,27 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(uc->shard->read_buffer, READ_BUFFER_BYTES);
 }
 
+/* Of a body that was refused there may be megabytes more: they are not copied, and looked for now
+ * and then only, for others wait meanwhile. */
+static void discard(uv_conn *uc)
+{
+    int fd = -1;
+    if (uv_fileno((uv_handle_t *)&uc->tcp, &fd) ||
+        recv(fd, NULL, DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT) < (ssize_t)READ_BUFFER_BYTES)
+        return;                                  /* an end shows when libuv reads */
+    (void)uv_read_stop((uv_stream_t *)&uc->tcp); /* always succeeds */
+    conn_read_later(&uc->conn);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     uv_conn *uc = stream->data;
     if (n == 0 || uc->conn.state == CONN_CLOSED)
         return;
     set_now(uc->shard);
-    if (n > 0)
+    if (n > 0 && uc->conn.state == CONN_LINGER)
+        discard(uc);
+    else if (n > 0)
         conn_input(&uc->conn, ex_slice_of(buf->base, (size_t)n));
     else if (n == UV_EOF)
         conn_eof(&uc->conn);
@@ -186,6 +201,27 @@ static ex_slice peer(const http_conn *c, char *out, size_t size)
     return ex_slice_of(out, n > 0 && (size_t)n < size ? (size_t)n : 0);
 }
 
+/* An IPv4 address, or what one customer has of IPv6: the first 64 bits. */
+static bool address_key(const http_conn *c, unsigned char key[BUDGET_KEY_BYTES])
+{
+    struct sockaddr_storage a;
+    int len = sizeof(a);
+    memset(key, 0, BUDGET_KEY_BYTES);
+    if (c->core->shared->options.address_percent >= 100 ||
+        uv_tcp_getpeername(&uv_conn_of(c)->tcp, (struct sockaddr *)&a, &len))
+        return false;
+    if (a.ss_family == AF_INET) {
+        memcpy(key + 12, &((struct sockaddr_in *)&a)->sin_addr, 4);
+        return true;
+    }
+    const struct in6_addr *ip = &((struct sockaddr_in6 *)&a)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(ip))
+        memcpy(key + 12, ip->s6_addr + 12, 4);
+    else
+        memcpy(key, ip->s6_addr, 8);
+    return true;
+}
+
 static const conn_transport uv_transport = {
     .flush = flush,
     .queued = queued,
@@ -194,6 +230,7 @@ static const conn_transport uv_transport = {
     .shutdown = shut_down,
     .close = close_conn,
     .peer = peer,
+    .address_key = address_key,
 };
 
 /* ---- Accepting ---- */
@@ -228,7 +265,7 @@ static void begin(http_shard *s, uv_conn *uc)
     }
     (void)uv_tcp_nodelay(&uc->tcp, 1); /* without it answers only come later */
     conn_init(&uc->conn, &s->core, &uv_transport);
-    if (uv_read_start((uv_stream_t *)&uc->tcp, on_alloc, on_read)) {
+    if (!uc->conn.account || uv_read_start((uv_stream_t *)&uc->tcp, on_alloc, on_read)) {
         conn_lost(&uc->conn);
         return;
     }

@@ -36,6 +36,12 @@ static void add_route(api *a, http_method method, const char *pattern, http_hand
         (http_route){.method = method, .pattern = pattern, .handler = handler, .ctx = a};
 }
 
+static void add_long_route(api *a, const char *pattern, http_handler *handler)
+{
+    add_route(a, HTTP_GET_, pattern, handler);
+    a->routes[a->route_count - 1].trait = HTTP_LONG_ANSWER;
+}
+
 /* For those who look after the server: it answers them also when it is full. */
 static void add_operator_route(api *a, const char *pattern, http_handler *handler)
 {
@@ -47,18 +53,19 @@ static void add_routes(api *a)
 {
     add_route(a, HTTP_POST_, "/v1/streams/{stream}", route_append_stream);
     add_route(a, HTTP_POST_, "/v1/append", route_append_streams);
-    add_route(a, HTTP_GET_, "/v1/streams/{stream}", route_read_stream);
-    add_route(a, HTTP_GET_, "/v1/events", route_read_log);
+    add_long_route(a, "/v1/streams/{stream}", route_read_stream);
+    add_long_route(a, "/v1/events", route_read_log);
     add_operator_route(a, "/v1/status", route_status);
     add_operator_route(a, "/health/live", route_live);
+    a->routes[a->route_count - 1].trait = HTTP_LIVENESS;
     add_operator_route(a, "/health/ready", route_ready);
     add_operator_route(a, "/ready", route_ready);
     add_operator_route(a, "/health", route_health);
     if (a->options.metrics)
         add_operator_route(a, "/metrics", route_metrics);
-    add_route(a, HTTP_GET_, "/openapi.json", route_openapi);
+    add_long_route(a, "/openapi.json", route_openapi);
     add_route(a, HTTP_POST_, "/v1/{context}/{aggregate}/{id}/{command}", route_command);
-    add_route(a, HTTP_GET_, "/v1/{context}/{query}", route_query);
+    add_long_route(a, "/v1/{context}/{query}", route_query);
 }
 
 static ex_status start_threads(api *a, ex_error *err)

@@ -17,6 +17,7 @@
 #include "runtime/outcome.h"
 
 #define COMMAND_ID_MAX 255
+#define PARSED_FACTOR  4 /* of a payload: its parsed form while the command waits */
 
 typedef struct command_job {
     route_job job;
@@ -119,6 +120,7 @@ static ex_status submit(command_job *j, ex_error *err)
     ex_status st = route_job_enter(&j->job, err);
     if (st)
         return st;
+    http_count_memory(j->job.x, PARSED_FACTOR * j->call.payload.len);
     j->call.done = on_done;
     j->call.ctx = j;
     st = ex_command_submit(rt, &j->call, http_arena(j->job.x), err);

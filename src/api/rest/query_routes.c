@@ -11,8 +11,9 @@
 #include "api/rest/reach.h"
 #include "api/rest/request.h"
 
-#define QUERY_ANSWER_LIMIT_BYTES ((size_t)64 << 20)
-#define NS_PER_MS                UINT64_C(1000000)
+#define ANSWER_FIRST_BYTES ((size_t)1 << 20) /* a longer one is asked for again */
+#define ANSWER_LIMIT_BYTES ((size_t)64 << 20)
+#define NS_PER_MS          UINT64_C(1000000)
 
 typedef struct query_job {
     route_job job;
@@ -35,13 +36,28 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
 static ex_status run_query(void *job, ex_buf *out, ex_error *err)
 {
     query_job *j = job;
+    ex_arena *arena = http_arena(j->job.x);
     route_job_note_log(&j->job);
-    return ex_query_run(j->job.api->options.runtime, &j->call, http_arena(j->job.x), out, err);
+    ex_arena_mark mark = ex_arena_save(arena);
+    for (size_t want = ANSWER_FIRST_BYTES;; want *= 4) {
+        size_t room = http_take_room(j->job.x, want);
+        if (room == 0)
+            return ex_raise(err, EX_EOVERLOADED, "there is no memory for an answer now");
+        ex_buf_done(out);
+        ex_buf_init(out, room);
+        ex_status st = ex_query_run(j->job.api->options.runtime, &j->call, arena, out, err);
+        if (ex_buf_status(out) != EX_ETOOLARGE || want >= ANSWER_LIMIT_BYTES)
+            return st;
+        if (room < want)
+            return ex_raise(err, EX_EOVERLOADED,
+                            "there are only %zu bytes for the answer now, it needs more", room);
+        ex_arena_restore(arena, mark);
+    }
 }
 
 static ex_status queue(query_job *j, ex_error *err)
 {
-    return route_job_queue(&j->job, j->job.api->queriers, run_query, QUERY_ANSWER_LIMIT_BYTES, err);
+    return route_job_queue(&j->job, j->job.api->queriers, run_query, ANSWER_FIRST_BYTES, err);
 }
 
 /* The wait is over, one way or the other: the query itself tells a view that came too late. */
@@ -99,7 +115,7 @@ static ex_status start(query_job *j, ex_error *err)
     j->wait.deadline_ns =
         ex_monotonic_ns(a->options.clock) + a->options.min_position_timeout_ms * NS_PER_MS;
     if (j->reach.is_current) {
-        st = route_job_queue(&j->job, a->queriers, ask_current, QUERY_ANSWER_LIMIT_BYTES, err);
+        st = route_job_queue(&j->job, a->queriers, ask_current, ANSWER_FIRST_BYTES, err);
     } else {
         st = wait_if_early(j, &waits, err);
         st = st || waits ? st : queue(j, err);

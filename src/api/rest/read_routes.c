@@ -1,10 +1,11 @@
 /* read_routes.c: GET /v1/streams/{stream} and GET /v1/events, as pages or as server-sent events.
  *
  * The loop thread reads the parameters, a reader thread fetches and formats the
- * page, the loop answers. A page ends at limit= events, at page_limit_bytes or,
- * while a filter finds little, after page_timeout_ms, whichever comes first. The
- * page is made in slices of about 20 ms, between which others have their turn with
- * the threads and the readers, and given up when its client has gone. As CloudEvents a page is a
+ * page, the loop answers. A page ends at limit= events, at page_limit_bytes, at what the
+ * server has memory for now (http_take_room) or, while a filter finds little, after
+ * page_timeout_ms, whichever comes first. The page is made in slices of about 20 ms, between which
+ * others have their turn with the threads and the readers, and given up when its client has gone.
+ * As CloudEvents a page is a
  * bare array; what the plain form says beside the events is then in the headers next, has-more and
  * head below "excore-".
  *
@@ -56,6 +57,7 @@ typedef struct page_job {
     uint64_t deadline_ns;
     /* the reader threads', one after the other */
     ex_cursor *cursor; /* NULL: not begun */
+    size_t room;       /* bytes that the page may have */
     uint64_t count;    /* events in the page */
     uint64_t head_before;
     /* written by a reader thread, read after the post */
@@ -86,13 +88,19 @@ static ex_status put_events(page_job *j, ex_buf *out, ex_error *err)
     ex_event event;
     ex_status st;
     for (; !(st = ex_cursor_try(j->cursor, &event, err)); j->count++) {
-        if (j->count == j->limit || out->len >= o->page_limit_bytes) {
+        if (j->count == j->limit || out->len >= j->room) {
             j->has_more = true;
             return EX_OK;
         }
+        size_t before = out->len;
         if (j->count)
             ex_buf_put_char(out, ',');
         event_json_put(out, &event, j->form);
+        if (j->count && out->len > j->room && j->room < o->page_limit_bytes) {
+            out->len = before; /* memory is short: this one comes with the next page */
+            j->has_more = true;
+            return EX_OK;
+        }
         note_event(j, &event);
         if (ex_buf_status(out))
             return ex_raise(err, ex_buf_status(out), "no memory for the page");
@@ -178,6 +186,9 @@ static ex_status begin_page(page_job *j, ex_buf *out, ex_error *err)
 {
     if (ex_cancel_is_requested(j->job.cancel)) /* while it waited for a thread */
         return ex_raise(err, EX_ECANCELLED, "the client has gone");
+    j->room = http_take_room(j->job.x, j->job.api->options.page_limit_bytes);
+    if (j->room == 0)
+        return ex_raise(err, EX_EOVERLOADED, "there is no memory for a page now");
     ex_status st = reach_look(&j->reach, false, err);
     route_job_note_log(&j->job);
     st = st ? st : check_token(j, seen_before(j), err);

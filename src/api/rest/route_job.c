@@ -66,6 +66,7 @@ static void on_posted(void *arg)
     ex_buf out = j->out;
     ex_status st = j->status;
     bool is_stopping = unlist(j);
+    http_count_memory(j->x, 0);
     if (st == EX_ECANCELLED && is_stopping)
         st = ex_raise(&j->err, EX_ECLOSED, "the server is stopping");
     if (!st)
@@ -95,6 +96,7 @@ void *route_job_new(http_exchange *x, api *a, size_t size, route_job_answer *ans
 
 ex_status route_job_enter(route_job *j, ex_error *err)
 {
+    http_count_memory(j->x, 0);
     return gate_enter(&j->api->gate, err);
 }
 
@@ -141,6 +143,7 @@ static void work(void *arg)
     }
     if (!st && ex_buf_status(&j->out))
         st = ex_raise(&j->err, ex_buf_status(&j->out), "no memory for the answer");
+    http_settle_room(j->x, j->out.cap);
     route_job_post(j, st, &j->err);
 }
 

@@ -8,7 +8,7 @@
  *
  *   idle        live, nothing new                   the hub's post
  *   filling     behind the ring: a thread reads     the post of fill_run
- *   blocked     the output is full                  on_drain
+ *   blocked     the output or the budget is full    on_drain
  *   scheduled   had its turn, others come first     its own post
  *
  * Ending: on_close comes exactly once, from the connection. A thread that still
@@ -330,6 +330,10 @@ static ex_status send_ready(client *c)
     ex_status st = EX_OK;
     while (!c->is_blocked && !c->is_ended && !c->is_closed && sent < TURN_BYTES) {
         ex_event event;
+        if (!http_stream_has_room(c->x)) { /* asked before the event is copied for this client */
+            c->is_blocked = true;
+            break;
+        }
         st = ex_subscription_poll(c->sub, &event, NULL);
         tell_epoch(c);
         if (st)
