@@ -14,6 +14,7 @@
 #include "app/version.h"
 #include "model/openapi.h"
 #include "observe/health.h"
+#include "store/wal_report.h"
 #include "runtime/runtime_end.h"
 #include "runtime/views.h"
 #include "sql/lease.h"
@@ -136,6 +137,11 @@ static ex_status check_head(void *ctx, ex_error *err)
     return check_head_age(ctx, HEAD_AGE_MS, err);
 }
 
+static ex_status check_wal(void *ctx, ex_error *err)
+{
+    return ex_store_check_wal(ctx, err);
+}
+
 static void report_slow_statement(void *ctx, ex_slice statement, uint32_t elapsed_ms)
 {
     (void)ctx;
@@ -160,16 +166,21 @@ static ex_status start_store(server *s, ex_error *err)
         return status;
     const ex_health_check checks[] = {
         {.name = "store", .run = check_store, .ctx = s},
-        {.name = "head", .run = check_head, .ctx = s, .is_minor = true}};
+        {.name = "head", .run = check_head, .ctx = s, .is_minor = true},
+        {.name = "wal", .run = check_wal, .ctx = s->store, .is_minor = true}};
     status = ex_health_add(s->health, &checks[0], err);
-    return status || !ex_pg_is_url(s->settings->data) ? status
-                                                      : ex_health_add(s->health, &checks[1], err);
+    if (!status && ex_pg_is_url(s->settings->data))
+        status = ex_health_add(s->health, &checks[1], err);
+    if (!status && ex_store_has_wal(s->store))
+        status = ex_health_add(s->health, &checks[2], err);
+    return status;
 }
 
 static void stop_store(server *s)
 {
     (void)ex_health_remove(s->health, "store"); /* not there when adding it failed */
     (void)ex_health_remove(s->health, "head");  /* nor for a directory */
+    (void)ex_health_remove(s->health, "wal");
     ex_store_close(s->store);
 }
 

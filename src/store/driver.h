@@ -120,7 +120,8 @@ typedef struct store_driver_options {
     ex_durability durability;
     log_identity *identity; /* the store's, to be filled by open */
     uint32_t page_cache_bytes;
-    const char *sqlite_vfs; /* NULL: the default one; tests put faults below the engine */
+    const char *sqlite_vfs;    /* NULL: the default one; tests put faults below the engine */
+    uint32_t checkpoint_pages; /* of SQLite's WAL; 0: the usual number */
     void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* PostgreSQL; nullable */
     void *slow_ctx;
     uint32_t slow_ms;
@@ -155,6 +156,14 @@ typedef struct store_epochs {
     const ex_log_epoch *epochs; /* the newest, oldest first; at most LOG_EPOCHS_KEPT */
     uint32_t count;
 } store_epochs;
+
+/** What was committed but is not in the database file yet, or may be overwritten again. */
+typedef struct store_wal {
+    uint64_t bytes;         /* in the write-ahead log */
+    uint64_t waiting_bytes; /* of them, those that are not in the database file */
+    uint64_t checkpoints;   /* ever since the store was opened */
+    uint64_t failures;      /* of checkpoints */
+} store_wal;
 
 /** What is stored, as people want to see it. */
 typedef struct store_size {
@@ -307,6 +316,9 @@ typedef struct store_driver_ops {
     /** Optional. Between batches, after the acknowledgements: housekeeping such as a checkpoint.
      *  Its failures must be harmless or show up in a later batch. */
     void (*maintain)(void *impl);
+    /** Optional, only with a sequencer: how the write-ahead log fares. Thread: any. Blocking: no.
+     */
+    void (*measure_wal)(void *impl, store_wal *ret);
 } store_driver_ops;
 
 typedef struct store_driver {

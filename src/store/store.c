@@ -72,6 +72,7 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .slow_ms = o->slow_ms,
         .answer_timeout_ms = o->answer_timeout_ms,
         .sqlite_vfs = internals ? internals->sqlite_vfs : NULL,
+        .checkpoint_pages = internals ? internals->checkpoint_pages : 0,
     };
     s->driver.ops = internals && internals->driver ? internals->driver
                     : o->in_memory                 ? &store_memory_driver
@@ -104,6 +105,8 @@ static ex_status start(ex_store *s, ex_error *err)
     atomic_store(&s->known_ns, head_known_now_ns());
     if (st == EX_OK)
         st = store_metrics_init(s->metrics, s->options.metrics, s->driver.ops->name, err);
+    if (st == EX_OK && !s->options.read_only)
+        st = wal_report_start(&s->wal, &s->driver, s->options.metrics, err);
     if (st == EX_OK)
         ex_gauge_set(s->metrics->log_head, (int64_t)head);
     if (st == EX_OK && !s->options.read_only)
@@ -174,6 +177,7 @@ void ex_store_close(ex_store *s)
     live_close(&s->live);
     live_done(&s->live);
     reader_pool_done(&s->readers);
+    wal_report_stop(&s->wal);
     if (s->driver.impl)
         s->driver.ops->close(s->driver.impl);
     lock_file_close(&s->lock);

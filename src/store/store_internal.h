@@ -13,6 +13,7 @@
 #include "store/lock_file.h"
 #include "store/log_identity.h"
 #include "store/reader_pool.h"
+#include "store/wal_report.h"
 #include "store/write_state.h"
 
 struct sequencer;
@@ -29,6 +30,7 @@ struct ex_store {
     /* their own locks */
     log_identity identity; /* the driver fills it */
     reader_pool readers;
+    wal_report wal;
     store_live live;
     write_state writes;
     /* atomic */
@@ -50,6 +52,7 @@ EX_NODISCARD ex_status store_refresh_epochs(ex_store *s, ex_error *err);
 
 /** What tests may change beside the public options. */
 typedef struct store_internals {
+    uint32_t checkpoint_pages;             /* of SQLite's WAL; 0: the usual number */
     const char *sqlite_vfs;                /* NULL: the default one */
     const struct store_driver_ops *driver; /* NULL: the place's */
 } store_internals;

@@ -151,7 +151,8 @@ static ex_status open_with(fault_run *r, const char *vfs)
     /* a ring for some of the small events: followers go to the log now and then */
     ex_store_options options = {
         .in_memory = r->in_memory, .ring_limit_bytes = 4000, .reader_limit = 2, .queue_limit = 16};
-    store_internals internals = {.sqlite_vfs = vfs};
+    /* checkpoints in the middle of a run with large events */
+    store_internals internals = {.sqlite_vfs = vfs, .checkpoint_pages = 500};
     ex_error err = {0};
     ex_status status =
         store_open_with(r->in_memory ? NULL : r->dir.path, &options, &internals, &r->store, &err);

@@ -100,7 +100,8 @@ PLAN_TEST(failing_shared_memory, .kinds = FAULT_BIT(FAULT_SHM_MAP))
 PLAN_TEST(failing_directory, .kinds = FAULT_BIT(FAULT_DELETE) | FAULT_BIT(FAULT_ACCESS))
 PLAN_TEST(disk_that_goes_away, .kinds = ANY_KIND, .is_sticky = true)
 
-/* Checkpoints write the database file itself while appends go on; each run writes some 13 MB. */
+/* Checkpoints write the database file itself while appends go on; each run writes some 13 MB.
+ * (issue 8, item 13; G-610) */
 static void test_store_survives_faults_in_a_checkpoint(void **state)
 {
     (void)state;

@@ -30,6 +30,8 @@
 
 typedef struct reader {
     sqlite_conn conn;
+    checkpointer *checkpoints; /* NULL: not of this process */
+    bool is_inside;
     postings_source source;
     /* the scan */
     sqlite3_stmt *st; /* NULL: no scan, or one of nothing */
@@ -63,7 +65,7 @@ static void reader_close(void *impl)
 
 static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
 {
-    const sqlite_driver *d = impl;
+    sqlite_driver *d = impl;
     reader *r = calloc(1, sizeof(*r));
     if (!r)
         return ex_raise(err, EX_ENOMEM, "no memory for a reader");
@@ -74,6 +76,7 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
         return st;
     }
     r->source = sqlite_lists_source(&r->conn);
+    r->checkpoints = d->read_only ? NULL : &d->checkpoints;
     *ret_reader = r;
     return EX_OK;
 }
@@ -116,6 +119,9 @@ static void reader_stop(void *impl)
     r->is_running = false;
     r->stream = EX_S("");
     ex_arena_reset(&r->arena);
+    if (r->is_inside)
+        checkpointer_leave(r->checkpoints);
+    r->is_inside = false;
 }
 
 /* As many as are wanted, if that is known. */
@@ -170,7 +176,11 @@ static ex_status start_log(reader *r, const store_scan *scan, ex_error *err)
 static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
 {
     reader *r = impl;
-    assert(!r->st && !r->walk);
+    assert(!r->st && !r->walk && !r->is_inside);
+    if (r->checkpoints) {
+        checkpointer_enter(r->checkpoints);
+        r->is_inside = true;
+    }
     r->from = scan->from;
     r->upto = scan->upto;
     ex_status st = scan->is_stream ? start_stream(r, scan, err) : start_log(r, scan, err);

@@ -103,11 +103,37 @@ static ex_status check_format(sqlite_driver *d, ex_error *err)
 
 /* ---- Open and close ---- */
 
+/* On the checkpointer's thread. */
+static ex_status open_for_checkpoints(void *ctx, sqlite_conn *ret, ex_error *err)
+{
+    const sqlite_driver *d = ctx;
+    sqlite_conn_options options = {d->path, d->vfs, SQLITE_OPEN_READWRITE, SMALL_CACHE_BYTES};
+    ex_status st = sqlite_conn_open(ret, &options, err);
+    if (st)
+        return st;
+    int64_t version = 0; /* reading makes it look for the WAL */
+    (void)sqlite3_wal_autocheckpoint(ret->db, 0);
+    st = sqlite_conn_number(ret, "PRAGMA user_version", &version, err);
+    if (st == EX_OK)
+        st = ex_file_mark_check(d->path, &d->mark, NULL, err);
+    if (st) {
+        (void)sqlite3_db_config(ret->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite_conn_close(ret);
+    }
+    return st;
+}
+
+static void driver_measure_wal(void *impl, store_wal *ret)
+{
+    checkpointer_measure(&((sqlite_driver *)impl)->checkpoints, ret);
+}
+
 static void driver_close(void *impl)
 {
     sqlite_driver *d = impl;
     if (!d)
         return;
+    checkpointer_done(&d->checkpoints); /* the last connection to close is the writer's */
     sqlite_writer_close(d);
     file_watch_done(&d->watch);
     ex_map_done(&d->types.map, NULL);
@@ -216,6 +242,7 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
         st = check_only_name(d, err);
         if (st == EX_OK)
             st = stream_tails_init(&d->tails, err);
+        checkpointer_init(&d->checkpoints, (int)options->checkpoint_pages, open_for_checkpoints, d);
         if (st == EX_OK)
             st = sqlite_writer_open(d, may_create, err);
         d->mark = d->watch.db;
@@ -249,4 +276,5 @@ const store_driver_ops store_sqlite_driver = {
     .commit = sqlite_writer_commit,
     .rollback = sqlite_writer_rollback,
     .maintain = sqlite_writer_maintain,
+    .measure_wal = driver_measure_wal,
 };

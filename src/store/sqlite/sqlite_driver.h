@@ -4,6 +4,7 @@
 
 #include "kernel/map.h"
 #include "store/driver.h"
+#include "store/sqlite/checkpointer.h"
 #include "store/sqlite/file_watch.h"
 #include "store/sqlite/log_trace.h"
 #include "store/sqlite/sqlite_conn.h"
@@ -37,9 +38,9 @@ typedef struct sqlite_driver {
     name_ids tags;
     stream_tails tails;
     int64_t oldest_command_us; /* INT64_MIN: not known */
-    int wal_pages;             /* in the WAL file after the last commit */
-    int batch_pages;           /* the same, of the running batch; 0: it wrote nothing */
-    int checkpoint_at;         /* do the next one when it has that many */
+    int batch_pages;           /* in the WAL after the running batch; 0: it wrote nothing */
+    /* its own synchronisation */
+    checkpointer checkpoints; /* zeroed when read_only */
 } sqlite_driver;
 
 /** Open, migrate and set up the writing connection (writer.c). */

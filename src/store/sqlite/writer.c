@@ -15,10 +15,7 @@
  * an append is stored, whole, that its submitter was told to retry. A retry with
  * the same event ids is answered with that outcome.
  *
- * Checkpoints run between batches, after the acknowledgements, and do not wait
- * for readers (PASSIVE). The WAL starts anew with the first commit that finds all
- * of it copied and no reader inside. Should readers keep it from that for long, a
- * checkpoint waits for them, a little while, every so many pages (RESTART). */
+ * Checkpoints: checkpointer.h. */
 #include "store/sqlite/sqlite_driver.h"
 
 #include <stdio.h>
@@ -28,15 +25,11 @@
 #include "store/sqlite/log_epoch.h"
 #include "store/sqlite/schema.h"
 
-/* Fewer pages make commits wait for the database file's fsync more often; more pages make the one
- * that meets it wait longer, and a start after a crash read more. */
-#define CHECKPOINT_PAGES      4000
-#define CHECKPOINT_STEP_PAGES 1000  /* until the next try when the WAL did not start anew */
-#define PATIENCE_PAGES        16000 /* from here on readers are waited for */
-#define PATIENCE_MS           50
-#define WAL_LIMIT_BYTES       (64 << 20) /* a WAL that grew beyond is cut when it starts anew */
-#define TYPE_NAMES_LIMIT      4096
-#define TAG_NAMES_LIMIT       16384
+/* A WAL that grew beyond is cut when it starts anew; a smaller one is written over in place, which
+ * costs no change of the file's size. */
+#define WAL_KEPT_BYTES   (80 << 20)
+#define TYPE_NAMES_LIMIT 4096
+#define TAG_NAMES_LIMIT  16384
 
 /* ---- Opening ---- */
 
@@ -45,9 +38,8 @@ static int on_wal_commit(void *ctx, sqlite3 *db, const char *name, int pages)
     (void)db;
     (void)name;
     sqlite_driver *d = ctx;
-    if (pages < d->wal_pages) /* it has started anew */
-        d->checkpoint_at = CHECKPOINT_PAGES;
-    d->wal_pages = d->batch_pages = pages;
+    d->batch_pages = pages;
+    checkpointer_note(&d->checkpoints, pages);
     return SQLITE_OK;
 }
 
@@ -59,7 +51,7 @@ static ex_status set_up(sqlite_driver *d, ex_error *err)
     (void)snprintf(sql, sizeof(sql), /* always fits */
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                    "PRAGMA journal_size_limit = %d;",
-                   WAL_LIMIT_BYTES);
+                   WAL_KEPT_BYTES);
     ex_status st = sqlite_conn_exec(&d->writer, sql, err);
     if (st == EX_OK)
         st = sqlite_schema_migrate(&d->writer, d->path, err);
@@ -102,7 +94,6 @@ ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
     d->tags.find = STATEMENT_TAG_FIND;
     d->tags.insert = STATEMENT_TAG_INSERT;
     d->oldest_command_us = INT64_MIN;
-    d->checkpoint_at = CHECKPOINT_PAGES;
     /* another file at the path is not touched */
     ex_status st = d->watch.why.status;
     if (st && err)
@@ -128,6 +119,8 @@ void sqlite_writer_close(sqlite_driver *d)
 {
     bool is_in_order = d->is_claimed && hold_off(d) &&
                        log_epoch_end(&d->writer, d->durability == EX_DURABILITY_NORMAL);
+    if (is_in_order) /* also where another process has the file open: then closing copies nothing */
+        (void)sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     sqlite_conn_close(&d->writer);
     log_trace_close(&d->trace, d->path, is_in_order); /* behind the last change of the file */
 }
@@ -252,18 +245,8 @@ void sqlite_writer_rollback(void *impl)
 void sqlite_writer_maintain(void *impl)
 {
     sqlite_driver *d = impl;
-    if (!d->writer.db || d->wal_pages < d->checkpoint_at || d->watch.why.status)
-        return;
-    bool is_patient = d->wal_pages >= PATIENCE_PAGES;
-    if (is_patient)
-        (void)sqlite3_busy_timeout(d->writer.db, PATIENCE_MS); /* cannot fail, see below */
-    /* A failure is harmless: all is in the WAL, and the next try comes soon. */
-    (void)sqlite3_wal_checkpoint_v2(
-        d->writer.db, NULL, is_patient ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-        NULL, NULL);
-    if (is_patient)
-        (void)sqlite3_busy_timeout(d->writer.db, SQLITE_CONN_BUSY_MS); /* for a NULL handle only */
-    d->checkpoint_at = d->wal_pages + CHECKPOINT_STEP_PAGES;
+    if (d->writer.db && !d->watch.why.status)
+        checkpointer_turn(&d->checkpoints, d->writer.db);
 }
 
 /* ---- Writing ---- */
