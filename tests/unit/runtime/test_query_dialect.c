@@ -650,9 +650,11 @@ static void test_dialect_like_is_that_of_postgres(void **state)
         char words[2][32] = {"", ""}; /* text, pattern */
         for (int w = 0; w < 2; w++) {
             seed = seed * 1664525u + 1013904223u;
+            size_t at = 0;
             for (uint32_t n = (seed >> 16) % 8; n > 0; n--) {
                 seed = seed * 1664525u + 1013904223u;
-                strcat(words[w], letters[(seed >> 16) % COUNT(letters)]);
+                const char *letter = letters[(seed >> 16) % COUNT(letters)];
+                at += (size_t)snprintf(words[w] + at, sizeof(words[w]) - at, "%s", letter);
             }
         }
         int got = like_on(dbs[0], words[0], words[1]), want = like_on(dbs[1], words[0], words[1]);
