@@ -32,7 +32,8 @@ typedef struct ex_error {
         audit_id; /* EX_EIDEMPOTENCY of an append: the row that the store keeps of it; 0: none */
     char code[EX_ERROR_CODE_SIZE];         /* stable code; the status's, or a rejection's own */
     char field[EX_ERROR_FIELD_SIZE];       /* the faulty field or argument, "" when none */
-    char event_id[EX_ERROR_EVENT_ID_SIZE]; /* EX_EIDEMPOTENCY of an append: the stored event's */
+    char event_id[EX_ERROR_EVENT_ID_SIZE]; /* of an append. EX_EIDEMPOTENCY: the stored event's;
+                                            * EX_EOUTCOME: that of its first event */
     char message[EX_ERROR_MESSAGE_SIZE];   /* UTF-8, NUL-terminated, cut at a character */
 } ex_error;
 

@@ -87,6 +87,9 @@ typedef struct ex_command_result {
     ex_command_event *events; /* in the call's arena */
     uint32_t event_count;
     bool is_duplicate; /* the stored outcome of an earlier call with the same id */
+    /** Of the events that it emits; set once the call is queued. In the call's arena, or its own.
+     */
+    ex_slice correlation_id;
 } ex_command_result;
 
 typedef struct ex_command_call ex_command_call;
@@ -101,7 +104,9 @@ struct ex_command_call {
     ex_slice actor;          /* "$actor" of the events' metadata; empty: none */
     ex_expected expected;    /* of the aggregate's stream */
     /** Called once on the sequencer's thread; must not block. status EX_OK: `result` is set.
-     *  EX_EREJECTED: err->code is the rejection's. Not called when ex_command_submit fails. */
+     *  EX_EREJECTED: err->code is the rejection's. EX_EOUTCOME: it may have taken effect, or not; a
+     *  command with an id is simply repeated, for one without it whoever calls looks for events
+     *  with result.correlation_id first. Not called when ex_command_submit fails. */
     void (*done)(ex_command_call *call, ex_status status, const ex_error *err);
     void *ctx;
     ex_command_result result;
@@ -117,8 +122,8 @@ struct ex_command_call {
 EX_API EX_NODISCARD ex_status ex_command_submit(ex_runtime *rt, ex_command_call *call,
                                                 ex_arena *arena, ex_error *err);
 /** The same and wait; `done` is not used. @return also EX_EREJECTED, EX_ECONFLICT,
- *  EX_EIDEMPOTENCY (same command id, other content), EX_ESTORAGE, EX_ETIMEOUT (a long stream, and
- * no reader of the store became free). Blocking: until committed. */
+ *  EX_EIDEMPOTENCY (same command id, other content), EX_ESTORAGE, EX_EOUTCOME, EX_ETIMEOUT (a long
+ * stream, and no reader of the store became free). Blocking: until committed. */
 EX_API EX_NODISCARD ex_status ex_command_run(ex_runtime *rt, ex_command_call *call, ex_arena *arena,
                                              ex_error *err);
 

@@ -43,6 +43,9 @@ typedef struct ex_store_options {
     uint32_t command_ttl_s;     /* [604800] how long outcomes of command ids are kept */
     uint32_t answer_timeout_ms; /* [20000] PostgreSQL: an append is answered within it, and so is a
                                  * read; 1000 at least */
+    /** A commit failed in a way that may have stored its batch: how long the store asks what became
+     *  of it before its appends get EX_EOUTCOME. Later batches wait meanwhile. [10000] */
+    uint32_t outcome_wait_ms;
     const ex_clock *clock;      /* [system] must outlive the store */
     struct ex_metrics *metrics; /* [none] the server's registry; must outlive the store */
     /** PostgreSQL: told of each statement that took slow_ms or more: its text, never values
@@ -81,24 +84,31 @@ EX_API void ex_store_close(ex_store *s);
  *  An event id that its stream already holds with the same content makes the append succeed with
  *  the first outcome (is_duplicate), whatever version was expected.
  *
+ *  EX_EOUTCOME: it may have been stored, or not. `ret->events` then names the ids that its events
+ *  had (positions and versions are 0), err->event_id the first. Appending the same again with these
+ *  ids is exact: it is stored once, whatever became of the first try. Without them it may be
+ *  stored twice, so the status does not count as retryable.
+ *
  *  A fail_if_match condition that looks far back is searched beside the writing of others, for a
  *  second at most; meanwhile later appends may overtake this one. Hardly ever so with `after` as
  *  the head at the time of reading what was decided upon.
  *  @param append borrowed for the call
- *  @param ret    set on success only; may be NULL
+ *  @param ret    set on success, and with EX_EOUTCOME as said; may be NULL
  *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position of the
  *          first match, field: its item), EX_ETOOWIDE (err: field),
  *          EX_EAHEAD (`after` is beyond the log's end; err: position, current), EX_ELOGCHANGED
  *          (`after` is no longer current in its epoch, see log_id.h),
  *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
- *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY, EX_EOUTCOME (a
- *          directory whose files were taken away: it may be in them, wherever they are)
+ *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY, EX_EOUTCOME (as
+ *          said; also for a directory whose files were taken away: it may be in them, wherever they
+ *          are)
  *  Thread: any but a callback of the store. Blocking: until the batch is committed. */
 EX_API EX_NODISCARD ex_status ex_store_append(ex_store *s, const ex_append *append,
                                               ex_appended *ret, ex_error *err);
 
 /** Called once on the sequencer's thread, after the commit or the failure. Must not block, must not
- *  call ex_store_append. `appended` and `err` are borrowed for the call. */
+ *  call ex_store_append. `appended` and `err` are borrowed for the call; `appended` is NULL unless
+ *  status is EX_OK or EX_EOUTCOME. */
 typedef void ex_append_done_fn(void *ctx, ex_status status, const ex_appended *appended,
                                const ex_error *err);
 

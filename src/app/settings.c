@@ -98,6 +98,8 @@
       "on PostgreSQL: an append or a read is answered within it, also when the database is not")                     \
     X("store.head_age_limit", DURATION, "5s", SECOND, HOUR, NULL, head_age_limit_ms,                                 \
       "on PostgreSQL: /health/ready is 503 when this node has not known for so long where the log ends")             \
+    X("store.outcome_wait", DURATION, "10s", 1, 10 * MINUTE, NULL, store.outcome_wait_ms,                            \
+      "asks so long whether a failed commit took effect, then answers OUTCOME_UNKNOWN")                              \
     X("runtime.app", STRING, "", 0, 0, NULL, app, "application to load, a shared object")                            \
     X("runtime.lease_time", DURATION, "10s", 100, HOUR, NULL, lease_ms,                                              \
       "on PostgreSQL: what a node that died was doing goes on elsewhere after it")                                   \

@@ -83,7 +83,11 @@ static ex_status take_event(const args *a, request *r, ex_error *err)
     e->schema_version = (uint32_t)schema_version;
     const char *id = args_text(a, "id", NULL);
     ex_status status = id ? ex_id_parse(ex_str(id), &e->id, err) : EX_OK;
-    return status ? ex_error_context(err, status, "option '--id'") : take_tags(a, r, err);
+    if (status)
+        return ex_error_context(err, status, "option '--id'");
+    if (!id) /* known before it is sent: whoever gets no answer can repeat it */
+        status = ex_id_new(&e->id, err);
+    return status ? status : take_tags(a, r, err);
 }
 
 static ex_status take_contents(const args *a, request *r, ex_error *err)
@@ -147,6 +151,18 @@ static ex_status append(const args *a, request *r, ex_error *err)
     return EX_OK;
 }
 
+static void print_advice(const request *r, ex_status status)
+{
+    char id[EX_ID_TEXT_SIZE];
+    if (status == EX_EINUSE)
+        fprintf(stderr, "A server that has it open takes events at its --url.\n");
+    if (status == EX_EOUTCOME || status == EX_EUPSTREAM || status == EX_ETIMEOUT)
+        fprintf(
+            stderr,
+            "It may have been stored, or not. Repeat it with --id %s: then it is stored once.\n",
+            ex_id_text(&r->event.id, id).ptr);
+}
+
 static int run_append(const cli *c, const args *a)
 {
     ex_error err = {0};
@@ -169,8 +185,7 @@ static int run_append(const cli *c, const args *a)
             status = append(a, &r, &err);
         if (status)
             code = cli_fail(c, a, &err);
-        if (status == EX_EINUSE)
-            fprintf(stderr, "A server that has it open takes events at its --url.\n");
+        print_advice(&r, status);
     }
     ex_buf_done(&r.data);
     ex_buf_done(&r.metadata);

@@ -115,12 +115,18 @@ void remote_put_encoded(ex_buf *out, ex_slice text)
 
 static ex_status status_of(const char *code, long http_status)
 {
-    for (int s = EX_EINVAL; s <= EX_EEND; s++)
-        if (strcmp(ex_status_code((ex_status)s), code) == 0)
-            return (ex_status)s;
-    for (int s = EX_EINVAL; s <= EX_EEND; s++)
-        if (ex_status_http((ex_status)s) == http_status)
-            return (ex_status)s;
+    static const ex_status all[] = {
+#define STATUS(number, name, ...) EX_##name,
+        EX_STATUS_MAP(STATUS)
+#undef STATUS
+    };
+    const size_t count = sizeof(all) / sizeof(all[0]);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(ex_status_code(all[i]), code) == 0)
+            return all[i];
+    for (size_t i = 1; i < count; i++)
+        if (ex_status_http(all[i]) == http_status)
+            return all[i];
     return EX_EUNKNOWN;
 }
 
@@ -229,6 +235,16 @@ static bool drive(remote *r, CURLcode *ret)
     return false;
 }
 
+/* What was sent may have arrived, and for a write that is no failure that can be repeated. */
+static ex_status status_without_answer(remote *r, CURLcode code)
+{
+    long sent = 0;
+    (void)r->curl.easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &sent); /* 0: nothing was */
+    if (r->call->body.ptr && sent > 0)
+        return EX_EOUTCOME;
+    return code == CURLE_OPERATION_TIMEDOUT ? EX_ETIMEOUT : EX_EUPSTREAM;
+}
+
 ex_status remote_send(remote *r, const remote_call *call, ex_slice *ret_answer, ex_error *err)
 {
     r->call = call;
@@ -259,8 +275,8 @@ ex_status remote_send(remote *r, const remote_call *call, ex_slice *ret_answer, 
     if (ex_buf_status(&r->answer))
         return ex_raise(err, ex_buf_status(&r->answer), "%s: the answer is too large", r->base);
     if (code != CURLE_OK)
-        return ex_raise(err, code == CURLE_OPERATION_TIMEDOUT ? EX_ETIMEOUT : EX_EUPSTREAM,
-                        "%s: %s", r->base, *r->reason ? r->reason : r->curl.easy_strerror(code));
+        return ex_raise(err, status_without_answer(r, code), "%s: %s", r->base,
+                        *r->reason ? r->reason : r->curl.easy_strerror(code));
     if (http_status < 200 || http_status > 299)
         return raise_problem(r, http_status, err);
     if (ret_answer)

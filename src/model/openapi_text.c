@@ -159,7 +159,9 @@ const char openapi_schemas[] =
     "'type':{'type':'string'},'title':{'type':'string'},'status':{'type':'integer'},'detail':{'type':'string'},"
     "'instance':{'type':'string'},'code':{'type':'string'},'timestamp':{'type':'string','format':'date-time'},"
     "'field':{'type':'string'},'expected':" U64 ",'current':" U64 ",'position':" U64 ","
-    "'existing_event_id':{'type':'string'},'audit_id':" U64 "}}";
+    "'existing_event_id':{'type':'string'},'audit_id':" U64 ","
+    "'event_ids':{'type':'array','items':{'type':'string'},'description':'OUTCOME_UNKNOWN: ids of the events, to repeat them with'},"
+    "'command_id':{'type':'string'},'correlation_id':{'type':'string'}}}";
 
 const char openapi_responses[] =
     "'Problem':{'description':'RFC 9457, with a stable code','content':{'application/problem+json':" SCHEMA("Problem") "}}";

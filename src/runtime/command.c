@@ -229,10 +229,10 @@ static ex_status build_events(const ex_command_work *w, const ex_decision *d, ex
                               ex_error *err)
 {
     const ex_command_call *call = w->call;
-    decision_origin origin = {
-        .metadata = event_metadata(w),
-        .correlation_id = call->correlation_id.len ? call->correlation_id : w->command_id,
-        .causation_id = call->causation_id.len ? call->causation_id : w->command_id};
+    decision_origin origin = {.metadata = event_metadata(w),
+                              .correlation_id = call->result.correlation_id,
+                              .causation_id =
+                                  call->causation_id.len ? call->causation_id : w->command_id};
     if (call->actor.len && !origin.metadata.ptr)
         return ex_raise(err, EX_ENOMEM, "no memory for the command's events");
     return decision_events(d, &origin, ret, err);
@@ -408,7 +408,7 @@ static void done(ex_submission *s, ex_status status, const ex_error *err)
 {
     ex_command_work *w = (ex_command_work *)s;
     ex_runtime *rt = w->rt;
-    if (status == EX_ESTORAGE && w->ran_ahead) /* all others leave the batch as it is */
+    if (ex_batch_is_lost(status) && w->ran_ahead) /* all others leave the batch as it is */
         state_cache_drop(rt->cache, w->stream);
     if (!status && w->is_rejected) {
         status = EX_EREJECTED;
@@ -474,6 +474,9 @@ static ex_status name_work(ex_command_work *w, ex_error *err)
             return st;
         w->command_id = ex_arena_copy(w->arena, ex_id_text(&id, text));
     }
+    const ex_command_call *call = w->call;
+    w->call->result.correlation_id =
+        call->correlation_id.len ? call->correlation_id : w->command_id;
     return w->stream.ptr && w->command_id.ptr
                ? EX_OK
                : ex_raise(err, EX_ENOMEM, "no memory for the command");

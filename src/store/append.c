@@ -50,10 +50,17 @@ static void append_done(ex_submission *s, ex_status status, const ex_error *err)
     append_job *job = (append_job *)s;
     ex_appended outcome = {0};
     ex_appended *ret = job->ret ? job->ret : &outcome;
+    ex_error named;
     if (status == EX_OK)
         append_outcome(&job->prepared, ret);
+    if (status == EX_EOUTCOME) {
+        append_ids(&job->prepared, ret);
+        named = *err;
+        (void)ex_id_text(&job->prepared.events[0].id, named.event_id); /* it wrote one */
+        err = &named;
+    }
     store_metrics_outcome(job->store->metrics, status, status == EX_OK && ret->is_duplicate);
-    job->done(job->ctx, status, status == EX_OK ? ret : NULL, err);
+    job->done(job->ctx, status, status == EX_OK || status == EX_EOUTCOME ? ret : NULL, err);
     free(job);
 }
 

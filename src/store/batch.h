@@ -119,6 +119,8 @@ uint64_t batch_id_hash(const batch_stream *s, const ex_id *id);
 EX_NODISCARD ex_status batch_append(ex_batch *b, prepared_append *append, ex_error *err);
 /** The outcome of a staged append. @param ret room for events as ex_appended says */
 void append_outcome(const prepared_append *append, ex_appended *ret);
+/** The ids that its events have, for whoever is not told where they are. */
+void append_ids(const prepared_append *append, ex_appended *ret);
 
 /* ---- Looking up for all submissions at once (batch_lookup.c) ---- */
 

@@ -133,6 +133,15 @@ void append_outcome(const prepared_append *p, ex_appended *ret)
     }
 }
 
+void append_ids(const prepared_append *p, ex_appended *ret)
+{
+    ret->position = ret->version = 0;
+    ret->is_duplicate = false;
+    ret->event_count = p->event_count;
+    for (uint32_t i = 0; ret->events && i < p->event_count && i < ret->event_room; i++)
+        ret->events[i] = (ex_event_ref){.id = p->events[i].id};
+}
+
 ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret, ex_error *err)
 {
     append_limits limits = {b->store->options.events_per_append,

@@ -12,6 +12,11 @@
  * also where a driver repairs itself (reconnects, reopens its file); while it
  * cannot, begin fails and the store refuses writes.
  *
+ * A commit ends in one of three ways: stored, not stored, or nobody knows
+ * (EX_EOUTCOME, docs/decisions/0013). A driver says the second only when it can
+ * prove it. After the third it begins no other batch before it has found out,
+ * and tells with that begin; so there is one such batch at a time.
+ *
  * Methods are required unless marked, may block on the disk or the network, and
  * return EX_ESTORAGE for a failure of the engine, EX_ECORRUPT for stored data
  * that cannot be, EX_ENOMEM. Finds are set-based, so that an engine behind a
@@ -31,10 +36,18 @@
 /** The log below the store's directory, of drivers with files. */
 #define STORE_LOG_FILE "events.db"
 
+/** What became of the batch whose commit was the last to return EX_EOUTCOME. */
+typedef enum store_fate {
+    STORE_FATE_NONE = 0, /* there is no such batch, or it was told before */
+    STORE_FATE_STORED,
+    STORE_FATE_NOT_STORED
+} store_fate;
+
 /** The end of the log as the database has it. Zero when the log is empty. */
 typedef struct store_head {
     uint64_t position;
     int64_t recorded_at_us; /* of the last event */
+    store_fate fate;        /* of begin; told once */
 } store_head;
 
 /** A stream as the writer knows it. */
@@ -120,6 +133,7 @@ typedef struct store_driver_options {
     ex_durability durability;
     log_identity *identity; /* the store's, to be filled by open */
     uint32_t page_cache_bytes;
+    uint32_t outcome_wait_ms;  /* of ex_store_options */
     const char *sqlite_vfs;    /* NULL: the default one; tests put faults below the engine */
     uint32_t checkpoint_pages; /* of SQLite's WAL; 0: the usual number */
     void (*on_slow)(void *ctx, ex_slice statement, uint32_t elapsed_ms); /* PostgreSQL; nullable */
@@ -282,7 +296,8 @@ typedef struct store_driver_ops {
      *  Thread: any. @return EX_OK, EX_ENOTFOUND (no store), EX_EFORMAT (a newer one, not ours) */
     ex_status (*inspect)(const store_driver_options *options, store_format *ret, ex_error *err);
 
-    /** Start a batch and tell what is committed, as read from the database itself. */
+    /** Start a batch and tell what is committed, as read from the database itself. Fails as long as
+     *  it is not known what became of the batch before. */
     ex_status (*begin)(void *impl, store_head *ret, ex_error *err);
     /** Fill id and version of each stream by its name; both 0 when it does not exist. */
     ex_status (*find_streams)(void *impl, store_stream *const *streams, uint32_t count,
@@ -306,7 +321,9 @@ typedef struct store_driver_ops {
      *  store tells the identity when it is committed. */
     ex_status (*adopt)(void *impl, const store_epochs *epochs, ex_error *err);
     /** Make the batch durable and visible to readers, as the durability mode says.
-     *  @return EX_EAGAIN: shared engines only; nothing is stored: what is written as new is there
+     *  @return EX_OK: it is stored. EX_EOUTCOME: it is not known whether it is, and the driver has
+     *  asked for as long as outcome_wait_ms says. Any other: nothing of it is stored, which is
+     *  proved. EX_EAGAIN among them, on shared engines only: what is written as new is there
      *  already, or the log does not end where begin_blind took it to end, or the connection was
      *  lost before */
     ex_status (*commit)(void *impl, ex_error *err);

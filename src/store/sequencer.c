@@ -24,9 +24,10 @@
  *
  * Possible failure modes:
  * - a driver's method fails, the commit included: the batch is rolled back, all
- *   its submissions get EX_ESTORAGE, and what was cached is dropped. The next
- *   begin asks the database what is true. Should the commit have taken effect
- *   although it failed, the head is ahead of ours then: it is adopted and the
+ *   its submissions get EX_ESTORAGE, and what was cached is dropped.
+ * - a commit fails and nobody can tell whether it took effect: those who have
+ *   written get EX_EOUTCOME (sequencer_outcome.c). The next begin finds out.
+ *   When it took effect the head is ahead of ours: it is adopted and the
  *   followers of the log are sent to read it.
  * - begin fails: the submissions get EX_ESTORAGE; the next batch tries again.
  * - the files of the log were moved, replaced or deleted: sequencer_files.c.
@@ -102,6 +103,9 @@ static void stage_one(sequencer *q)
     } else if (s->status) {
         s->err = keep_error(&q->batch.arena, &detail);
         s->audit = q->batch.audit_count > audits ? q->batch.audit_count : 0;
+    } else {
+        s->has_written =
+            q->batch.event_count > mark.events || q->batch.command_count > mark.commands;
     }
     if (q->batch.resumed)
         take_back_resumed(q);
@@ -286,18 +290,6 @@ static void publish(sequencer *q)
     ex_gauge_set(q->metrics->log_head, (int64_t)(b->base + b->event_count));
 }
 
-static void observe_done(sequencer *q)
-{
-    if (!q->metrics->is_on)
-        return;
-    uint64_t now = ex_monotonic_ns(q->clock);
-    for (uint32_t i = 0; i < q->staged_count; i++) {
-        uint64_t queued = q->staged[i].submission->queued_ns;
-        if (queued) /* else it is an errand of our own, see sequencer_submit_again */
-            ex_histogram_observe(q->metrics->append_seconds, (double)(now - queued) / 1e9);
-    }
-}
-
 /* The ids of audits are known once they are written (R-ES-04). */
 static void name_audits(sequencer *q)
 {
@@ -311,19 +303,6 @@ static void name_audits(sequencer *q)
     }
 }
 
-static void acknowledge(sequencer *q)
-{
-    observe_done(q);
-    for (uint32_t i = 0; i < q->staged_count; i++) {
-        const staged *s = &q->staged[i];
-        if (s->submission->search) { /* the batch failed before it was staged again */
-            condition_search_forget(s->submission);
-            q->queue.held--;
-        }
-        s->submission->done(s->submission, s->status, s->err);
-    }
-}
-
 /* Begin failed before anything was staged. */
 static void take_unstaged(sequencer *q)
 {
@@ -331,19 +310,6 @@ static void take_unstaged(sequencer *q)
         q->staged[q->staged_count++] = (staged){.submission = q->pending};
         q->pending = q->pending->next;
     }
-}
-
-/* All of them, also those that were refused: what refused them may be what is not stored. */
-static void fail_all(sequencer *q, const ex_error *cause)
-{
-    ex_error err = *cause;
-    if (cause->status != EX_EOUTCOME)
-        (void)ex_raise(&err, EX_ESTORAGE, "nothing of the batch was stored: %s", cause->message);
-    for (uint32_t i = 0; i < q->staged_count; i++) {
-        q->staged[i].status = err.status;
-        q->staged[i].err = &err;
-    }
-    acknowledge(q);
 }
 
 /* An engine that does not answer must not make each batch in line wait anew. */
@@ -376,9 +342,10 @@ static void refuse_batch(sequencer *q)
     ex_status why = write_state_tell(&q->store->writes, &err);
     assert(why);
     (void)why;
+    err.status = EX_ESTORAGE; /* of these, whatever it was of the last batch */
     q->staged_count = 0;
     take_unstaged(q);
-    fail_all(q, &err);
+    sequencer_fail(q, &err);
     batch_reset(&q->batch);
 }
 
@@ -405,14 +372,14 @@ static void run_batch(sequencer *q)
             write_state_worked(&q->store->writes);
         publish(q);
         name_audits(q);
-        acknowledge(q);
+        sequencer_acknowledge(q);
     } else {
         write_state_failed(&q->store->writes, &err);
         d->ops->rollback(d->impl);
         stream_cache_clear(&q->cache);
         if (q->staged_count == 0)
             take_unstaged(q);
-        fail_all(q, &err);
+        sequencer_fail(q, &err);
         if (sequencer_shared(q))
             fail_overdue(q, &err);
     }

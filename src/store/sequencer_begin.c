@@ -226,7 +226,7 @@ ex_status sequencer_begin(sequencer *q, ex_error *err)
 {
     static const store_news none;
     const store_driver *d = &q->store->driver;
-    store_head head;
+    store_head head = {0};
     ex_status st;
     q->believes = false;
     if (sequencer_shared(q)) {
@@ -238,6 +238,7 @@ ex_status sequencer_begin(sequencer *q, ex_error *err)
     }
     if (st)
         return st;
+    sequencer_learn_fate(q, head.fate);
     int64_t now = ex_now_us(q->clock);
     q->batch.now_us = now > head.recorded_at_us ? now : head.recorded_at_us;
     q->batch.base = head.position;

@@ -15,9 +15,18 @@
 typedef struct staged {
     ex_submission *submission;
     ex_status status;
+    bool has_written;    /* it staged events or records of commands */
     const ex_error *err; /* in the batch's arena; NULL when status is EX_OK */
     uint32_t audit;      /* number of the batch's audit that tells of it, + 1; 0: none */
 } staged;
+
+/** A batch of which nobody knows whether it is stored (sequencer_outcome.c). */
+typedef struct unknown_batch {
+    bool is_open;
+    uint64_t first, last; /* positions that its events have, if so; first > last: none */
+    uint32_t commands;    /* outcomes of command ids */
+    int64_t at_us;        /* time of its events */
+} unknown_batch;
 
 struct sequencer {
     /* immutable after start */
@@ -46,6 +55,7 @@ struct sequencer {
     uint32_t full_news;     /* batches to come for which news are told with their contents */
     staged *staged;         /* batch_limit */
     uint32_t staged_count;
+    unknown_batch unknown;
 };
 
 static inline const store_shared_ops *sequencer_shared(const sequencer *q)
@@ -61,6 +71,15 @@ static inline const store_shared_ops *sequencer_shared(const sequencer *q)
  *  @return `st`; in place of EX_OK EX_EOUTCOME (it has written) or EX_ESTORAGE */
 EX_NODISCARD ex_status sequencer_check_files(sequencer *q, ex_status st, bool has_written,
                                              ex_error *err);
+
+/* ---- sequencer_outcome.c ---- */
+
+/** The batch ended with `cause`: answer all that was staged. */
+void sequencer_fail(sequencer *q, const ex_error *cause);
+/** Tell each staged submission how it ended. */
+void sequencer_acknowledge(sequencer *q);
+/** begin has found out what became of the batch before. */
+void sequencer_learn_fate(sequencer *q, store_fate fate);
 
 /* ---- sequencer_begin.c ---- */
 

@@ -35,6 +35,7 @@ static ex_status fill_options(ex_store_options *o, const ex_store_options *given
     set_default(&o->page_cache_bytes, 8u << 20);
     set_default(&o->command_ttl_s, 604800);
     set_default(&o->answer_timeout_ms, 20000);
+    set_default(&o->outcome_wait_ms, 10000); /* for a server that starts again */
     if (!o->clock)
         o->clock = ex_clock_system();
     if (o->durability != EX_DURABILITY_FULL && o->durability != EX_DURABILITY_NORMAL)
@@ -67,6 +68,7 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .durability = o->durability,
         .identity = &s->identity,
         .page_cache_bytes = o->page_cache_bytes,
+        .outcome_wait_ms = o->outcome_wait_ms,
         .on_slow = o->on_slow,
         .slow_ctx = o->slow_ctx,
         .slow_ms = o->slow_ms,

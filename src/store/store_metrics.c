@@ -7,7 +7,7 @@ static const char *const outcome_names[OUTCOME_COUNT] = {
     [OUTCOME_STORED] = "stored",           [OUTCOME_DUPLICATE] = "duplicate",
     [OUTCOME_CONFLICT] = "conflict",       [OUTCOME_CONDITION] = "condition",
     [OUTCOME_IDEMPOTENCY] = "idempotency", [OUTCOME_STORAGE] = "storage",
-    [OUTCOME_REFUSED] = "refused",
+    [OUTCOME_UNKNOWN] = "unknown",         [OUTCOME_REFUSED] = "refused",
 };
 
 static ex_status add_counters(store_metrics *m, ex_metrics *r, ex_error *err)
@@ -133,6 +133,8 @@ static store_outcome outcome_of(ex_status status, bool is_duplicate)
         return OUTCOME_IDEMPOTENCY;
     case EX_ESTORAGE:
         return OUTCOME_STORAGE;
+    case EX_EOUTCOME:
+        return OUTCOME_UNKNOWN;
     default:
         return OUTCOME_REFUSED;
     }

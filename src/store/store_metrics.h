@@ -15,6 +15,7 @@ typedef enum store_outcome {
     OUTCOME_CONDITION,
     OUTCOME_IDEMPOTENCY,
     OUTCOME_STORAGE,
+    OUTCOME_UNKNOWN,
     OUTCOME_REFUSED,
     OUTCOME_COUNT
 } store_outcome;

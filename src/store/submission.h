@@ -20,9 +20,9 @@ struct ex_submission {
      *  look at (ex_batch_want_*). On an engine behind a network it is then looked up for all that
      *  waits in one round trip; stage finds the same without it. Must not block. */
     void (*want)(ex_submission *s, ex_batch *b);
-    /** status is EX_OK, what stage returned, or EX_ESTORAGE when the commit failed: then nothing of
-     *  the batch was stored and what the submitter cached from it must be dropped. Must not block.
-     */
+    /** status is EX_OK, what stage returned, or that of a batch that failed: EX_ESTORAGE, nothing
+     * of this submission was stored; EX_EOUTCOME, it is not known. Then what the submitter cached
+     *  from the batch must be dropped (ex_batch_is_lost). Must not block. */
     void (*done)(ex_submission *s, ex_status status, const ex_error *err);
     /** Optional: take back what stage has changed outside of the batch, and be ready to be staged
      *  again. A submission without it is staged only once its batch knows all that is true. */
@@ -37,6 +37,12 @@ struct ex_submission {
 /** Queue it; the submission stays borrowed until done. done is not called on failure.
  *  @return EX_OK, EX_EOVERLOADED, EX_ECLOSED, EX_EREADONLY. Thread: any. Blocking: no. */
 EX_NODISCARD ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error *err);
+
+/** Whether a status of `done` says that its batch failed, and not its stage alone. */
+static inline bool ex_batch_is_lost(ex_status status)
+{
+    return status == EX_ESTORAGE || status == EX_EOUTCOME;
+}
 
 /** The same whatever the queue holds, for work that goes on with submissions which were let in
  * before (ex_batch_defer): it cannot be refused. Who submits bounds how many there are. The store

@@ -35,6 +35,7 @@ int main(int argc, char **argv)
         store_blind_tests,
         store_condition_model_tests,
         store_cursor_tests,
+        store_fate_tests,
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)

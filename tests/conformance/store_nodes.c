@@ -424,7 +424,8 @@ static void *append_for_sure(void *arg)
         ex_new_event event = EVENT("T", "{}", .id = id_of(r->number, r->stored));
         ex_status st;
         while ((st = append_to(r->store, stream, EX_EXACT(r->stored), &event, &r->err)) ==
-               EX_ESTORAGE)
+                   EX_ESTORAGE ||
+               st == EX_EOUTCOME)
             r->retried++;
         atomic_store(&r->is_failed, st != EX_OK);
         r->stored++;

@@ -80,5 +80,6 @@ int store_sql_tests(suite *s);
 int store_postgres_tests(suite *s);
 int store_nodes_tests(suite *s);
 int store_blind_tests(suite *s);
+int store_fate_tests(suite *s);
 
 #endif

@@ -153,6 +153,8 @@ attempt_state attempt_state_of(const attempt_answer *answer)
     case 503:
         return ATTEMPT_REFUSED;
     default:
+        if (strcmp(answer->code, "OUTCOME_UNKNOWN") == 0)
+            return ATTEMPT_UNKNOWN;
         run_fail("nobody expected status %d %s", answer->status, answer->code);
     }
 }

@@ -17,7 +17,8 @@ typedef enum attempt_state {
     ATTEMPT_OPEN,     /* sent, perhaps; no answer came */
     ATTEMPT_DONE,     /* acknowledged: its events are there */
     ATTEMPT_REJECTED, /* 422: nothing was written */
-    ATTEMPT_REFUSED   /* 503: nothing was written, it may be tried again */
+    ATTEMPT_REFUSED,  /* 503: nothing was written, it may be tried again */
+    ATTEMPT_UNKNOWN /* OUTCOME_UNKNOWN: only one that can be repeated exactly may be tried again */
 } attempt_state;
 
 typedef struct attempt_answer {

@@ -164,11 +164,13 @@ static void keep(server_client *c, attempt *a)
     c->attempts[c->attempt_count++] = a;
 }
 
-static void judge(const server_client *c, const attempt *a)
+/* `was_unknown`: an earlier answer to it left open whether it was stored. */
+static void judge(const server_client *c, const attempt *a, bool was_unknown)
 {
-    bool is_fine = (a->state == ATTEMPT_DONE && !a->answer.is_duplicate) ||
-                   (a->state == ATTEMPT_REJECTED && !a->must_succeed) ||
-                   (a->state == ATTEMPT_REFUSED && may_be_refused(c));
+    bool is_fine =
+        (a->state == ATTEMPT_DONE && (was_unknown || !a->answer.is_duplicate)) ||
+        (a->state == ATTEMPT_REJECTED && !a->must_succeed) ||
+        ((a->state == ATTEMPT_REFUSED || a->state == ATTEMPT_UNKNOWN) && may_be_refused(c));
     if (!is_fine)
         run_fail("%s was answered %d %s%s", attempt_text(a), a->answer.status, a->answer.code,
                  a->answer.is_duplicate ? "duplicate" : "");
@@ -177,12 +179,17 @@ static void judge(const server_client *c, const attempt *a)
 static bool send_new(server_client *c, attempt *a)
 {
     uint64_t give_up_ms = run_now_ms() + GIVE_UP_MS;
+    bool was_unknown = false;
     keep(c, a);
     for (;;) {
         if (!attempt_send(a, &c->http))
             return lost(c, attempt_text(a));
-        judge(c, a);
-        if (a->state != ATTEMPT_REFUSED || !a->is_repeatable || is_ending(c))
+        judge(c, a, was_unknown);
+        bool is_unknown = a->state == ATTEMPT_UNKNOWN;
+        was_unknown |= is_unknown;
+        if (is_unknown)
+            a->state = ATTEMPT_OPEN;
+        if ((a->state != ATTEMPT_REFUSED && !is_unknown) || !a->is_repeatable || is_ending(c))
             return true;
         if (run_now_ms() > give_up_ms)
             run_fail("%s is still answered %d %s", attempt_text(a), a->answer.status,

@@ -170,7 +170,8 @@ static void bring_through(cluster_writer *w, attempt *a, http_client *client, bo
         uint16_t port = *is_open ? 1 : pick_port(w);
         if (!*is_open)
             *is_open = port && http_client_open(client, port);
-        if (*is_open && attempt_send(a, client) && a->state != ATTEMPT_REFUSED)
+        if (*is_open && attempt_send(a, client) && a->state != ATTEMPT_REFUSED &&
+            a->state != ATTEMPT_UNKNOWN)
             break;
         if (*is_open)
             http_client_close(client);

@@ -150,6 +150,7 @@ void exchange_method(http_exchange *x, ex_slice name);
 /** The reason phrase of a status; "" for an unknown one. */
 const char *http_reason(int status);
 /** Build the problem+json body of `err` for x. @return the HTTP status */
-int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out);
+int problem_write(const http_exchange *x, const ex_error *err, http_problem_fn *fn, void *ctx,
+                  ex_buf *out);
 
 #endif

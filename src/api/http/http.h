@@ -11,6 +11,7 @@
 #include "observe/metrics.h"
 
 #include <excore/arena.h>
+#include <excore/json.h>
 
 typedef struct http_server http_server;
 typedef struct http_exchange http_exchange;
@@ -142,6 +143,10 @@ void http_respond(http_exchange *x, int status, const char *content_type, ex_sli
  * 500 and not retryable) show a neutral detail; the real one goes to the log under the request id
  * (R-01-14). */
 void http_respond_error(http_exchange *x, const ex_error *err);
+/** Adds members to a problem. */
+typedef void http_problem_fn(void *ctx, const ex_error *err, ex_json_writer *w);
+/** The same with members that the error has no room for. @param fn NULL: none */
+void http_respond_problem(http_exchange *x, const ex_error *err, http_problem_fn *fn, void *ctx);
 
 /** Start a streamed answer (SSE). on_drain: output fell below the low-water mark. on_close: called
  * exactly once, at the latest when the connection or the server closes, also after http_stream_end;

@@ -51,6 +51,19 @@ const char *http_reason(int status)
     return "";
 }
 
+/* What the client does next is the same for all of them. */
+static const char unknown_detail[] =
+    "it is not known whether this was stored: repeat it with event_ids as the ids of its events, "
+    "or "
+    "with the same Idempotency-Key, or look for events with correlation_id";
+
+static const char *public_detail(const ex_error *err, bool is_public)
+{
+    if (err->status == EX_EOUTCOME)
+        return unknown_detail;
+    return is_public && err->message[0] ? err->message : ex_status_text(err->status);
+}
+
 /* These say what the client can do; all other failures of ours stay inside. */
 static bool has_public_detail(ex_status status, int http_status)
 {
@@ -103,7 +116,8 @@ static void put_numbers(ex_json_writer *w, const ex_error *err)
     }
 }
 
-int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out)
+int problem_write(const http_exchange *x, const ex_error *err, http_problem_fn *fn, void *ctx,
+                  ex_buf *out)
 {
     int http_status = err->http_status ? err->http_status : ex_status_http(err->status);
     bool is_public = has_public_detail(err->status, http_status);
@@ -119,8 +133,7 @@ int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out)
              http_reason(http_status)[0] ? http_reason(http_status) : ex_status_text(err->status));
     ex_json_key(&w, EX_S("status"));
     ex_json_i64(&w, http_status);
-    put_text(&w, "detail",
-             is_public && err->message[0] ? err->message : ex_status_text(err->status));
+    put_text(&w, "detail", public_detail(err, is_public));
     ex_json_key(&w, EX_S("instance"));
     ex_json_string(&w, http_request_id(x));
     put_text(&w, "code", code);
@@ -129,11 +142,13 @@ int problem_write(const http_exchange *x, const ex_error *err, ex_buf *out)
     put_numbers(&w, err);
     if (is_public && err->field[0])
         put_text(&w, "field", err->field);
+    if (fn)
+        fn(ctx, err, &w);
     ex_json_end_object(&w);
     return http_status;
 }
 
-void http_respond_error(http_exchange *x, const ex_error *err)
+void http_respond_problem(http_exchange *x, const ex_error *err, http_problem_fn *fn, void *ctx)
 {
     ex_error full;
     if (exchange_was_cut_short(x)) {
@@ -141,12 +156,17 @@ void http_respond_error(http_exchange *x, const ex_error *err)
         err = &full;
     }
     ex_buf body;
-    ex_buf_init(&body, 16u << 10);
-    int status = problem_write(x, err, &body);
+    ex_buf_init(&body, 64u << 10);
+    int status = problem_write(x, err, fn, ctx, &body);
     if (status == 503 || status == 429)
         http_add_header(x, "retry-after", EX_S("1"));
     /* Out of memory leaves an empty body; the status still says what matters. */
     http_respond(x, status, "application/problem+json",
                  ex_buf_status(&body) ? (ex_slice){NULL, 0} : ex_buf_slice(&body));
     ex_buf_done(&body);
+}
+
+void http_respond_error(http_exchange *x, const ex_error *err)
+{
+    http_respond_problem(x, err, NULL, NULL);
 }

@@ -6,7 +6,8 @@
  *
  * Answers 201 {"position","version","events":[{"id","position","version"}]}, or 200 with the first
  * outcome and "duplicate":true when all of it was stored before. Entries of /v1/append also
- * name their stream. */
+ * name their stream. When it is not known whether it was stored the problem names the ids that its
+ * events had, in the order of the request. */
 #include "api/rest/route_job.h"
 
 #include "api/rest/event_input.h"
@@ -73,7 +74,7 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     append_job *j = job;
     put_answer(out, j);
     if (ex_buf_status(out))
-        return ex_raise(err, ex_buf_status(out),
+        return ex_raise(err, EX_EOUTCOME, /* whoever repeats it must name the ids */
                         "the events are stored, but there is no memory for the answer");
     route_job_add_log(&j->job);
     if (!j->is_multi)
@@ -81,6 +82,23 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     http_respond(j->job.x, j->appended.is_duplicate ? 200 : 201, "application/json",
                  ex_buf_slice(out));
     return EX_OK;
+}
+
+/* Those of a longer append are named by whoever sends it. */
+#define EVENT_IDS_MAX 1000u
+
+static void put_problem(void *job, const ex_error *err, ex_json_writer *w)
+{
+    const append_job *j = job;
+    uint32_t count = j->appended.event_count;
+    char id[EX_ID_TEXT_SIZE];
+    if (err->status != EX_EOUTCOME || count > EVENT_IDS_MAX)
+        return;
+    ex_json_key(w, EX_S("event_ids"));
+    ex_json_begin_array(w);
+    for (uint32_t i = 0; i < count; i++)
+        ex_json_string(w, ex_id_text(&j->appended.events[i].id, id));
+    ex_json_end_array(w);
 }
 
 static void on_done(void *ctx, ex_status status, const ex_appended *appended, const ex_error *err)
@@ -198,6 +216,7 @@ static void handle(http_exchange *x, api *a, bool is_multi)
     if (!j)
         return;
     j->is_multi = is_multi;
+    j->job.problem = put_problem;
     ex_status st = request_check_params(x, NULL, 0, &err);
     if (!st)
         st = is_multi ? read_streams_request(j, &err) : read_stream_request(j, &err);

@@ -9,7 +9,8 @@
  *   {"outcome":"executed","version":3,"position":12,"events":[{"type","id","position","version"}]}
  *   {"outcome":"failed","reason":"…",…}     a business failure, recorded by its event
  *
- * and a problem otherwise; a rejection is 422 with the rejection's own code. */
+ * and a problem otherwise; a rejection is 422 with the rejection's own code. When it is not known
+ * whether it took effect the problem has the correlation id to look for, and the command's id. */
 #include "api/rest/route_job.h"
 
 #include "api/rest/expected_input.h"
@@ -51,12 +52,23 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     const ex_command_result *r = &j->call.result;
     put_answer(out, r);
     if (ex_buf_status(out))
-        return ex_raise(err, ex_buf_status(out),
+        return ex_raise(err, EX_EOUTCOME, /* a command is not repeated lightly */
                         "the command ran, but there is no memory for the answer");
     route_job_add_log(&j->job);
     request_add_number(j->job.x, "etag", "\"", r->version);
     http_respond(j->job.x, r->is_duplicate ? 200 : 201, "application/json", ex_buf_slice(out));
     return EX_OK;
+}
+
+/* With an id it is repeated, without one its events are looked for. */
+static void put_problem(void *job, const ex_error *err, ex_json_writer *w)
+{
+    const ex_command_call *call = &((command_job *)job)->call;
+    if (err->status != EX_EOUTCOME)
+        return;
+    if (call->command_id.len)
+        ex_json_string_member(w, EX_S("command_id"), call->command_id);
+    ex_json_string_member(w, EX_S("correlation_id"), call->result.correlation_id);
 }
 
 static void on_done(ex_command_call *call, ex_status status, const ex_error *err)
@@ -135,6 +147,7 @@ void route_command(http_exchange *x, void *ctx)
     command_job *j = route_job_new(x, ctx, sizeof(*j), answer);
     if (!j)
         return;
+    j->job.problem = put_problem;
     ex_status st = read_request(j, &err);
     if (!st)
         st = submit(j, &err);

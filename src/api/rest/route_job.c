@@ -72,7 +72,7 @@ static void on_posted(void *arg)
     if (!st)
         st = j->answer(j, &out, &j->err);
     if (st)
-        http_respond_error(j->x, &j->err);
+        http_respond_problem(j->x, &j->err, j->problem, j);
     ex_buf_done(&out);
     gate_leave(g);
 }

@@ -34,6 +34,7 @@ typedef struct route_job {
     http_exchange *x;
     route_job_answer *answer;
     route_job_work *work;
+    http_problem_fn *problem; /* of a failure, with the job; NULL: the error says it all */
     ex_post post;
     ex_cancel *cancel; /* NULL: it runs to its end */
     http_link link;    /* of those that can be cancelled: in api.jobs, under its lock */

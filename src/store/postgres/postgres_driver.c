@@ -77,6 +77,7 @@ static void init(postgres_driver *d, const store_driver_options *options)
     d->answer_ms = options->answer_timeout_ms;
     atomic_init(&d->end_ns, UINT64_MAX);
     atomic_init(&d->listener.end_ns, UINT64_MAX);
+    d->outcome_wait_ms = options->outcome_wait_ms;
     d->tags_at = d->oldest_at = SIZE_MAX;
     ex_pg_args_init(&d->args);
     ex_pg_args_init(&d->written.commands);

@@ -83,6 +83,7 @@ typedef struct postgres_driver {
     void *slow_ctx;
     uint32_t slow_ms;
     uint32_t answer_ms;
+    uint32_t outcome_wait_ms;
     /* any thread */
     _Atomic uint64_t end_ns; /* nothing is waited for past it */
     /* the sequencer's thread */
@@ -95,6 +96,8 @@ typedef struct postgres_driver {
     uint64_t position; /* the head after what was written in this batch */
     bool has_written;  /* in this batch */
     pg_written written;
+    bool is_unknown; /* what became of `written`; no other batch begins before */
+    store_fate fate; /* to be told by the next begin */
     pg_log_end end;
     int64_t oldest_command_us; /* none is older; INT64_MIN: not known */
     /* statements of write that were queued: their results stand before those of a question */
@@ -126,6 +129,13 @@ EX_NODISCARD ex_status pg_settle(postgres_driver *d, ex_error *err);
 ex_status pg_as_storage(ex_status status, ex_error *err);
 
 /* ---- writer.c ---- */
+/** The answer of HEAD or HEAD_LOCK; d->last_id is set, too. */
+EX_NODISCARD ex_status pg_receive_head(postgres_driver *d, store_head *ret, ex_error *err);
+/** Queue HEAD_MOVE from position `from`, with d->last_id. */
+EX_NODISCARD ex_status pg_queue_head_move(postgres_driver *d, uint64_t from, const store_head *to,
+                                          ex_error *err);
+/** Nothing is in flight any more: the connection ended. */
+void pg_forget_queued(postgres_driver *d);
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err);
 ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
 ex_status pg_writer_probe(void *impl, ex_error *err);
@@ -160,9 +170,13 @@ EX_NODISCARD ex_status pg_lookup_receive(postgres_driver *d, const store_lookup 
                                          ex_error *err);
 
 /* ---- fate.c ---- */
-/** The connection ended with the commit under way: find out whether it happened.
- *  @return EX_OK (it did), EX_EAGAIN (it did not), EX_ESTORAGE (nobody can be asked) */
+/** The answer to COMMIT did not come: find out whether it happened.
+ *  @return EX_OK (it did), EX_EAGAIN (it did not), EX_EOUTCOME (nobody could be asked in time),
+ *          EX_ESTORAGE (the batch held nothing that anybody was promised) */
 EX_NODISCARD ex_status pg_find_fate(postgres_driver *d, ex_error *err);
+/** Before a batch, with a connection: find out what became of the one before, if that is not known.
+ *  @return EX_OK, or why it is still not known */
+EX_NODISCARD ex_status pg_settle_fate(postgres_driver *d, ex_error *err);
 /** Put the arguments of EVENTS_ARE: events with positions that rise by one from `first` on. */
 void pg_put_events_are(ex_pg_args *args, uint64_t first, const pg_written_event *events,
                        uint32_t count);

@@ -20,7 +20,7 @@
  * - a statement fails: the server drops the rest of what was sent with it, the
  *   COMMIT too; rollback.
  * - the connection ends before COMMIT was sent: the server rolls back by itself.
- * - the connection ends with the COMMIT under way: fate.c finds out.
+ * - the answer to COMMIT does not come: fate.c finds out, or the next begin.
  * - begin finds no connection: it connects anew, once; later batches try again.
  * - a node stands still with the lock: the server ends its session after half of
  *   the answer time-out, those who wait give up after three quarters of it, both
@@ -82,7 +82,7 @@ ex_status pg_queue_write(postgres_driver *d, pg_statement which, ex_error *err)
     return st;
 }
 
-static void forget_queued(postgres_driver *d)
+void pg_forget_queued(postgres_driver *d)
 {
     d->queued = d->unsynced = 0;
     d->tags_at = d->oldest_at = SIZE_MAX;
@@ -106,7 +106,7 @@ ex_status pg_settle(postgres_driver *d, ex_error *err)
             learn_oldest(d, &r);
         ex_pg_result_free(&r);
     }
-    forget_queued(d);
+    pg_forget_queued(d);
     return st;
 }
 
@@ -191,14 +191,16 @@ static ex_status connect_writer(postgres_driver *d, ex_error *err)
 {
     ex_status st = EX_OK;
     if (ex_pg_is_broken(d->writer)) {
-        forget_queued(d);
+        pg_forget_queued(d);
         d->end.is_proven = false;
         st = ex_pg_reopen(d->writer, err);
     }
-    return st ? st : pg_log_end_prove(d, err);
+    if (st == EX_OK)
+        st = pg_log_end_prove(d, err);
+    return st ? st : pg_settle_fate(d, err);
 }
 
-static ex_status receive_head(postgres_driver *d, store_head *ret, ex_error *err)
+ex_status pg_receive_head(postgres_driver *d, store_head *ret, ex_error *err)
 {
     ex_pg_result r = {0};
     ex_status st = ex_pg_recv(d->writer, &r, err);
@@ -228,7 +230,7 @@ static ex_status begin_once(postgres_driver *d, store_head *ret, ex_error *err)
     if (st == EX_OK)
         st = ex_pg_recv(d->writer, NULL, err);
     if (st == EX_OK)
-        st = receive_head(d, ret, err);
+        st = pg_receive_head(d, ret, err);
     if (st == EX_OK)
         st = receive_news(d, err);
     if (st == EX_OK && d->lookup)
@@ -273,13 +275,16 @@ ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
     }
     d->left = (pg_left){*ret, d->last_id, true};
     start_batch(d);
+    ret->fate = d->fate;
+    d->fate = STORE_FATE_NONE;
     return EX_OK;
 }
 
 ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err)
 {
     postgres_driver *d = impl;
-    if (!d->left.is_known || d->left.head.position != known || ex_pg_is_broken(d->writer))
+    if (!d->left.is_known || d->left.head.position != known || ex_pg_is_broken(d->writer) ||
+        d->is_unknown || d->fate)
         return EX_EAGAIN;
     drop_news(d);
     ex_status st = pg_queue_write(d, PG_BEGIN, err);
@@ -313,7 +318,7 @@ ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_hea
     if (st == EX_OK)
         st = pg_settle(d, err);
     if (st == EX_OK)
-        st = receive_head(d, ret, err);
+        st = pg_receive_head(d, ret, err);
     if (st == EX_OK)
         st = receive_news(d, err);
     if (st == EX_OK && known + d->news.count > ret->position) /* appended between the two */
@@ -363,13 +368,20 @@ static int64_t head_time(const postgres_driver *d)
                                                               : d->head.recorded_at_us;
 }
 
+ex_status pg_queue_head_move(postgres_driver *d, uint64_t from, const store_head *to, ex_error *err)
+{
+    ex_pg_args_reset(&d->args);
+    ex_pg_put_i64(&d->args, (int64_t)from);
+    ex_pg_put_i64(&d->args, (int64_t)to->position);
+    ex_pg_put_i64(&d->args, to->recorded_at_us);
+    ex_pg_put_i64(&d->args, (int64_t)d->last_id);
+    return pg_queue_write(d, PG_HEAD_MOVE, err);
+}
+
 static ex_status queue_commit(postgres_driver *d, ex_error *err)
 {
-    ex_pg_put_i64(&d->args, (int64_t)d->head.position);
-    ex_pg_put_i64(&d->args, (int64_t)d->position);
-    ex_pg_put_i64(&d->args, head_time(d));
-    ex_pg_put_i64(&d->args, (int64_t)d->last_id);
-    ex_status st = pg_queue_write(d, PG_HEAD_MOVE, err);
+    store_head to = {.position = d->position, .recorded_at_us = head_time(d)};
+    ex_status st = pg_queue_head_move(d, d->head.position, &to, err);
     if (st == EX_OK && d->position > d->head.position) {
         char text[24];
         int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)d->position);
@@ -391,11 +403,13 @@ static bool has_erred(const postgres_driver *d)
 static ex_status end_transaction(postgres_driver *d, ex_error *err)
 {
     ex_status st = queue_commit(d, err);
+    bool is_sent = st == EX_OK;
     if (st == EX_OK)
         st = pg_settle(d, err);
     if (st == EX_OK)
         return EX_OK;
-    if (ex_pg_is_broken(d->writer))
+    /* Without a word of the server's own it may have done all that it was sent. */
+    if (ex_pg_is_broken(d->writer) || (is_sent && !*ex_pg_sqlstate(d->writer)))
         return pg_find_fate(d, err);
     return has_erred(d) ? EX_EAGAIN : pg_as_storage(st, err);
 }
@@ -404,14 +418,15 @@ ex_status pg_writer_commit(void *impl, ex_error *err)
 {
     postgres_driver *d = impl;
     ex_status st = end_transaction(d, err);
-    if (st == EX_EAGAIN)
+    if (st == EX_EAGAIN || st == EX_EOUTCOME)
         return st;
     if (st) {
         end_stuck_holder(d); /* a blind batch meets him here */
         return pg_as_storage(st, err);
     }
     d->has_written = false;
-    d->left = (pg_left){{d->position, head_time(d)}, d->last_id, true};
+    d->left =
+        (pg_left){{.position = d->position, .recorded_at_us = head_time(d)}, d->last_id, true};
     pg_log_end_committed(d);
     return EX_OK;
 }
@@ -433,7 +448,7 @@ void pg_writer_rollback(void *impl)
         st = ex_pg_sync(d->writer, NULL);
     if (st == EX_OK && ex_pg_pending(d->writer))
         st = ex_pg_recv_all(d->writer, NULL); /* also what failed before */
-    forget_queued(d);
+    pg_forget_queued(d);
     ex_pg_tx tx = ex_pg_tx_state(d->writer);
     if (tx == EX_PG_TX_OPEN || tx == EX_PG_TX_FAILED)
         st = ex_pg_run(d->writer, pg_sql(PG_ROLLBACK), NULL, NULL, NULL);

@@ -152,6 +152,7 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
     d->page_cache_bytes = options->page_cache_bytes;
     d->identity = options->identity;
     d->trace = (log_trace)LOG_TRACE_NONE;
+    d->outcome_wait_ms = options->outcome_wait_ms;
     d->path = ex_path_join(options->dir, STORE_LOG_FILE);
     d->vfs = options->sqlite_vfs ? strdup(options->sqlite_vfs) : NULL;
     if (!d->path || (options->sqlite_vfs && !d->vfs))

@@ -17,6 +17,15 @@ typedef struct name_ids {
     statement insert;
 } name_ids;
 
+/** What a batch wrote, to recognise it after a commit that failed (fate.c). */
+typedef struct sqlite_written {
+    uint64_t base; /* the head when it began */
+    uint64_t event_count;
+    int64_t command_at_us; /* of its first command */
+    size_t command_id_len; /* 0: it has none */
+    char command_id[EX_CORRELATION_MAX];
+} sqlite_written;
+
 typedef struct sqlite_driver {
     /* immutable after open */
     char *path;          /* of events.db */
@@ -25,6 +34,7 @@ typedef struct sqlite_driver {
     bool read_only;
     ex_durability durability;
     uint32_t page_cache_bytes;
+    uint32_t outcome_wait_ms;
     log_identity *identity;
     ex_file_mark mark; /* of the file at `path`: readers that are opened later must meet the same */
     /* the sequencer's thread */
@@ -34,6 +44,9 @@ typedef struct sqlite_driver {
     bool is_claimed;    /* log_epoch_begin has run */
     uint64_t position;  /* of the last event that was written in this batch */
     log_trace trace;
+    sqlite_written written;
+    bool is_unknown; /* what became of `written`; no other batch begins before */
+    store_fate fate; /* to be told by the next begin */
     name_ids types;
     name_ids tags;
     stream_tails tails;
@@ -64,6 +77,15 @@ ex_status sqlite_writer_commit(void *impl, ex_error *err);
 ex_status sqlite_writer_probe(void *impl, ex_error *err);
 void sqlite_writer_rollback(void *impl);
 void sqlite_writer_maintain(void *impl);
+
+/* ---- fate.c ---- */
+/** The batch's COMMIT failed with `st`: undo it, and find out whether it can come back.
+ *  @return `st`: nothing of it is stored; EX_EOUTCOME: that is not known */
+EX_NODISCARD ex_status sqlite_fate_of_commit(sqlite_driver *d, ex_status st, ex_error *err);
+/** Before a batch, with an open connection: find out what became of the one before, if that is not
+ *  known. @return EX_OK, or why it is still not known */
+EX_NODISCARD ex_status sqlite_fate_settle(sqlite_driver *d, ex_error *err);
+void sqlite_note_written(sqlite_written *w, const store_write *write);
 
 extern const store_reader_ops sqlite_reader;
 extern const store_files_ops sqlite_files;

@@ -9,11 +9,7 @@
  * reads the head from the file again. When even that fails the connection is replaced by a new one;
  * while that fails, too, begin fails and the store refuses writes.
  *
- * A failed fsync of the WAL leaves frames behind that SQLite does not count:
- * the next commit overwrites them, so they are written and synced anew. Should
- * the process die before, the recovery may find them whole and count them: then
- * an append is stored, whole, that its submitter was told to retry. A retry with
- * the same event ids is answered with that outcome.
+ * A failed COMMIT may leave frames behind that come back later: fate.c.
  *
  * Checkpoints: checkpointer.h. */
 #include "store/sqlite/sqlite_driver.h"
@@ -176,7 +172,9 @@ static ex_status begin_once(sqlite_driver *d, store_head *ret, ex_error *err)
 {
     if (!d->writer.db)
         return ex_raise(err, EX_ESTORAGE, "the database is not open");
-    ex_status st = run_plain(d, STATEMENT_BEGIN, err);
+    ex_status st = sqlite_fate_settle(d, err);
+    if (st == EX_OK)
+        st = run_plain(d, STATEMENT_BEGIN, err);
     if (st == EX_OK)
         st = sqlite_read_head(&d->writer, ret, err);
     return st;
@@ -198,13 +196,21 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
     d->has_written = false;
     d->position = 0;
     d->batch_pages = 0;
-    if (begin_once(d, ret, NULL) == EX_OK)
-        return EX_OK;
-    /* a connection can be beyond repair after an I/O error; a new one tells what is on the disk */
-    forget(d);
-    close_connection(d);
-    ex_status st = sqlite_writer_open(d, false, err);
-    return st ? st : begin_once(d, ret, err);
+    ex_status st = begin_once(d, ret, NULL);
+    if (st) {
+        /* a connection can be beyond repair after an I/O error; a new one tells what is on the
+         * disk */
+        forget(d);
+        close_connection(d);
+        st = sqlite_writer_open(d, false, err);
+        st = st ? st : begin_once(d, ret, err);
+    }
+    if (st)
+        return st;
+    d->written = (sqlite_written){.base = ret->position};
+    ret->fate = d->fate;
+    d->fate = STORE_FATE_NONE;
+    return EX_OK;
 }
 
 /* The file's format number written over itself: a page for the WAL, and so an fsync. */
@@ -226,9 +232,12 @@ ex_status sqlite_writer_adopt(void *impl, const store_epochs *epochs, ex_error *
 ex_status sqlite_writer_commit(void *impl, ex_error *err)
 {
     sqlite_driver *d = impl;
+    uint64_t position = d->position;
     ex_status st = run_plain(d, STATEMENT_COMMIT, err);
-    if (st == EX_OK && d->position)
-        log_trace_note(&d->trace, d->position);
+    if (st)
+        st = sqlite_fate_of_commit(d, st, err);
+    if (st == EX_OK && position)
+        log_trace_note(&d->trace, position);
     return st;
 }
 
@@ -448,6 +457,7 @@ ex_status sqlite_writer_write(void *impl, const store_write *w, ex_error *err)
     d->has_written = true;
     if (w->event_count)
         d->position = w->events[w->event_count - 1].position;
+    sqlite_note_written(&d->written, w);
     ex_status status = insert_events(d, w, err);
     for (uint32_t i = 0; status == EX_OK && i < w->event_count; i++)
         status = stream_tails_store(&d->tails, &d->writer, w->streams[i]->id, err);

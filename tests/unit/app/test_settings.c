@@ -59,6 +59,7 @@ static void test_settings_defaults_match_the_headers(void **state)
         {"page_cache_bytes", s.store.page_cache_bytes, 8 << 20},
         {"slow_ms", s.store.slow_ms, 200},
         {"command_ttl_s", s.store.command_ttl_s, 604800},
+        {"outcome_wait_ms", s.store.outcome_wait_ms, 10000},
         {"state_cache_bytes", s.runtime.state_cache_bytes, 64 << 20},
         {"state_cache_count", s.runtime.state_cache_count, 100000},
         {"state_limit_bytes", s.runtime.state_limit_bytes, 4 << 20},

@@ -1,0 +1,94 @@
+/* sequencer_outcome.c: how the submissions of a batch are answered, above all when it failed.
+ *
+ *   the batch      a submission that     gets
+ *   -------------  --------------------  ------------------------------------------
+ *   is stored      -                     what its stage said
+ *   is not stored  -                     EX_ESTORAGE
+ *   is unknown     wrote something       EX_EOUTCOME
+ *                  wrote nothing         EX_ESTORAGE: nothing of it can be stored
+ *
+ * Also those that were refused get the failure: what refused them may be what is
+ * not stored. What became of a batch whose outcome was unknown is logged when
+ * the driver has found out (docs/decisions/0013); nobody waits for it any more. */
+#include "kernel/log.h"
+#include "store/condition_search.h"
+#include "store/sequencer_int.h"
+
+static void observe_done(sequencer *q)
+{
+    if (!q->metrics->is_on)
+        return;
+    uint64_t now = ex_monotonic_ns(q->clock);
+    for (uint32_t i = 0; i < q->staged_count; i++) {
+        uint64_t queued = q->staged[i].submission->queued_ns;
+        if (queued) /* else it is an errand of our own, see sequencer_submit_again */
+            ex_histogram_observe(q->metrics->append_seconds, (double)(now - queued) / 1e9);
+    }
+}
+
+void sequencer_acknowledge(sequencer *q)
+{
+    observe_done(q);
+    for (uint32_t i = 0; i < q->staged_count; i++) {
+        const staged *s = &q->staged[i];
+        if (s->submission->search) { /* the batch failed before it was staged again */
+            condition_search_forget(s->submission);
+            q->queue.held--;
+        }
+        s->submission->done(s->submission, s->status, s->err);
+    }
+}
+
+/* ---- Failing ---- */
+
+static void log_unknown(const unknown_batch *u, ex_log_level level, const char *what,
+                        const char *error)
+{
+    char at[EX_TIME_TEXT_SIZE];
+    bool has_events = u->first <= u->last;
+    EX_LOG(level, what, ex_f_u64("first_position", has_events ? u->first : 0),
+           ex_f_u64("last_position", has_events ? u->last : 0), ex_f_u64("commands", u->commands),
+           ex_f_str("recorded_at", ex_time_text(u->at_us, at)), ex_f_cstr("error", error));
+}
+
+static void keep_unknown(sequencer *q, const ex_error *cause)
+{
+    const ex_batch *b = &q->batch;
+    q->unknown = (unknown_batch){.is_open = true,
+                                 .first = b->base + 1,
+                                 .last = b->base + b->event_count,
+                                 .commands = b->command_count,
+                                 .at_us = b->now_us};
+    log_unknown(&q->unknown, EX_LOG_ERROR, "it is not known whether a batch was stored",
+                cause->message);
+}
+
+void sequencer_fail(sequencer *q, const ex_error *cause)
+{
+    bool is_unknown = cause->status == EX_EOUTCOME;
+    ex_error lost = {0}, unknown = {0};
+    (void)ex_raise(&lost, EX_ESTORAGE, "nothing of %s was stored: %s",
+                   is_unknown ? "it" : "the batch", cause->message);
+    if (is_unknown) {
+        (void)ex_raise(&unknown, EX_EOUTCOME, "it is not known whether it was stored: %s",
+                       cause->message);
+        keep_unknown(q, cause);
+    }
+    for (uint32_t i = 0; i < q->staged_count; i++) {
+        staged *s = &q->staged[i];
+        s->err = is_unknown && s->has_written ? &unknown : &lost;
+        s->status = s->err->status;
+    }
+    sequencer_acknowledge(q);
+}
+
+void sequencer_learn_fate(sequencer *q, store_fate fate)
+{
+    if (!q->unknown.is_open || fate == STORE_FATE_NONE)
+        return;
+    q->unknown.is_open = false;
+    log_unknown(&q->unknown, EX_LOG_WARN,
+                fate == STORE_FATE_STORED ? "the batch of unknown outcome was stored"
+                                          : "the batch of unknown outcome was not stored",
+                "");
+}
