@@ -5,7 +5,7 @@
 #   bench/run.sh --full     the long log has ten million events (5 GB of disk, some minutes more)
 #   bench/run.sh --quick    a look at every row in half a minute; the figures are rough
 #   --write                 put the table into docs/benchmarks.md too
-#   --only NAME             one program: append, commands, http, log, view, server, postgres
+#   --only NAME             one program: append, latency, commands, http, log, view, server, postgres
 #
 # Builds nothing: tools/build.sh release does (`make bench` calls both). All files lie in a new
 # directory below build/, on the file system of the source tree, and are removed at the end.
@@ -106,6 +106,7 @@ esac
     echo "|---|---|---|---|---|---|"
 } | tee "$table"
 run append "${times[@]}"
+run latency "${times[@]}"
 run commands "${times[@]}"
 run http "${times[@]}"
 run log "${times[@]}" --events "$log_events"

@@ -59,6 +59,53 @@ double append_load_run(ex_store *store, uint32_t in_flight, double seconds)
     return feeder_run(&load);
 }
 
+/* ---- The same, timed ---- */
+
+typedef struct timed {
+    single single; /* first */
+    double begun;
+    struct timed_load *load;
+} timed;
+
+typedef struct timed_load {
+    ex_store *store;
+    latencies *took; /* the sequencer's */
+} timed_load;
+
+static void on_timed_done(void *ctx, ex_status status, const ex_appended *appended,
+                          const ex_error *err)
+{
+    timed *t = ctx;
+    (void)appended, (void)err;
+    latencies_add(t->load->took, (bench_seconds() - t->begun) * 1e3);
+    feeder_finish(&t->single.slot, status);
+}
+
+static ex_status submit_timed(void *ctx, feeder_slot *slot, ex_error *err)
+{
+    timed *t = (timed *)slot;
+    single *s = &t->single;
+    t->load = ctx;
+    s->write.expected = EX_NO_STREAM;
+    s->write.events = &bench_event;
+    s->write.event_count = 1;
+    s->append = (ex_append){.writes = &s->write, .write_count = 1};
+    ex_status st = name_stream(s->name, &s->write.stream, err);
+    t->begun = bench_seconds();
+    return st ? st : ex_store_append_async(t->load->store, &s->append, NULL, on_timed_done, t, err);
+}
+
+double append_load_timed(ex_store *store, uint32_t in_flight, double seconds, latencies *ret)
+{
+    timed_load ctx = {store, ret};
+    feeder_load load = {.in_flight = in_flight,
+                        .slot_size = sizeof(timed),
+                        .seconds = seconds,
+                        .submit = submit_timed,
+                        .ctx = &ctx};
+    return feeder_run(&load);
+}
+
 /* ---- One event to one of many streams ---- */
 
 typedef struct spread {

@@ -7,6 +7,8 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "support/latencies.h"
+
 const char bench_data[BENCH_DATA_SIZE + 1] =
     "{\"order_id\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"customer\":\"customer-000042\","
     "\"currency\":\"EUR\",\"total_cents\":12345,\"items\":[{\"sku\":\"A-100\",\"quantity\":2,"
@@ -109,33 +111,42 @@ static int insert_row(inserter *in, int64_t now_us)
     return rc ? rc : run(in->head);
 }
 
-static int insert_for(inserter *in, uint32_t rows, double seconds, double *ret_rate)
+static int insert_batch(inserter *in, uint32_t rows, int64_t now_us)
+{
+    int rc = run(in->begin);
+    for (uint32_t i = 0; rc == SQLITE_OK && i < rows; i++)
+        rc = insert_row(in, now_us);
+    return rc == SQLITE_OK ? run(in->commit) : rc;
+}
+
+/* @param took nullable: how long each transaction took */
+static int insert_for(inserter *in, uint32_t rows, double seconds, double *ret_rate,
+                      latencies *took)
 {
     const ex_clock *clock = ex_clock_system();
     uint64_t start = ex_monotonic_ns(clock), end = start, count = 0;
     int rc = SQLITE_OK;
     while (rc == SQLITE_OK && (double)(end - start) < seconds * 1e9) {
-        rc = run(in->begin);
-        int64_t now_us = ex_now_us(clock);
-        for (uint32_t i = 0; rc == SQLITE_OK && i < rows; i++)
-            rc = insert_row(in, now_us);
-        if (rc == SQLITE_OK)
-            rc = run(in->commit);
+        uint64_t before = end;
+        rc = insert_batch(in, rows, ex_now_us(clock));
         count += rows;
         end = ex_monotonic_ns(clock);
+        if (took)
+            latencies_add(took, (double)(end - before) / 1e6);
     }
     *ret_rate = (double)count * 1e9 / (double)(end - start);
     return rc;
 }
 
-ex_status yardstick_insert(const char *dir, uint32_t rows, double seconds, double *ret_rate,
-                           ex_error *err)
+static ex_status insert(const char *dir, const char *pragma, uint32_t rows, double seconds,
+                        double *ret_rate, latencies *took, ex_error *err)
 {
     inserter in = {0};
     ex_status st = open_log(dir, &in.db, err);
     if (st)
         return st;
-    if (prepare(&in) || insert_for(&in, rows, seconds, ret_rate))
+    if (sqlite3_exec(in.db, pragma, NULL, NULL, NULL) || prepare(&in) ||
+        insert_for(&in, rows, seconds, ret_rate, took))
         st = fail(in.db, err);
     (void)sqlite3_finalize(in.begin); /* these repeat failures known already */
     (void)sqlite3_finalize(in.commit);
@@ -143,6 +154,24 @@ ex_status yardstick_insert(const char *dir, uint32_t rows, double seconds, doubl
     (void)sqlite3_finalize(in.event);
     (void)sqlite3_finalize(in.head);
     (void)sqlite3_close(in.db);
+    return st;
+}
+
+ex_status yardstick_insert(const char *dir, uint32_t rows, double seconds, double *ret_rate,
+                           ex_error *err)
+{
+    return insert(dir, "", rows, seconds, ret_rate, NULL, err);
+}
+
+ex_status yardstick_commit(const char *dir, uint32_t rows, double seconds, double *ret_p99_ms,
+                           ex_error *err)
+{
+    latencies took = {0};
+    double rate = 0;
+    ex_status st = insert(dir, "PRAGMA wal_autocheckpoint = 0", rows, seconds, &rate, &took, err);
+    if (st == EX_OK)
+        *ret_p99_ms = latencies_at(&took, 0.99);
+    latencies_done(&took);
     return st;
 }
 

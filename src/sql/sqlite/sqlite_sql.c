@@ -83,13 +83,16 @@ static ex_status run_script(void *conn, const char *sql, ex_error *err)
 static ex_status configure(sqlite_db *db, const ex_sql_options *o, ex_error *err)
 {
     char sql[320];
-    (void)snprintf(
-        sql, sizeof(sql), /* fits */
-        "PRAGMA cache_size=-%u; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON;"
-        "PRAGMA trusted_schema=OFF; PRAGMA synchronous=%s;%s",
-        (o->cache_bytes ? o->cache_bytes : DEFAULT_CACHE_BYTES) / 1024,
-        o->is_durable ? "FULL" : "NORMAL",
-        o->is_read_only ? "" : "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=16777216;");
+    (void)snprintf(sql, sizeof(sql), /* fits */
+                   "PRAGMA cache_size=-%u; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON;"
+                   "PRAGMA trusted_schema=OFF; PRAGMA synchronous=%s;%s",
+                   (o->cache_bytes ? o->cache_bytes : DEFAULT_CACHE_BYTES) / 1024,
+                   o->is_durable ? "FULL" : "NORMAL",
+                   /* a checkpoint is in the writer's own commit, but its fsync is everybody's: let
+                      it be rare */
+                   o->is_read_only ? ""
+                                   : "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=8000;"
+                                     "PRAGMA journal_size_limit=67108864;");
     /* "name" is a name, never a text: what has no such column is told so, as on PostgreSQL */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
