@@ -4,6 +4,7 @@
 #   NODES_SECONDS=180   three nodes on one PostgreSQL, whoever has the view killed (60 in `make test`)
 #   STORM_SECONDS=180   three nodes and the database, killed at random (30 in `make test`)
 #   FUZZ_SECONDS=600    for each fuzz target
+#   COPY_ROUNDS=200     cp of a directory that is served (2 in `make test`)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,3 +22,5 @@ tools/postgres.sh with build/release/postgres build/release/tests/crash/crash.se
     --seconds "$STORM_SECONDS"
 echo "== fuzzing, ${FUZZ_SECONDS:=600} s for each target"
 tools/fuzz.sh "$FUZZ_SECONDS"
+echo "== ${COPY_ROUNDS:=200} rounds of copying a directory that is served"
+ROUNDS=$COPY_ROUNDS tests/e2e/test_copied_views.sh build/release/excore build/release/examples/orders/orders.so
