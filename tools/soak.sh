@@ -3,6 +3,7 @@
 #   CRASH_ROUNDS=1000   kill -9 and recovery (100 or three minutes in `make test`)
 #   NODES_SECONDS=180   three nodes on one PostgreSQL, whoever has the view killed (60 in `make test`)
 #   STORM_SECONDS=180   three nodes and the database, killed at random (30 in `make test`)
+#   MEMORY_BODIES=4096  of 4 MiB, sent at once (128 in `make test`)
 #   FUZZ_SECONDS=600    for each fuzz target
 #   COPY_ROUNDS=200     cp of a directory that is served (2 in `make test`)
 set -euo pipefail
@@ -20,6 +21,8 @@ tools/postgres.sh with build/release/postgres build/release/tests/crash/crash.se
 echo "== three nodes on PostgreSQL and random kills, ${STORM_SECONDS:=180} s"
 tools/postgres.sh with build/release/postgres build/release/tests/crash/crash.server_storm \
     --seconds "$STORM_SECONDS"
+echo "== ${MEMORY_BODIES:=4096} bodies at once, and clients that read nothing"
+build/release/tests/crash/crash.test_server_memory "$MEMORY_BODIES"
 echo "== fuzzing, ${FUZZ_SECONDS:=600} s for each target"
 tools/fuzz.sh "$FUZZ_SECONDS"
 echo "== ${COPY_ROUNDS:=200} rounds of copying a directory that is served"
