@@ -338,14 +338,31 @@ static ex_status rule_text(const dialect *d, uint32_t at)
                : EX_OK;
 }
 
+/* Between two values; elsewhere they are names, of columns say. */
 static const struct {
     const char *word, *why;
-} refused_words[] = {
+} refused_operators[] = {
     {"glob", "PostgreSQL does not have it; write LIKE"},
     {"regexp", "PostgreSQL does not have it; write LIKE"},
     {"match", "PostgreSQL does not have it; write LIKE"},
     {"ilike", "SQLite does not have it; write lower(x) LIKE"},
     {"similar", "SQLite does not have it; write LIKE"},
+};
+
+static ex_status rule_word_operator(const dialect *d, uint32_t at)
+{
+    uint32_t left = at > 1 && dialect_is(d, at - 1, "not") ? at - 2 : at - 1;
+    if (at == 0 || !ends_value(dialect_at(d, left)))
+        return EX_OK;
+    for (size_t i = 0; i < sizeof(refused_operators) / sizeof(refused_operators[0]); i++)
+        if (dialect_is(d, at, refused_operators[i].word))
+            return dialect_refuse(d, at, refused_operators[i].why);
+    return EX_OK;
+}
+
+static const struct {
+    const char *word, *why;
+} refused_words[] = {
     {"collate", "texts are ordered by their bytes, on both engines"},
     {"current_date", "a query does not ask for the time; give it as a parameter"},
     {"current_time", "a query does not ask for the time; give it as a parameter"},
@@ -428,8 +445,9 @@ static ex_status rule_call(const dialect *d, uint32_t at)
 static ex_status check_words(const dialect *d)
 {
     static ex_status (*const rules[])(const dialect *, uint32_t) = {
-        rule_sign,     rule_word,          rule_text,  rule_number,    rule_call,
-        rule_division, rule_concatenation, rule_order, rule_intersect, rule_comparison};
+        rule_sign,   rule_word,      rule_word_operator, rule_text,
+        rule_number, rule_call,      rule_division,      rule_concatenation,
+        rule_order,  rule_intersect, rule_comparison};
     if (!dialect_is(d, 0, "select") && !dialect_is(d, 0, "with"))
         return dialect_refuse(d, 0, "a query begins with SELECT or WITH");
     ex_status st = EX_OK;

@@ -141,6 +141,8 @@ static const struct {
     {"SELECT id FROM thing WHERE n LIKE '1%'", "n LIKE '1%'", "texts"},
     {"SELECT id FROM thing WHERE name ILIKE 'a'", "ILIKE", "lower"},
     {"SELECT id FROM thing WHERE name GLOB 'a*'", "GLOB", "LIKE"},
+    {"SELECT id FROM thing WHERE name NOT REGEXP 'a'", "REGEXP", "LIKE"},
+    {"SELECT match, t.glob AS regexp FROM thing t WHERE (similar) = 'x'", NULL, NULL},
     {"SELECT id FROM thing WHERE name = 'a' COLLATE NOCASE", "COLLATE", "bytes"},
     {"SELECT name || x FROM thing", "|| x", "different ways"},
     {"SELECT flag || '' FROM thing", "flag ||", "different ways"},
