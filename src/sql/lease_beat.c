@@ -153,6 +153,26 @@ static void note_renewed(ex_leases *n, const beat *b, const pg_lease_list *renew
     pthread_mutex_unlock(&n->mu);
 }
 
+/* A renewal that was given up and arrived all the same (a database that stood still): the lease is
+ * ours there and not here. It is as good as free, and taken under a new token. */
+static void disown_late_ones(const beat *b, lease_cluster *c)
+{
+    for (uint32_t i = 0; c->leases && i < c->lease_count; i++) {
+        lease_row *l = &c->leases[i];
+        bool is_known = false;
+        for (uint32_t k = 0; k < b->held.count; k++)
+            is_known |= ex_slice_eq(b->held.items[k].name, l->name);
+        for (uint32_t k = 0; k < b->give.count; k++)
+            is_known |= ex_slice_eq(b->give.items[k].name, l->name);
+        if (!l->is_mine || is_known)
+            continue;
+        l->is_mine = false;
+        l->is_free = true;
+        for (uint32_t k = 0; k < c->node_count; k++)
+            c->nodes[k].held -= c->nodes[k].is_me && c->nodes[k].held ? 1 : 0;
+    }
+}
+
 static bool has_rival(const lease_cluster *c, const char *name)
 {
     uint32_t lease = 0;
@@ -248,6 +268,7 @@ static ex_status beat_once(ex_leases *n, beat *b, ex_error *err)
         return st;
     note_renewed(n, b, &renewed);
     note_rivals(n, &b->seen);
+    disown_late_ones(b, &b->seen);
     ex_gauge_set(n->metrics.nodes, b->seen.node_count);
     st = lease_plan_make(&b->seen, n->ttl_ms, &n->arena, &plan, err);
     st = st ? st : take(n, b, &plan, err);

@@ -46,7 +46,8 @@ static const char sql_nodes[] =
 static const char sql_take[] =
     "UPDATE leases l SET holder = $1, token = l.token + 1, taken_at = now(), expires_at = " TTL(2)
     " FROM (SELECT name FROM leases WHERE name = ANY($3::text[])"
-    "  AND (holder IS NULL OR expires_at <= now()) ORDER BY name LIMIT $4 FOR UPDATE SKIP LOCKED) f"
+    "  AND (holder IS NULL OR holder = $1 OR expires_at <= now()) ORDER BY name LIMIT $4"
+    "  FOR UPDATE SKIP LOCKED) f"
     " WHERE l.name = f.name RETURNING l.name, l.token";
 /* id, names, tokens */
 static const char sql_give[] =

@@ -47,7 +47,8 @@ EX_NODISCARD ex_status pg_lease_beat(ex_pg *pg, const pg_lease_node *node, const
                                      uint32_t wanted_count, bool is_new, const pg_lease_list *held,
                                      ex_arena *arena, lease_cluster *ret, pg_lease_list *renewed,
                                      ex_error *err);
-/** Take up to `limit` of the named leases, as far as they are free; one round trip. */
+/** Take up to `limit` of the named leases, as far as they are free, or this node's under a token
+ * that it holds no more; one round trip. */
 EX_NODISCARD ex_status pg_lease_take(ex_pg *pg, const pg_lease_node *node, const ex_slice *names,
                                      uint32_t count, uint32_t limit, ex_arena *arena,
                                      pg_lease_list *taken, ex_error *err);

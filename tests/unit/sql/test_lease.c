@@ -307,6 +307,22 @@ static void test_lease_lost_is_noticed_and_comes_again(void **state)
     leave(&w);
 }
 
+/* Issue 8, item 14: a renewal that this node had given up arrives all the same, when a database
+ * that stood still goes on. The lease is the node's own there, for an hour here, and not in its
+ * memory. */
+static void test_lease_ours_in_the_database_only_is_taken_anew(void **state)
+{
+    place *p = *state;
+    worker w;
+    uint64_t token = 0, again = 0;
+    join(&w, p, SHORT_MS, "a");
+    wait_until(ex_lease_is_held(w.leases[0], &token));
+    do_sql(p, "UPDATE leases SET token = token + 1, expires_at = now() + interval '1 hour'");
+    wait_until(ex_lease_is_held(w.leases[0], &again) && again != token);
+    assert_int_equal(again, token + 2);
+    leave(&w);
+}
+
 /* Fencing: who worked under an old token is refused, however late, and learns it by that. */
 static void test_lease_proof_with_an_old_token_is_refused(void **state)
 {
@@ -510,6 +526,7 @@ int main(void)
         with_place(test_lease_goes_to_the_node_that_wants_it),
         with_place(test_lease_ended_is_taken),
         with_place(test_lease_lost_is_noticed_and_comes_again),
+        with_place(test_lease_ours_in_the_database_only_is_taken_anew),
         with_place(test_lease_proof_with_an_old_token_is_refused),
         with_place(test_lease_proof_holds_takers_off_but_no_renewals),
         with_place(test_lease_proof_of_an_idle_transaction_ends),
