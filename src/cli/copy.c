@@ -186,6 +186,8 @@ static ex_status carry(copy_run *r, ex_error *err)
         st = ex_log_copy_catch_up(r->copy, err);
     if (st == EX_OK && r->follows && is_source_written(r))
         st = follow(r, err);
+    if (st == EX_OK)
+        st = ex_log_copy_finish(r->copy, err);
     r->is_source_live = is_source_written(r);
     return st;
 }

@@ -43,8 +43,7 @@ static ex_status run(const args *a, ex_error *err)
                         "know (%.200s): it may read it, only a newer one may write it",
                         f.found, f.unwritable);
     if (f.found == f.known) {
-        printf("%s, format %u%s%s: up to date\n", f.engine, f.found, f.features[0] ? " with " : "",
-               f.features);
+        printf("%s, format %u: up to date\n", f.engine, f.found);
     } else if (args_has(a, "dry-run")) {
         printf("%s, format %u: would be brought to format %u\n", f.engine, f.found, f.known);
     } else {

@@ -135,7 +135,14 @@ static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, s
                             ex_error *err)
 {
     state_entry *entry = NULL;
+    uint64_t generation = ex_batch_log_generation(b);
     ex_status st = state_cache_get(w->rt->cache, w->aggregate, w->stream, &entry, err);
+    if (!st && entry->version && entry->log_generation != generation) {
+        state_cache_drop(w->rt->cache, w->stream); /* its events may be lost */
+        st = state_cache_get(w->rt->cache, w->aggregate, w->stream, &entry, err);
+    }
+    if (!st)
+        entry->log_generation = generation;
     if (!st && entry->version < version)
         st = catch_up(w, b, version, entry, err);
     if (!st)

@@ -16,9 +16,10 @@ typedef struct state_cache state_cache;
 
 typedef struct state_entry {
     const ex_aggregate *aggregate;
-    ex_slice stream;  /* in its own allocation */
-    uint64_t version; /* of the stream as folded into state; 0: no event yet */
-    void *state;      /* in memory; NULL while version is 0 */
+    ex_slice stream;         /* in its own allocation */
+    uint64_t version;        /* of the stream as folded into state; 0: no event yet */
+    uint64_t log_generation; /* in which its events were read (ex_batch_log_generation) */
+    void *state;             /* in memory; NULL while version is 0 */
     ex_arena memory;
     size_t live_bytes; /* of the state after the last compaction */
     bool keeps_events; /* the state's type has members that may point into them */

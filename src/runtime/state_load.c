@@ -193,7 +193,8 @@ static void run_load(void *arg)
         if (st == EX_OK && let_others_go_first(load))
             return;
     }
-    load->status = st == EX_EEND ? EX_OK : st;
+    /* the log has lost what was read: whoever comes back with it drops it, and loads it anew */
+    load->status = st == EX_EEND || st == EX_ELOGCHANGED ? EX_OK : st;
     observe(load);
     ex_store_submit_again(rt->store, &load->submission); /* last: it may be gone */
 }

@@ -68,6 +68,7 @@ void batch_reset(ex_batch *b)
     b->bytes = 0;
     b->is_broken = false;
     b->is_probe = false;
+    b->adopted = NULL;
     b->is_deferred = b->is_searched = false;
     b->resumed = NULL;
     staged_index_reset(&b->ids);
@@ -122,6 +123,22 @@ ex_status batch_probe(ex_batch *b, ex_error *err)
     if (st && err)
         *err = detail;
     return st ? batch_break(b, st, &detail) : EX_OK;
+}
+
+ex_status batch_adopt(ex_batch *b, const store_epochs *epochs, ex_error *err)
+{
+    const store_driver *d = &b->store->driver;
+    ex_error detail;
+    ex_status st = log_identity_reserve(&b->store->identity, epochs->count, err);
+    if (st)
+        return st;
+    st = d->ops->adopt(d->impl, epochs, &detail);
+    if (st && err)
+        *err = detail;
+    if (st)
+        return batch_break(b, st, &detail);
+    b->adopted = epochs;
+    return EX_OK;
 }
 
 ex_status batch_write(ex_batch *b, ex_error *err)
@@ -303,6 +320,11 @@ int64_t ex_batch_now_us(const ex_batch *b)
 uint64_t ex_batch_position(const ex_batch *b)
 {
     return b->base + b->event_count;
+}
+
+uint64_t ex_batch_log_generation(const ex_batch *b)
+{
+    return log_identity_generation(&b->store->identity);
 }
 
 ex_arena *ex_batch_arena(ex_batch *b)

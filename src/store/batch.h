@@ -66,7 +66,8 @@ struct ex_batch {
     uint32_t table_count, table_room;
     staged_index ids; /* events with a given id */
     staged_index command_ids;
-    bool is_probe; /* to be committed although nothing may be written */
+    bool is_probe;               /* to be committed although nothing may be written */
+    const store_epochs *adopted; /* NULL: none */
     /* of the running stage, and what it asked of the sequencer */
     ex_submission *running;
     bool is_deferred;
@@ -100,6 +101,9 @@ void batch_restore(ex_batch *b, batch_mark mark);
 EX_NODISCARD ex_status batch_write(ex_batch *b, ex_error *err);
 /** Let the batch be committed whether or not it writes, to see that the engine can. */
 EX_NODISCARD ex_status batch_probe(ex_batch *b, ex_error *err);
+/** Take over another log's id and further epochs; borrowed until the batch ends.
+ *  @return EX_OK, EX_ENOMEM, or the driver's failure, which breaks the batch */
+EX_NODISCARD ex_status batch_adopt(ex_batch *b, const store_epochs *epochs, ex_error *err);
 /** Mark the batch as lost after a failure of the driver; returns `status`. */
 ex_status batch_break(ex_batch *b, ex_status status, const ex_error *err);
 

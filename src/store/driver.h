@@ -229,6 +229,9 @@ typedef struct store_reader_ops {
     ex_status (*measure)(void *reader, store_size *ret, ex_error *err);
 } store_reader_ops;
 
+/** In place of a position: an epoch may have been opened. */
+#define STORE_LOOK_AGAIN UINT64_MAX
+
 /** The log may end at `position` now. Thread: one of the driver's. Must only post or signal.
  *  @param asked_ns the database was asked then (monotonic, the system's clock) and said that it
  * ends there; 0: somebody told that he has appended up to there */
@@ -255,6 +258,10 @@ typedef struct store_shared_ops {
     /** Optional. The same for all that the driver does, readers included, from now on. Thread: any.
      */
     void (*end_by)(void *impl, uint64_t deadline_ns);
+    /** Has the log another last epoch than the store's identity says, as begin or refresh found?
+     *  Borrowed until the next of them. Until the store has taken it in, nothing that was
+     * remembered of the log is true from where the epochs say on. */
+    bool (*epochs)(void *impl, store_epochs *ret);
     /** What begin or refresh learned; borrowed until the next expect or refresh. */
     void (*news)(void *impl, store_news *ret);
     /** Inside a batch: find all of it. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "store/import.h"
+#include "store/log_copy_identity.h"
 #include "store/log_copy_known.h"
 
 #define SLOTS        4
@@ -431,6 +432,8 @@ ex_status ex_log_copy_catch_up(ex_log_copy *c, ex_error *err)
 {
     uint64_t upto = 0;
     ex_status st = ex_store_read_head(c->from, &upto, err);
+    if (st == EX_OK)
+        st = log_copy_identity_begin(c->from, c->to, err);
     if (st == EX_OK && upto > c->source.position)
         st = copy_events(c, upto, err);
     if (st == EX_OK)
@@ -438,6 +441,11 @@ ex_status ex_log_copy_catch_up(ex_log_copy *c, ex_error *err)
     if (st == EX_OK && c->target.position < c->source.position)
         st = verify(c, err);
     return st;
+}
+
+ex_status ex_log_copy_finish(ex_log_copy *c, ex_error *err)
+{
+    return log_copy_identity_finish(c->from, c->to, err);
 }
 
 /* ---- Asking ---- */

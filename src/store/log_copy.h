@@ -1,6 +1,6 @@
 /* log_copy.h: carrying a log from one store to another, and proving that both are equal.
  *
- *   new -> check -> (catch_up -> ...) -> free
+ *   new -> check -> (catch_up -> ...) -> finish -> free
  *
  * The target's log has to be a prefix of the source's: check hashes both up to
  * the target's end, so a copy that was interrupted goes on where it was, and a
@@ -49,6 +49,11 @@ EX_NODISCARD ex_status ex_log_copy_check(ex_log_copy *c, ex_error *err);
  *  @return as check; also EX_ECORRUPT (the target gave back something else) and why a write failed.
  *          After any failure the target is a prefix of the source. Blocking: long. */
 EX_NODISCARD ex_status ex_log_copy_catch_up(ex_log_copy *c, ex_error *err);
+
+/** After catch_up, when no more is to be copied: the target is the same log, and goes its own way
+ * from here on (log_copy_identity.h). Without it nobody takes the target for the source.
+ *  @return EX_OK, or why the target could not be written. Blocking: until it is durable. */
+EX_NODISCARD ex_status ex_log_copy_finish(ex_log_copy *c, ex_error *err);
 
 /** Where the target ends: everything before is durable there. Thread: any. */
 uint64_t ex_log_copy_written(ex_log_copy *c);

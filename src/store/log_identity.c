@@ -1,6 +1,7 @@
 /* log_identity.c: see log_identity.h, and include/excore/log_id.h for what a log's identity is. */
 #include "store/log_identity.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include <excore/clock.h>
@@ -81,6 +82,31 @@ ex_status log_identity_set(log_identity *li, const ex_id *log_id, const ex_log_e
     }
     (void)pthread_mutex_unlock(&li->mu);
     return st;
+}
+
+ex_status log_identity_reserve(log_identity *li, uint32_t count, ex_error *err)
+{
+    (void)pthread_mutex_lock(&li->mu);
+    ex_status st = reserve(li, li->count + count, err);
+    (void)pthread_mutex_unlock(&li->mu);
+    return st;
+}
+
+void log_identity_append(log_identity *li, const ex_id *log_id, const ex_log_epoch *epochs,
+                         uint32_t count)
+{
+    (void)pthread_mutex_lock(&li->mu);
+    assert(li->count + count <= li->room);
+    memcpy(li->epochs + li->count, epochs, count * sizeof(*epochs));
+    li->count += count;
+    if (li->count > LOG_EPOCHS_KEPT) {
+        memmove(li->epochs, li->epochs + li->count - LOG_EPOCHS_KEPT,
+                LOG_EPOCHS_KEPT * sizeof(*epochs));
+        li->count = LOG_EPOCHS_KEPT;
+    }
+    li->log_id = *log_id;
+    atomic_fetch_add(&li->generation, 1);
+    (void)pthread_mutex_unlock(&li->mu);
 }
 
 ex_status log_epoch_make(uint64_t first, ex_epoch_reason reason, ex_log_epoch *ret, ex_error *err)

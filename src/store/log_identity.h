@@ -34,6 +34,12 @@ void log_identity_done(log_identity *li);
  *          sequencer's; of a store that is open for reading any. */
 EX_NODISCARD ex_status log_identity_set(log_identity *li, const ex_id *log_id,
                                         const ex_log_epoch *epochs, uint32_t count, ex_error *err);
+/** Room for `count` more epochs, for log_identity_append. @return EX_OK, EX_ENOMEM */
+EX_NODISCARD ex_status log_identity_reserve(log_identity *li, uint32_t count, ex_error *err);
+/** Another id, and epochs after those that there are. Room was reserved. Thread: the sequencer's.
+ */
+void log_identity_append(log_identity *li, const ex_id *log_id, const ex_log_epoch *epochs,
+                         uint32_t count);
 /** A new log: an id and a first epoch. @return EX_OK, EX_ENOMEM, EX_EINTERNAL (no randomness) */
 EX_NODISCARD ex_status log_identity_create(log_identity *li, ex_error *err);
 /** Make an epoch that begins at `first`. @return EX_OK, EX_EINTERNAL (no randomness) */

@@ -31,8 +31,9 @@
  *   followers of the log are sent to read it.
  * - begin fails: the submissions get EX_ESTORAGE; the next batch tries again.
  * - the files of the log were moved, replaced or deleted: sequencer_files.c.
- * - the head is behind ours: somebody replaced the database under us. Nothing is
- *   written to it: EX_ESTORAGE for everybody from then on. */
+ * - the head is behind ours: a file was replaced under us. Nothing is written to
+ *   it: EX_ESTORAGE for everybody from then on. A shared engine tells of an epoch
+ *   instead: what is lost is dropped, and the batch begins anew. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -199,6 +200,10 @@ static void nudge(void *ctx, uint64_t position, uint64_t asked_ns)
 {
     sequencer *q = ctx;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
+    if (position == STORE_LOOK_AGAIN) {
+        sequencer_look_at_log(q);
+        return;
+    }
     head_known_heard(q->store, position, asked_ns != 0);
     if (asked_ns && position <= known)
         head_known_at(q->store, asked_ns);
@@ -222,7 +227,7 @@ static ex_status expire_commands(sequencer *q, ex_error *err)
 
 static bool has_written(const ex_batch *b)
 {
-    return b->event_written || b->command_written || b->audit_written || b->is_probe;
+    return b->event_written || b->command_written || b->audit_written || b->is_probe || b->adopted;
 }
 
 static uint32_t count_waiting(sequencer *q)
@@ -280,6 +285,11 @@ static void publish(sequencer *q)
     const ex_batch *b = &q->batch;
     ex_store *s = q->store;
     remember_streams(q);
+    if (b->adopted) {
+        log_identity_append(&s->identity, &b->adopted->log_id, b->adopted->epochs,
+                            b->adopted->count);
+        live_wake(&s->live);
+    }
     store_metrics_events(q->metrics, b->events, b->event_count);
     ex_histogram_observe(q->metrics->batch_submissions, q->staged_count);
     ex_histogram_observe(q->metrics->batch_events, b->event_count);

@@ -70,7 +70,7 @@ static ex_status agree_on_head(sequencer *q, uint64_t position, const store_news
     uint64_t known = atomic_load_explicit(&s->head, memory_order_relaxed);
     if (position == known)
         return EX_OK;
-    q->is_behind = position < known;
+    q->is_behind = position < known; /* a shared engine would have opened an epoch */
     if (q->is_behind)
         return ex_raise(err, EX_ESTORAGE,
                         "the log ends at %llu although %llu events were committed: the database "
@@ -186,14 +186,44 @@ ex_submission *sequencer_take_overdue(sequencer *q)
     return s;
 }
 
+/* ---- Epochs ---- */
+
+/* The order is for followers (log_identity.h): what is lost goes from memory, then they are told,
+ * and only then something of the new epoch may come. */
+static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *err)
+{
+    ex_store *s = q->store;
+    ex_log_epoch mine = log_identity_current(&s->identity);
+    uint64_t bound = log_epochs_bound(e->epochs, e->count, &mine.id);
+    if (atomic_load_explicit(&s->head, memory_order_relaxed) >= bound) {
+        uint64_t last = bound ? bound - 1 : 0;
+        live_restart(&s->live, last);
+        atomic_store_explicit(&s->head, last, memory_order_release);
+        head_known_heard(s, last, true);
+        recent_words_take_back(&q->words, last);
+        ex_gauge_set(q->metrics->log_head, (int64_t)last);
+    }
+    stream_cache_clear(&q->cache);
+    atomic_store(&q->committing, 0);
+    q->looked_up = 0;
+    q->quiet = 0;
+    q->doubt = DOUBT_BATCHES;
+    ex_status st = log_identity_set(&s->identity, &e->log_id, e->epochs, e->count, err);
+    live_wake(&s->live);
+    return st;
+}
+
 /* ---- Beginning ---- */
 
-/* Begin, and with it all that the submissions want and what others appended. */
-static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
+/* Begin, and with it all that the submissions want and what others appended.
+ * @param ret_epochs of another epoch than the store knows: the batch knows too much; count 0: none
+ */
+static ex_status begin_once(sequencer *q, store_head *ret, store_epochs *ret_epochs, ex_error *err)
 {
     const store_driver *d = &q->store->driver;
     store_lookup lookup;
     store_news news;
+    ret_epochs->count = 0;
     q->looked_up = room_left(q);
     batch_want(&q->batch, q->pending, q->looked_up);
     bool has_wants = batch_lookup_begin(&q->batch, &lookup), may = may_believe(q);
@@ -208,7 +238,7 @@ static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
                            has_wants && !is_believed ? &lookup : NULL);
     ex_status st = d->ops->begin(d->impl, ret, err);
     batch_lookup_end(&q->batch);
-    if (st)
+    if (st || d->ops->shared->epochs(d->impl, ret_epochs))
         return st;
     q->believes = is_believed;
     d->ops->shared->news(d->impl, &news);
@@ -219,6 +249,22 @@ static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
     if (st == EX_OK)
         batch_keep_news(&q->batch, &news);
     q->has_news = false;
+    return st;
+}
+
+/* What was wanted and remembered may be of what is lost: it is asked for anew. */
+static ex_status begin_shared(sequencer *q, store_head *ret, ex_error *err)
+{
+    store_epochs epochs;
+    ex_status st = begin_once(q, ret, &epochs, err);
+    while (st == EX_OK && epochs.count) {
+        sequencer_learn_fate(q, ret->fate); /* it is told once */
+        q->store->driver.ops->rollback(q->store->driver.impl);
+        batch_reset(&q->batch);
+        st = take_in_epochs(q, &epochs, err);
+        if (st == EX_OK)
+            st = begin_once(q, ret, &epochs, err);
+    }
     return st;
 }
 
@@ -269,6 +315,7 @@ ex_status sequencer_look_up(sequencer *q, ex_error *err)
 void sequencer_read_news(sequencer *q)
 {
     const store_driver *d = &q->store->driver;
+    store_epochs epochs;
     store_head head;
     store_news news;
     uint64_t known = atomic_load_explicit(&q->store->head, memory_order_relaxed);
@@ -276,8 +323,13 @@ void sequencer_read_news(sequencer *q)
     uint64_t asked_ns = head_known_now_ns();
     limit(q, asked_ns + answer_ns(q) / 8);
     /* a failure is met again by the next batch, or the next nudge */
-    if (d->ops->shared->refresh(d->impl, known, wants_brief_news(q), &head, NULL) != EX_OK ||
-        head.position < known)
+    if (d->ops->shared->refresh(d->impl, known, wants_brief_news(q), &head, NULL) != EX_OK)
+        return;
+    if (d->ops->shared->epochs(d->impl, &epochs)) {
+        q->has_news = take_in_epochs(q, &epochs, NULL) == EX_OK; /* else the next nudge */
+        return;
+    }
+    if (head.position < known)
         return;
     d->ops->shared->news(d->impl, &news);
     (void)agree_on_head(q, head.position, &news, NULL); /* it is ahead: cannot fail */

@@ -63,6 +63,8 @@ void ex_batch_want_command(ex_batch *b, ex_slice command_id);
 int64_t ex_batch_now_us(const ex_batch *b);
 /** Position of the last event committed or staged so far. */
 uint64_t ex_batch_position(const ex_batch *b);
+/** Another number than at an earlier batch: the log may have lost what was read then. */
+uint64_t ex_batch_log_generation(const ex_batch *b);
 /** Memory that lives until every done of the batch was called. */
 ex_arena *ex_batch_arena(ex_batch *b);
 /** Version of a stream including what this batch staged so far; 0 when it does not exist. */

@@ -176,6 +176,20 @@ has "$err" "the target: there is no store in 'new'"
 expect 1 "$excore" copy --from small --to no/where/new
 has "$err" "the target: cannot create 'no/where/new'"
 
+# The same log, which goes its own way from here on (issue 8, item 1; G-105).
+identity() {
+    "$excore" status --data "$1" --json | jq -r "$2"
+}
+expect 0 "$excore" copy --from small --to twin
+is "$(identity twin .store.log_id)" "$(identity small .store.log_id)"
+is "$(identity twin '.store.epoch | "\(.reason) \(.first)"')" "copied 4"
+number=$(identity twin .store.epoch.number)
+expect 0 "$excore" copy --from small --to twin # nothing is new
+is "$(identity twin .store.epoch.number)" "$number"
+expect 0 "$excore" append a T '{"n":4}' --data small
+expect 0 "$excore" copy --from small --to twin
+is "$(identity twin '.store.epoch | "\(.reason) \(.first)"')" "copied 5"
+
 ln -s small link
 for arguments in "" "--from small" "--to small" "--from small --to small" "--from small --to ./link/" \
     "--from http://127.0.0.1:1 --to x" "--from small --to https://x" "--from small --to x --follow --verify-only" \

@@ -71,6 +71,15 @@ static ex_status model_begin_blind(void *impl, uint64_t known, store_head *ret, 
     return st;
 }
 
+static bool model_epochs(void *impl, store_epochs *ret)
+{
+    (void)impl;
+    bool has = shared_model.epochs.count != 0;
+    *ret = shared_model.epochs;
+    shared_model.epochs.count = 0;
+    return has;
+}
+
 static void model_news(void *impl, store_news *ret)
 {
     (void)impl;
@@ -124,6 +133,7 @@ static void model_rollback(void *impl)
 static const store_shared_ops model_shared = {
     .expect = model_expect,
     .begin_blind = model_begin_blind,
+    .epochs = model_epochs,
     .news = model_news,
     .look_up = model_look_up_inside,
     .refresh = model_refresh,

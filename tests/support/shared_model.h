@@ -7,6 +7,8 @@
 
 #include <excore/store.h>
 
+#include "store/driver.h"
+
 #include <stdatomic.h>
 
 typedef struct shared_model_state {
@@ -14,6 +16,7 @@ typedef struct shared_model_state {
     atomic_uint begun, begun_blind, asked, looked_up, committed, rolled_back;
     /* set between batches */
     ex_status commit_fails; /* the next one: nothing is stored */
+    store_epochs epochs;    /* told by the next begin or refresh, once; count 0: none */
 } shared_model_state;
 
 extern shared_model_state shared_model;

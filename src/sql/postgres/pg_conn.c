@@ -178,6 +178,8 @@ ex_status ex_pg_reopen(ex_pg *pg, ex_error *err)
     pg->connected_ns = pg_now_ns();
     pg->pid = 0;
     st = set_up(pg, limit, err);
+    if (!st && pg->on_connected)
+        st = pg->on_connected(pg->connected_ctx, pg, err);
     return st ? pg_break(pg, st) : EX_OK;
 }
 
@@ -199,6 +201,8 @@ static ex_status apply(ex_pg *pg, const ex_pg_options *o, ex_error *err)
     pg->slow_ms = o->slow_ms ? o->slow_ms : SLOW_MS;
     pg->on_slow = o->on_slow;
     pg->slow_ctx = o->slow_ctx;
+    pg->on_connected = o->on_connected;
+    pg->connected_ctx = o->connected_ctx;
     pg->end_ns = o->end_ns;
     pg->deadline_ns = UINT64_MAX;
     if (o->setup_sql && !(pg->setup_sql = strdup(o->setup_sql)))
@@ -272,6 +276,12 @@ ex_status ex_pg_check(ex_pg *pg, ex_error *err)
 ex_pg_tx ex_pg_tx_state(const ex_pg *pg)
 {
     return pg->conn ? pg->tx : EX_PG_TX_BROKEN;
+}
+
+bool ex_pg_is_standby(const ex_pg *pg)
+{
+    const char *text = pg->conn ? PQparameterStatus(pg->conn, "in_hot_standby") : NULL;
+    return text && strcmp(text, "on") == 0;
 }
 
 const char *ex_pg_sqlstate(const ex_pg *pg)

@@ -51,6 +51,10 @@ typedef struct ex_pg_options {
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms);
     void *slow_ctx;
     uint32_t slow_ms; /* [200] */
+    /* Called on each new connection when it is set up; a failure of it is one to connect. Nullable.
+     */
+    ex_status (*on_connected)(void *ctx, ex_pg *pg, ex_error *err);
+    void *connected_ctx;
     /* No wait goes past this time (pg_now_ns), which another thread may set while one runs; at
      * first UINT64_MAX. It must outlive the connection. Nullable. */
     const _Atomic uint64_t *end_ns;
@@ -95,6 +99,8 @@ EX_NODISCARD ex_status ex_pg_check(ex_pg *pg, ex_error *err);
 EX_NODISCARD ex_status ex_pg_ping(ex_pg *pg, uint32_t timeout_ms, ex_error *err);
 /** As of the last group that was received whole. */
 ex_pg_tx ex_pg_tx_state(const ex_pg *pg);
+/** Is the server a standby, as it has told last? False without a connection. */
+bool ex_pg_is_standby(const ex_pg *pg);
 /** The SQLSTATE of the last failure that the server reported, "" when the last failure was not its.
  *  Valid until the next call that fails. */
 const char *ex_pg_sqlstate(const ex_pg *pg);

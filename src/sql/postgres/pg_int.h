@@ -57,6 +57,8 @@ struct ex_pg {
     uint32_t slow_ms;
     void (*on_slow)(void *ctx, ex_slice sql, uint32_t elapsed_ms);
     void *slow_ctx;
+    ex_status (*on_connected)(void *ctx, ex_pg *pg, ex_error *err); /* nullable */
+    void *connected_ctx;
     int wake_fd; /* eventfd: cancel and wake */
 
     /* the owner's */

@@ -135,7 +135,7 @@ static ex_status ask_anew(postgres_driver *d, store_fate *ret, ex_error *err)
 {
     ex_status st = EX_OK;
     if (ex_pg_is_broken(d->writer)) {
-        d->end.is_proven = false;
+        d->epochs.is_proven = false;
         st = ex_pg_reopen(d->writer, err);
     }
     return st ? st : ask(d, ret, err);

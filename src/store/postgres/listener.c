@@ -53,7 +53,7 @@ static void on_notify(void *ctx, const char *channel, ex_slice payload)
     uint64_t position = 0;
     for (size_t i = 0; i < payload.len && payload.ptr[i] >= '0' && payload.ptr[i] <= '9'; i++)
         position = position * 10 + (uint64_t)(payload.ptr[i] - '0');
-    l->fn(l->ctx, position, 0);
+    l->fn(l->ctx, payload.len ? position : STORE_LOOK_AGAIN, 0); /* nothing: an epoch was opened */
 }
 
 static ex_status ask_for_head(pg_listener *l, ex_pg *pg)
@@ -74,6 +74,9 @@ static void listen_on(pg_listener *l, const postgres_driver *d, ex_pg *pg)
     ex_pg_allow(pg, ANSWER_MS);
     ex_status st = ex_pg_listen(pg, d->channel, NULL);
     uint64_t asked_ns = 0; /* what came before LISTEN took effect was missed */
+    if (st == EX_OK)
+        l->fn(l->ctx, STORE_LOOK_AGAIN,
+              0); /* the log may have lost its end with the last connection */
     while (st == EX_OK && !is_stopping(l)) {
         uint64_t now = ex_monotonic_ns(ex_clock_system()), next_ns = asked_ns + POLL_MS * NS_PER_MS;
         if (now < next_ns) {

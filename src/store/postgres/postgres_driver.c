@@ -27,19 +27,36 @@
     "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false);"
 #define NORMAL_SQL "SET synchronous_commit = off;"
 
-ex_status pg_open_session(const postgres_driver *d, const char *setup_sql,
-                          const _Atomic uint64_t *end_ns, ex_pg **ret, ex_error *err)
+static ex_pg_options session_options(const postgres_driver *d, const char *setup_sql,
+                                     const _Atomic uint64_t *end_ns)
 {
     /* Whoever writes also reads on the primary: a reader that went to a standby, because the
      * primary was just starting again, would not see what this node has said to be there. */
-    ex_pg_options options = {.url = d->url,
-                             .setup_sql = setup_sql,
-                             .is_primary = !d->is_read_only,
-                             .statement_timeout_ms = d->answer_ms,
-                             .end_ns = end_ns,
-                             .on_slow = d->on_slow,
-                             .slow_ctx = d->slow_ctx,
-                             .slow_ms = d->slow_ms};
+    return (ex_pg_options){.url = d->url,
+                           .setup_sql = setup_sql,
+                           .is_primary = !d->is_read_only,
+                           .statement_timeout_ms = d->answer_ms,
+                           .end_ns = end_ns,
+                           .on_slow = d->on_slow,
+                           .slow_ctx = d->slow_ctx,
+                           .slow_ms = d->slow_ms};
+}
+
+ex_status pg_open_session(const postgres_driver *d, const char *setup_sql,
+                          const _Atomic uint64_t *end_ns, ex_pg **ret, ex_error *err)
+{
+    const ex_pg_options options = session_options(d, setup_sql, end_ns);
+    return ex_pg_open(&options, ret, err);
+}
+
+ex_status pg_open_reader(postgres_driver *d, ex_pg **ret, ex_error *err)
+{
+    ex_pg_options options =
+        session_options(d, PG_SESSION_SQL "SET default_transaction_read_only = on;", &d->end_ns);
+    if (!d->is_read_only) { /* else the store looks after each reading */
+        options.on_connected = pg_epoch_check;
+        options.connected_ctx = d;
+    }
     return ex_pg_open(&options, ret, err);
 }
 
@@ -75,6 +92,7 @@ static void init(postgres_driver *d, const store_driver_options *options)
     d->slow_ctx = options->slow_ctx;
     d->slow_ms = options->slow_ms;
     d->answer_ms = options->answer_timeout_ms;
+    d->identity = options->identity;
     atomic_init(&d->end_ns, UINT64_MAX);
     atomic_init(&d->listener.end_ns, UINT64_MAX);
     d->outcome_wait_ms = options->outcome_wait_ms;
@@ -127,10 +145,12 @@ static ex_status check_grants(const postgres_driver *d, ex_pg *pg, ex_error *err
 {
     static const char sql[] =
         "SELECT current_user::text, p, t FROM (VALUES"
-        " ('SELECT', '{log_head,events,streams,tags,event_tags,commands,idempotency_audit}'),"
-        " ('UPDATE', '{log_head}'),"
-        " ('INSERT', '{events,streams,tags,event_tags,commands,idempotency_audit}'),"
-        " ('UPDATE', '{idempotency_audit}'), ('DELETE', '{commands}')) AS needed (p, tables),"
+        " ('SELECT', '{log_head,events,streams,tags,event_tags,commands,idempotency_audit,"
+        "log_epochs,log_witness,features}'), ('UPDATE', '{log_head}'),"
+        " ('INSERT', '{events,streams,tags,event_tags,commands,idempotency_audit,log_epochs,"
+        "log_witness}'),"
+        " ('UPDATE', '{idempotency_audit,log_witness}'), ('DELETE', '{commands}'))"
+        " AS needed (p, tables),"
         " unnest(tables::text[]) AS t WHERE NOT has_table_privilege(to_regclass(t), p) LIMIT 1";
     ex_pg_result r = {0};
     ex_status st = ex_pg_run(pg, EX_S(sql), NULL, &r, err);
@@ -158,8 +178,26 @@ static ex_status open_writer(postgres_driver *d, const store_driver_options *opt
     if (st == EX_OK)
         st = check_server(d, d->writer, err);
     if (st == EX_OK)
-        st = pg_schema_open(d->writer, wish, err);
-    return st ? st : check_grants(d, d->writer, err);
+        st = pg_schema_open(d->writer, wish, true, err);
+    if (st == EX_OK)
+        st = check_grants(d, d->writer, err);
+    if (st == EX_OK)
+        st = pg_epoch_prove(d, err);
+    return st ? st
+              : log_identity_set(d->identity, &d->epochs.log_id, d->epochs.list, d->epochs.count,
+                                 err);
+}
+
+static ex_status read_identity(const postgres_driver *d, ex_pg *pg, ex_error *err)
+{
+    ex_arena arena;
+    store_epochs e;
+    ex_arena_init(&arena, 0);
+    ex_status st = pg_epochs_ask(pg, &arena, &e, err);
+    if (st == EX_OK)
+        st = log_identity_set(d->identity, &e.log_id, e.epochs, e.count, err);
+    ex_arena_done(&arena);
+    return st;
 }
 
 static ex_status check_readable(const postgres_driver *d, ex_error *err)
@@ -167,7 +205,9 @@ static ex_status check_readable(const postgres_driver *d, ex_error *err)
     ex_pg *pg = NULL;
     ex_status st = pg_open_session(d, PG_SESSION_SQL, &d->end_ns, &pg, err);
     if (st == EX_OK)
-        st = pg_schema_open(pg, PG_SCHEMA_MUST_EXIST, err);
+        st = pg_schema_open(pg, PG_SCHEMA_MUST_EXIST, false, err);
+    if (st == EX_OK)
+        st = read_identity(d, pg, err);
     ex_pg_close(pg);
     return st;
 }
@@ -181,7 +221,7 @@ static ex_status driver_inspect(const store_driver_options *options, store_forma
     if (st)
         return st;
     ret->known = PG_SCHEMA_VERSION;
-    st = pg_schema_version(pg, &ret->found, err);
+    st = pg_schema_version(pg, &ret->found, &ret->features, err);
     ex_pg_close(pg);
     return st;
 }
@@ -214,6 +254,7 @@ static const store_shared_ops shared_ops = {
     .end_by = driver_end_by,
     .expect = pg_writer_expect,
     .begin_blind = pg_writer_begin_blind,
+    .epochs = pg_writer_epochs,
     .news = pg_writer_news,
     .look_up = pg_look_up,
     .refresh = pg_writer_refresh,
@@ -236,6 +277,7 @@ const store_driver_ops store_postgres_driver = {
     .write = pg_writer_write,
     .expire_commands = pg_writer_expire_commands,
     .probe = pg_writer_probe,
+    .adopt = pg_writer_adopt,
     .commit = pg_writer_commit,
     .rollback = pg_writer_rollback,
 };

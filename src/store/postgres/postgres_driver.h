@@ -45,8 +45,18 @@ typedef struct pg_left {
 typedef struct pg_log_end {
     uint64_t position; /* 0: none */
     pg_written_event event;
-    bool is_proven; /* found again since the writer connected */
 } pg_log_end;
+
+/** The epochs of the log as the writing session has proven them (log_epoch.c). */
+typedef struct pg_epochs {
+    bool is_proven;  /* since the writer connected */
+    uint64_t number; /* of the last one */
+    int64_t table;   /* oid of log_head */
+    ex_id log_id;
+    ex_id adopted;                      /* in a batch of this node; nil: none */
+    ex_log_epoch list[LOG_EPOCHS_KEPT]; /* oldest first */
+    uint32_t count;
+} pg_epochs;
 
 /** The events that begin or refresh told. */
 typedef struct pg_news {
@@ -84,6 +94,7 @@ typedef struct postgres_driver {
     uint32_t slow_ms;
     uint32_t answer_ms;
     uint32_t outcome_wait_ms;
+    log_identity *identity; /* what the store has taken in */
     /* any thread */
     _Atomic uint64_t end_ns; /* nothing is waited for past it */
     /* the sequencer's thread */
@@ -99,6 +110,7 @@ typedef struct postgres_driver {
     bool is_unknown; /* what became of `written`; no other batch begins before */
     store_fate fate; /* to be told by the next begin */
     pg_log_end end;
+    pg_epochs epochs;
     int64_t oldest_command_us; /* none is older; INT64_MIN: not known */
     /* statements of write that were queued: their results stand before those of a question */
     size_t queued;
@@ -117,6 +129,8 @@ typedef struct postgres_driver {
 /** Open a session for writing or reading, or of the listener. */
 EX_NODISCARD ex_status pg_open_session(const postgres_driver *d, const char *setup_sql,
                                        const _Atomic uint64_t *end_ns, ex_pg **ret, ex_error *err);
+/** The same of a reader, which sees only what the store has taken in. */
+EX_NODISCARD ex_status pg_open_reader(postgres_driver *d, ex_pg **ret, ex_error *err);
 
 /** Queue a statement with d->args. */
 EX_NODISCARD ex_status pg_queue(postgres_driver *d, pg_statement which, ex_error *err);
@@ -186,13 +200,25 @@ void pg_written_reset(pg_written *w);
 void pg_written_done(pg_written *w);
 
 /* ---- log_end.c ---- */
-/** The last event known is there, after a reconnection. Only when idle, outside a transaction.
- *  @return EX_OK, EX_ESTORAGE (another log) */
-EX_NODISCARD ex_status pg_log_end_prove(postgres_driver *d, ex_error *err);
 /** begin or refresh has told the news up to `head`: remember the last event. */
 EX_NODISCARD ex_status pg_log_end_learn(postgres_driver *d, uint64_t head, ex_error *err);
 /** The batch is committed: remember its last event. */
 void pg_log_end_committed(postgres_driver *d);
+
+/* ---- log_epoch.c ---- */
+/** The session of the writer sees the log that this node knows, or an epoch says what it does not:
+ *  one is opened if need be. Once for each session. Only when idle, outside a transaction.
+ *  @return EX_OK, EX_ESTORAGE (another log) */
+EX_NODISCARD ex_status pg_epoch_prove(postgres_driver *d, ex_error *err);
+/** Do the epochs that were proven last say that what this node knows at `position` is lost? */
+bool pg_epoch_explains(const postgres_driver *d, uint64_t position);
+/** For a session that reads beside the writer, when it has connected (ex_pg_options.on_connected).
+ *  @return EX_OK, EX_EAGAIN (the writer has to prove the log first) */
+ex_status pg_epoch_check(void *ctx, ex_pg *pg, ex_error *err);
+bool pg_writer_epochs(void *impl, store_epochs *ret);
+ex_status pg_writer_adopt(void *impl, const store_epochs *epochs, ex_error *err);
+/** Ask for the identity over any session that reads. */
+EX_NODISCARD ex_status pg_epochs_ask(ex_pg *pg, ex_arena *arena, store_epochs *ret, ex_error *err);
 
 /* ---- listener.c ---- */
 ex_status pg_follow(void *impl, store_follow_fn *fn, void *ctx, ex_error *err);

@@ -71,9 +71,8 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
         return ex_raise(err, EX_ENOMEM, "no memory for a reader");
     ex_arena_init(&r->arena, 0);
     ex_pg_args_init(&r->args);
-    const postgres_driver *d = impl;
-    ex_status st = pg_open_session(d, PG_SESSION_SQL "SET default_transaction_read_only = on;",
-                                   &d->end_ns, &r->pg, err);
+    postgres_driver *d = impl;
+    ex_status st = pg_open_reader(d, &r->pg, err);
     r->answer_ms = d->answer_ms;
     if (st) {
         reader_close(r);
@@ -428,11 +427,10 @@ static ex_status reader_match(void *impl, store_match *match, ex_error *err)
 
 static ex_status reader_epochs(void *impl, ex_arena *arena, store_epochs *ret, ex_error *err)
 {
-    (void)impl;
-    (void)arena;
-    (void)err;
-    *ret = (store_epochs){0}; /* version 2 has none */
-    return EX_OK;
+    reader *r = impl;
+    *ret = (store_epochs){0};
+    ex_pg_allow(r->pg, r->answer_ms);
+    return pg_as_storage(pg_epochs_ask(r->pg, arena, ret, err), err);
 }
 
 static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
@@ -444,6 +442,12 @@ static ex_status reader_measure(void *impl, store_size *ret, ex_error *err)
     if (st == EX_OK)
         *ret = (store_size){.format = (uint32_t)ex_pg_get_i64(&rows, 0, 0),
                             .bytes = (uint64_t)ex_pg_get_i64(&rows, 0, 1)};
+    ex_pg_result_free(&rows);
+    if (st == EX_OK)
+        st = pg_as_storage(pg_run_again(r->pg, PG_FEATURES, NULL, &rows, err), err);
+    for (int row = 0; st == EX_OK && row < rows.rows; row++)
+        store_features_add(&ret->features, ex_pg_get_slice(&rows, row, 0),
+                           ex_pg_get_slice(&rows, row, 1));
     ex_pg_result_free(&rows);
     return st;
 }

@@ -2,8 +2,9 @@
  *
  *   table              key                      what
  *   -----------------  -----------------------  -------------------------------------------
- *   log_head           one                      one row: where the log ends, and the last number
- *                                               given to a name, a command or an audit. Whoever
+ *   log_head           one                      one row: where the log ends, the last number given
+ *                                               to a name, a command or an audit, the log's id, and
+ *                                               the number of its last epoch. Whoever
  *                                               writes holds its lock until the commit, so
  *                                               positions are contiguous, in commit order, and
  *                                               visible in that order
@@ -21,6 +22,11 @@
  *                                               the oldest are found without a further index
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
+ *   log_epochs         number                   its epochs (excore/log_id.h)
+ *   log_witness        one                      unlogged: one row, or none after a crash; where the
+ *                                               log lies (log_place) and its last epoch. See
+ *                                               log_epoch.c
+ *   features           name                     what has come since format 4 (store/features.h)
  *   excore_migrations  version                  what was done to this schema: sql/sql_migrate.h
  *   nodes, leases      id; name                 who is there and does what: sql/postgres/pg_lease.h
  *   log (view)                                  the log for people and reports
@@ -112,11 +118,46 @@ static const char schema_1[] =
     "  timestamptz 'epoch' + e.recorded_at * interval '1 microsecond' AS recorded_at"
     "  FROM events e;"
     "COMMENT ON VIEW log IS 'the events with their names; data is NULL where jsonb cannot hold it';";
+
+static const char schema_3[] =
+    "CREATE TABLE features (name text COLLATE \"C\" PRIMARY KEY, class text NOT NULL"
+    "  " STORE_FEATURES_CHECK ");"
+    "COMMENT ON TABLE features IS 'what a program must know to work with this store';";
+
+/* The place is another one when the tables were made anew, or copied with their cluster or database. */
+static const char schema_4[] =
+    "ALTER TABLE log_head ADD COLUMN log_id uuid NOT NULL DEFAULT gen_random_uuid(),"
+    "  ADD COLUMN epoch bigint NOT NULL DEFAULT 1;"
+    "CREATE TABLE log_epochs (number bigint PRIMARY KEY, id uuid NOT NULL, first bigint NOT NULL,"
+    "  opened_at bigint NOT NULL, reason text NOT NULL);"
+    APPEND_ONLY("log_epochs")
+    "COMMENT ON TABLE log_epochs IS 'what stands at and after first may differ from what was seen before';"
+    "CREATE FUNCTION log_place() RETURNS text LANGUAGE plpgsql STABLE AS $$"
+    "DECLARE cluster text;"
+    "BEGIN"
+    "  BEGIN"
+    "    SELECT system_identifier::text INTO cluster FROM pg_control_system();"
+    "  EXCEPTION WHEN insufficient_privilege OR undefined_function THEN"
+    "    cluster := 'unknown';"
+    "  END;"
+    "  RETURN 'cluster ' || cluster || ' database ' ||"
+    "    (SELECT oid FROM pg_database WHERE datname = current_database()) ||"
+    "    ' table ' || 'log_witness'::regclass::oid;"
+    "END $$;"
+    "CREATE UNLOGGED TABLE log_witness (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
+    "  place text NOT NULL, epoch bigint NOT NULL);"
+    "INSERT INTO log_epochs SELECT 1, gen_random_uuid(), 1,"
+    "  (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,"
+    "  CASE position WHEN 0 THEN 'created' ELSE 'migrated' END FROM log_head;"
+    "INSERT INTO log_witness (place, epoch) VALUES (log_place(), 1);"
+    STORE_FEATURE_EPOCHS_SQL;
 /* clang-format on */
 
 static const ex_sql_migration list[PG_SCHEMA_VERSION] = {
     {.version = 1, .name = "the log", .postgres = schema_1},
-    {.version = 2, .name = "nodes and leases", .postgres = pg_lease_schema}};
+    {.version = 2, .name = "nodes and leases", .postgres = pg_lease_schema},
+    {.version = 3, .name = "features", .postgres = schema_3},
+    {.version = 4, .name = "the identity of the log", .postgres = schema_4}};
 
 static ex_sql_migrations migrations(void)
 {
@@ -178,6 +219,32 @@ static ex_status look(ex_sql *db, const ex_pg_target *t, found *f, ex_error *err
     return st;
 }
 
+static ex_status read_features(ex_sql *db, store_features *ret, ex_error *err)
+{
+    ex_sql_stmt *s = NULL;
+    *ret = (store_features){0};
+    ex_status st =
+        ex_sql_prepare(db, EX_S("SELECT name, class FROM features ORDER BY name"), &s, err);
+    if (st)
+        return st;
+    while ((st = ex_sql_step(s, err)) == EX_OK)
+        store_features_add(ret, ex_sql_bytes(s, 0), ex_sql_bytes(s, 1));
+    ex_sql_reset(s);
+    return st == EX_EEND ? EX_OK : st;
+}
+
+/* Features came with version 3. */
+static ex_status check_features(ex_sql *db, const ex_pg_target *t, uint32_t version, bool to_write,
+                                store_features *ret, ex_error *err)
+{
+    char what[EX_ERROR_MESSAGE_SIZE];
+    *ret = (store_features){0};
+    ex_status st = version >= 3 ? read_features(db, ret, err) : EX_OK;
+    (void)snprintf(what, sizeof(what), "schema '%s' of %s", t->schema,
+                   t->label); /* cut is fine: for people */
+    return st ? st : store_features_check(ret, to_write, what, err);
+}
+
 static ex_status raise_missing(const ex_pg_target *t, ex_error *err)
 {
     return ex_raise(err, EX_ENOTFOUND, "there is no store in schema '%s' of %s", t->schema,
@@ -219,21 +286,23 @@ static ex_status migrate(ex_sql *db, void *ctx, ex_error *err)
     return st ? st : ex_sql_migrate(db, &m, err);
 }
 
-ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, ex_error *err)
+ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, ex_error *err)
 {
     found f;
+    store_features features;
     ex_sql *db = NULL;
     wanted w = {ex_pg_target_of(pg), wish};
     ex_status st = ex_sql_on_pg(pg, &db, err);
     st = st ? st : look(db, w.target, &f, err);
     st = st ? st : check(&f, w.target, wish, err);
+    st = st ? st : check_features(db, w.target, f.version, to_write, &features, err);
     if (st == EX_OK && f.version < PG_SCHEMA_VERSION)
         st = ex_sql_transact(db, EX_SQL_WRITE, migrate, &w, err);
     ex_sql_close(db);
     return st;
 }
 
-ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, ex_error *err)
+ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, store_features *ret_features, ex_error *err)
 {
     found f;
     ex_sql *db = NULL;
@@ -243,6 +312,7 @@ ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, ex_error *err)
     st = st ? st : check(&f, t, PG_SCHEMA_MIGRATE, err);
     if (st == EX_OK && !f.is_ours)
         st = raise_missing(t, err);
+    st = st ? st : check_features(db, t, f.version, false, ret_features, err);
     if (st == EX_OK)
         *ret = f.version;
     ex_sql_close(db);

@@ -17,6 +17,9 @@
 /* The beginning of the same, and what is told of others' events. */
 #define BRIEF_COLUMNS "position, version, stream_id, recorded_at, id, stream, type, tags"
 
+/* The head, and by what a session knows that the log is the one that it has proven. */
+#define HEAD_COLUMNS "position, recorded_at, last_id, epoch, tableoid::bigint"
+
 /* At least one event, and no more than `limit` of them or than `bytes` hold: what libpq keeps of a
  * chunk is bounded. The length of bytea is read without the bytes themselves. */
 #define EVENTS_BOUNDED(where, order, limit, bytes)                                                 \
@@ -53,19 +56,39 @@
     X(BEGIN,           WRITE, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")                   \
     X(COMMIT,          WRITE, "COMMIT")                                                            \
     X(ROLLBACK,        WRITE, "ROLLBACK")                                                          \
-    X(HEAD,            FIND,  "SELECT position, recorded_at, last_id FROM log_head WHERE one")     \
+    X(HEAD,            FIND,  "SELECT " HEAD_COLUMNS " FROM log_head WHERE one")                   \
     X(IS_REPLICA,      WRITE, "SELECT pg_is_in_recovery()")                                        \
-    X(HEAD_LOCK,       WRITE, "SELECT position, recorded_at, last_id FROM log_head WHERE one "     \
-                              "FOR UPDATE")                                                        \
+    X(HEAD_LOCK,       WRITE, "SELECT " HEAD_COLUMNS " FROM log_head WHERE one FOR UPDATE")        \
     /* the server does not end a session by itself that cannot get rid of its answer */            \
     X(HEAD_FREE,       WRITE, "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN "   \
                               "pg_locks l ON l.pid = a.pid WHERE l.relation = "                    \
                               "'log_head'::regclass AND l.granted AND a.wait_event = "             \
                               "'ClientWrite' AND a.query_start < now() - interval '10 seconds'")   \
-    /* fails (division by zero) when others have written */                                        \
+    /* fails (division by zero) when others have written, opened an epoch, or replaced the tables */ \
     X(HEAD_CHECK,      WRITE, "WITH held AS (SELECT 1 FROM log_head WHERE one AND position = $1 "  \
-                              "AND last_id = $2 FOR UPDATE) SELECT 1 / (SELECT count(*) "          \
-                              "FROM held)")                                                        \
+                              "AND last_id = $2 AND epoch = $3 AND tableoid = $4::bigint::oid "    \
+                              "FOR UPDATE) SELECT 1 / (SELECT count(*) FROM held)")                \
+    /* --- epochs (log_epoch.c) --- */                                                             \
+    X(EPOCH_PROOF,     FIND,  "SELECT h.position, h.epoch, h.tableoid::bigint, h.log_id, "         \
+                              "(SELECT w.epoch = h.epoch AND w.place = log_place() "               \
+                              "FROM log_witness w WHERE w.one), "                                  \
+                              "(SELECT e.id FROM log_epochs e WHERE e.number = h.epoch) "          \
+                              "FROM log_head h WHERE h.one")                                       \
+    X(EPOCH_LAST,      FIND,  "SELECT id FROM log_epochs ORDER BY number DESC LIMIT 1")            \
+    X(EPOCHS,          FIND,  "SELECT id, first, opened_at, reason FROM log_epochs "               \
+                              "ORDER BY number DESC LIMIT 1000")                                   \
+    X(LOG_ID_IS,       FIND,  "SELECT log_id FROM log_head WHERE one")                             \
+    X(LOG_ID,          WRITE, "UPDATE log_head SET log_id = $1 WHERE one")                         \
+    X(SYNC_ON,         WRITE, "SELECT set_config('synchronous_commit', CASE "                      \
+                              "current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE "   \
+                              "current_setting('synchronous_commit') END, true)")                  \
+    X(EPOCH_INSERT,    WRITE, "INSERT INTO log_epochs (number, id, first, opened_at, reason) "     \
+                              "VALUES ($1, $2, $3, $4, $5)")                                       \
+    X(EPOCH_HEAD,      WRITE, "UPDATE log_head SET epoch = $1 WHERE one")                          \
+    X(EPOCH_WITNESS,   WRITE, "INSERT INTO log_witness (place, epoch) SELECT log_place(), epoch "  \
+                              "FROM log_head WHERE one ON CONFLICT (one) DO UPDATE SET "           \
+                              "place = excluded.place, epoch = excluded.epoch")                    \
+    X(FEATURES,        FIND,  "SELECT name, class FROM features ORDER BY name")                    \
     /* fails (division by zero) when the head is not where this batch began */                     \
     X(HEAD_MOVE,       WRITE, "WITH moved AS (UPDATE log_head SET position = $2, "                 \
                               "recorded_at = $3, last_id = $4 WHERE one AND position = $1 "        \

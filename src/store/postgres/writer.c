@@ -192,11 +192,11 @@ static ex_status connect_writer(postgres_driver *d, ex_error *err)
     ex_status st = EX_OK;
     if (ex_pg_is_broken(d->writer)) {
         pg_forget_queued(d);
-        d->end.is_proven = false;
+        d->epochs.is_proven = false;
         st = ex_pg_reopen(d->writer, err);
     }
     if (st == EX_OK)
-        st = pg_log_end_prove(d, err);
+        st = pg_epoch_prove(d, err);
     return st ? st : pg_settle_fate(d, err);
 }
 
@@ -210,6 +210,10 @@ ex_status pg_receive_head(postgres_driver *d, store_head *ret, ex_error *err)
         ret->position = (uint64_t)ex_pg_get_i64(&r, 0, 0);
         ret->recorded_at_us = ex_pg_get_i64(&r, 0, 1);
         d->last_id = (uint64_t)ex_pg_get_i64(&r, 0, 2);
+        /* another node has opened an epoch, or somebody has made the tables anew: look again */
+        d->epochs.is_proven &= (uint64_t)ex_pg_get_i64(&r, 0, 3) == d->epochs.number &&
+                               ex_pg_get_i64(&r, 0, 4) == d->epochs.table &&
+                               (ret->position >= d->known || pg_epoch_explains(d, d->known));
     }
     ex_pg_result_free(&r);
     return st;
@@ -254,19 +258,30 @@ static void start_batch(postgres_driver *d)
     pg_written_reset(&d->written);
 }
 
+/* Twice: a session that was idle may have ended meanwhile, and a log may have to be proven anew; a
+ * third time when both come together. */
+static ex_status try_again(postgres_driver *d,
+                           ex_status (*try_it)(postgres_driver *d, store_head *ret, ex_error *err),
+                           store_head *ret, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (int i = 0; i < 3; i++) {
+        st = connect_writer(d, err);
+        if (st == EX_OK)
+            st = try_it(d, ret, err);
+        bool is_lost = ex_pg_is_broken(d->writer);
+        if (st ? !is_lost : d->epochs.is_proven)
+            return st;
+        if (!is_lost)
+            pg_writer_rollback(d);
+    }
+    return st ? st : ex_raise(err, EX_EAGAIN, "the log opens one epoch after the other");
+}
+
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
 {
     postgres_driver *d = impl;
-    ex_status st = connect_writer(d, err);
-    if (st == EX_OK) {
-        st = begin_once(d, ret, err);
-        if (st && ex_pg_is_broken(d->writer)) {
-            /* it was idle, and ended meanwhile: nothing is lost */
-            st = connect_writer(d, err);
-            if (st == EX_OK)
-                st = begin_once(d, ret, err);
-        }
-    }
+    ex_status st = try_again(d, begin_once, ret, err);
     d->lookup = NULL;
     d->left.is_known = st == EX_OK;
     if (st) {
@@ -283,14 +298,16 @@ ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err)
 ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err)
 {
     postgres_driver *d = impl;
-    if (!d->left.is_known || d->left.head.position != known || ex_pg_is_broken(d->writer) ||
-        d->is_unknown || d->fate)
+    if (!d->left.is_known || d->left.head.position != known || !d->epochs.is_proven ||
+        ex_pg_is_broken(d->writer) || d->is_unknown || d->fate)
         return EX_EAGAIN;
     drop_news(d);
     ex_status st = pg_queue_write(d, PG_BEGIN, err);
     if (st == EX_OK) {
         ex_pg_put_i64(&d->args, (int64_t)known);
         ex_pg_put_i64(&d->args, (int64_t)d->left.last_id);
+        ex_pg_put_i64(&d->args, (int64_t)d->epochs.number);
+        ex_pg_put_i64(&d->args, d->epochs.table);
         st = pg_queue_write(d, PG_HEAD_CHECK, err);
     }
     if (st) {
@@ -304,15 +321,10 @@ ex_status pg_writer_begin_blind(void *impl, uint64_t known, store_head *ret, ex_
 }
 
 /* Without the lock: only what is committed is seen, and it became visible in order. */
-ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_head *ret,
-                            ex_error *err)
+static ex_status refresh_once(postgres_driver *d, store_head *ret, ex_error *err)
 {
-    postgres_driver *d = impl;
-    pg_writer_expect(d, known, is_brief, NULL);
     drop_news(d);
-    ex_status st = connect_writer(d, err);
-    if (st == EX_OK)
-        st = pg_queue(d, PG_HEAD, err);
+    ex_status st = pg_queue(d, PG_HEAD, err);
     if (st == EX_OK)
         st = send_news(d, err);
     if (st == EX_OK)
@@ -321,10 +333,17 @@ ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_hea
         st = pg_receive_head(d, ret, err);
     if (st == EX_OK)
         st = receive_news(d, err);
-    if (st == EX_OK && known + d->news.count > ret->position) /* appended between the two */
-        ret->position = known + d->news.count;
-    if (st == EX_OK)
-        st = pg_log_end_learn(d, ret->position, err);
+    if (st == EX_OK && d->news.count && d->known + d->news.count > ret->position)
+        ret->position = d->known + d->news.count; /* appended between the two */
+    return st ? st : pg_log_end_learn(d, ret->position, err);
+}
+
+ex_status pg_writer_refresh(void *impl, uint64_t known, bool is_brief, store_head *ret,
+                            ex_error *err)
+{
+    postgres_driver *d = impl;
+    pg_writer_expect(d, known, is_brief, NULL);
+    ex_status st = try_again(d, refresh_once, ret, err);
     if (st) {
         pg_writer_rollback(d); /* takes away what was queued */
         return pg_as_storage(st, err);

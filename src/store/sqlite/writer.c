@@ -177,6 +177,8 @@ static ex_status begin_once(sqlite_driver *d, store_head *ret, ex_error *err)
         st = run_plain(d, STATEMENT_BEGIN, err);
     if (st == EX_OK)
         st = sqlite_read_head(&d->writer, ret, err);
+    if (st == EX_OK)
+        d->head = ret->position;
     return st;
 }
 
@@ -195,6 +197,7 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
     sqlite_driver *d = impl;
     d->has_written = false;
     d->position = 0;
+    d->adopted = (ex_id){0};
     d->batch_pages = 0;
     ex_status st = begin_once(d, ret, NULL);
     if (st) {
@@ -226,6 +229,7 @@ ex_status sqlite_writer_adopt(void *impl, const store_epochs *epochs, ex_error *
 {
     sqlite_driver *d = impl;
     d->has_written = true;
+    d->adopted = epochs->log_id;
     return log_epoch_adopt(&d->writer, epochs, err);
 }
 
@@ -236,7 +240,9 @@ ex_status sqlite_writer_commit(void *impl, ex_error *err)
     ex_status st = run_plain(d, STATEMENT_COMMIT, err);
     if (st)
         st = sqlite_fate_of_commit(d, st, err);
-    if (st == EX_OK && position)
+    if (st == EX_OK && !ex_id_is_nil(&d->adopted))
+        log_trace_begin(&d->trace, &d->adopted, position ? position : d->head);
+    else if (st == EX_OK && position)
         log_trace_note(&d->trace, position);
     return st;
 }
