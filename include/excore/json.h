@@ -70,8 +70,8 @@ EX_API EX_NODISCARD ex_status ex_json_validate(ex_slice text, ex_arena *arena,
 EX_API const ex_json *ex_json_get(const ex_json *object, ex_slice key);
 
 /** Append the canonical form: keys sorted bytewise (UTF-8) at every depth, no blanks, shortest
- *  escapes, integers as integers, other numbers in shortest form that reads back equal. Numbers of
- *  one value have one form: 1.0 is 1, 1e5 is 100000, -0 and -0.0 are 0, 1e21 is 1e+21.
+ *  escapes. Numbers of one decimal value have one form, and no digit is lost: 1.0 is 1, 1e5 is
+ *  100000, -0 and -0.0 are 0, 1e21 is 1e+21, 0.10000000000000000001 is 10000000000000000001e-20.
  *  Check ex_buf_status(out) as well. @return EX_OK, EX_ENOMEM, EX_ETOOLARGE */
 EX_API EX_NODISCARD ex_status ex_json_canonical(const ex_json *value, ex_arena *scratch,
                                                 ex_buf *out);

@@ -1,15 +1,129 @@
 /* json_canonical.c: the one form of a JSON value that sizes, fingerprints and hashes are made of.
  *
- * Like RFC 8785 with two differences: keys are sorted by their UTF-8 bytes,
- * and 64-bit integers keep all digits. Numbers with the same value have the
- * same form whichever way they were written: 1, 1.0 and 10e-1 are 1; -0 and
- * 0.0 are 0; 1e5 is 100000; 1e21 is 1e+21. An integer beyond 64 bits is a
- * double like any other (R-FN-07). */
-#include <excore/json.h>
+ * Like RFC 8785 with two differences: keys are sorted by their UTF-8 bytes, and
+ * numbers are decimals, of which no digit is lost. Numbers with the same value
+ * have the same form whichever way they were written, and others another:
+ *
+ *   written                      form
+ *   ---------------------------  -------------------------------------------------
+ *   1, 1.0, 10e-1                1
+ *   -0, 0.0, 0e9                 0
+ *   1e5                          100000
+ *   1e21                         1e+21: of a double that has exactly this value the
+ *                                shortest form
+ *   9007199254740993.0           9007199254740993: an integer of at most 20 digits
+ *   0.10000000000000000001       10000000000000000001e-20
+ *
+ * Exponents count up to 10^15, which no text that fits into memory reaches with
+ * digits. Releases before wrote all numbers but 64-bit integers through doubles
+ * (ex_json_canonical_rounded). (R-FN-07) */
+#include "kernel/json_rounded.h"
 
 #include <stdlib.h>
 
-#define FEW_MEMBERS 16
+#define FEW_MEMBERS    16
+#define INTEGER_DIGITS 20 /* of the largest 64-bit integer */
+#define EXPONENT_MAX   INT64_C(1000000000000000)
+
+/* ---- Decimals ---- */
+
+/** Digits times ten to the power of `exponent`. */
+typedef struct decimal {
+    bool is_negative;
+    ex_slice digits; /* from the first that is not 0 to the last; a point may stand between */
+    size_t count;    /* of digits; 0: the number is 0 */
+    int64_t exponent;
+} decimal;
+
+static int64_t exponent_of(ex_slice text)
+{
+    size_t i = text.len && (text.ptr[0] == '-' || text.ptr[0] == '+');
+    int64_t n = 0;
+    for (; i < text.len; i++)
+        n = n < EXPONENT_MAX ? 10 * n + (text.ptr[i] - '0') : EXPONENT_MAX;
+    n = n < EXPONENT_MAX ? n : EXPONENT_MAX;
+    return text.len && text.ptr[0] == '-' ? -n : n;
+}
+
+/* Of a valid JSON number. */
+static decimal decimal_of(ex_slice text)
+{
+    decimal d = {.is_negative = text.len && text.ptr[0] == '-'};
+    size_t end = 0, point = 0, first = d.is_negative, last = 0;
+    while (end < text.len && text.ptr[end] != 'e' && text.ptr[end] != 'E')
+        end++;
+    while (point < end && text.ptr[point] != '.')
+        point++;
+    while (first < end && (text.ptr[first] == '0' || first == point))
+        first++;
+    if (first == end)
+        return (decimal){0};
+    for (size_t i = first; i < end; i++)
+        if (i != point && text.ptr[i] != '0')
+            last = i;
+    d.digits = ex_slice_of(text.ptr + first, last - first + 1);
+    d.count = d.digits.len - (first < point && point < last);
+    if (end < text.len)
+        d.exponent = exponent_of(ex_slice_of(text.ptr + end + 1, text.len - end - 1));
+    d.exponent += last < point ? (int64_t)(point - 1 - last) : -(int64_t)(last - point);
+    return d;
+}
+
+static bool is_same_decimal(const decimal *a, const decimal *b)
+{
+    if (a->is_negative != b->is_negative || a->count != b->count || a->exponent != b->exponent)
+        return false;
+    for (size_t n = 0, i = 0, j = 0; n < a->count; n++, i++, j++) {
+        i += a->digits.ptr[i] == '.';
+        j += b->digits.ptr[j] == '.';
+        if (a->digits.ptr[i] != b->digits.ptr[j])
+            return false;
+    }
+    return true;
+}
+
+static void put_decimal(const decimal *d, ex_buf *out)
+{
+    bool is_integer = d->exponent >= 0 && d->exponent <= INTEGER_DIGITS &&
+                      d->count + (size_t)d->exponent <= INTEGER_DIGITS;
+    if (d->count == 0) {
+        ex_buf_put_char(out, '0');
+        return;
+    }
+    if (d->is_negative)
+        ex_buf_put_char(out, '-');
+    for (size_t i = 0; i < d->digits.len; i++)
+        if (d->digits.ptr[i] != '.')
+            ex_buf_put_char(out, d->digits.ptr[i]);
+    for (int64_t i = 0; is_integer && i < d->exponent; i++)
+        ex_buf_put_char(out, '0');
+    if (!is_integer) {
+        ex_buf_put_char(out, 'e');
+        ex_buf_put_i64(out, d->exponent);
+    }
+}
+
+/* The shortest form of the double when that is the number itself: nearly always. */
+static void put_number(const ex_json *value, bool is_rounded, ex_buf *out)
+{
+    size_t start = out->len;
+    ex_json_put_double(out, value->as.number == 0 ? 0 : value->as.number); /* -0.0 too */
+    if (is_rounded || value->raw.len == 0 || out->status)
+        return;
+    decimal shortest = decimal_of(ex_slice_of(out->ptr + start, out->len - start));
+    decimal exact = decimal_of(value->raw);
+    if (is_same_decimal(&shortest, &exact))
+        return;
+    out->len = start;
+    put_decimal(&exact, out);
+}
+
+/* ---- Values ---- */
+
+typedef struct form {
+    ex_arena *scratch;
+    bool is_rounded;
+} form;
 
 static int by_key(const void *a, const void *b)
 {
@@ -28,9 +142,9 @@ static void sort_few(const ex_json_member **members, uint32_t count)
     }
 }
 
-static ex_status put_value(const ex_json *value, ex_arena *scratch, ex_buf *out);
+static ex_status put_value(const ex_json *value, const form *f, ex_buf *out);
 
-static ex_status put_members(const ex_json_member **members, uint32_t count, ex_arena *scratch,
+static ex_status put_members(const ex_json_member **members, uint32_t count, const form *f,
                              ex_buf *out)
 {
     if (count <= FEW_MEMBERS)
@@ -41,7 +155,7 @@ static ex_status put_members(const ex_json_member **members, uint32_t count, ex_
         ex_buf_put_char(out, i ? ',' : '{');
         ex_json_put_string(out, members[i]->key);
         ex_buf_put_char(out, ':');
-        ex_status st = put_value(&members[i]->value, scratch, out);
+        ex_status st = put_value(&members[i]->value, f, out);
         if (st)
             return st;
     }
@@ -49,30 +163,30 @@ static ex_status put_members(const ex_json_member **members, uint32_t count, ex_
     return EX_OK;
 }
 
-static ex_status put_object(const ex_json *object, ex_arena *scratch, ex_buf *out)
+static ex_status put_object(const ex_json *object, const form *f, ex_buf *out)
 {
     if (object->count == 0) {
         ex_buf_put(out, EX_S("{}"));
         return EX_OK;
     }
-    ex_arena_mark mark = ex_arena_save(scratch);
-    const ex_json_member **members = ex_arena_array(scratch, object->count, sizeof(*members));
+    ex_arena_mark mark = ex_arena_save(f->scratch);
+    const ex_json_member **members = ex_arena_array(f->scratch, object->count, sizeof(*members));
     if (!members)
         return EX_ENOMEM;
     for (uint32_t i = 0; i < object->count; i++)
         members[i] = &object->as.members[i];
-    ex_status st = put_members(members, object->count, scratch, out);
-    ex_arena_restore(scratch, mark);
+    ex_status st = put_members(members, object->count, f, out);
+    ex_arena_restore(f->scratch, mark);
     return st;
 }
 
-static ex_status put_array(const ex_json *array, ex_arena *scratch, ex_buf *out)
+static ex_status put_array(const ex_json *array, const form *f, ex_buf *out)
 {
     ex_buf_put_char(out, '[');
     for (uint32_t i = 0; i < array->count; i++) {
         if (i)
             ex_buf_put_char(out, ',');
-        ex_status st = put_value(&array->as.items[i], scratch, out);
+        ex_status st = put_value(&array->as.items[i], f, out);
         if (st)
             return st;
     }
@@ -80,7 +194,7 @@ static ex_status put_array(const ex_json *array, ex_arena *scratch, ex_buf *out)
     return EX_OK;
 }
 
-static ex_status put_value(const ex_json *value, ex_arena *scratch, ex_buf *out)
+static ex_status put_value(const ex_json *value, const form *f, ex_buf *out)
 {
     switch (value->kind) {
     case EX_JSON_NULL:
@@ -96,23 +210,33 @@ static ex_status put_value(const ex_json *value, ex_arena *scratch, ex_buf *out)
         ex_buf_put_u64(out, value->as.u64);
         break;
     case EX_JSON_DOUBLE:
-        ex_json_put_double(out, value->as.number == 0 ? 0 : value->as.number); /* -0.0 too */
+        put_number(value, f->is_rounded, out);
         break;
     case EX_JSON_STRING:
         ex_json_put_string(out, value->as.text);
         break;
     case EX_JSON_ARRAY:
-        return put_array(value, scratch, out);
+        return put_array(value, f, out);
     case EX_JSON_OBJECT:
-        return put_object(value, scratch, out);
+        return put_object(value, f, out);
     }
     return out->status;
 }
 
+static ex_status put_form(const ex_json *value, const form *f, ex_buf *out)
+{
+    ex_arena_mark mark = ex_arena_save(f->scratch);
+    ex_status st = put_value(value, f, out);
+    ex_arena_restore(f->scratch, mark);
+    return st ? st : out->status;
+}
+
 ex_status ex_json_canonical(const ex_json *value, ex_arena *scratch, ex_buf *out)
 {
-    ex_arena_mark mark = ex_arena_save(scratch);
-    ex_status st = put_value(value, scratch, out);
-    ex_arena_restore(scratch, mark);
-    return st ? st : out->status;
+    return put_form(value, &(form){scratch, false}, out);
+}
+
+ex_status ex_json_canonical_rounded(const ex_json *value, ex_arena *scratch, ex_buf *out)
+{
+    return put_form(value, &(form){scratch, true}, out);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "kernel/fingerprint.h"
+#include "kernel/json_rounded.h"
 #include "runtime/command_input.h"
 #include "runtime/outcome.h"
 #include "runtime/registry.h"
@@ -152,20 +153,40 @@ static ex_status load_state(ex_command_work *w, ex_batch *b, uint64_t version, s
 
 /* ---- Idempotent command ids ---- */
 
+/* @param is_earlier as releases made it that rounded numbers to doubles. Both begin differently:
+ * what one of them has stored is never taken for the other's. */
 static ex_status fingerprint_call(const ex_command_call *call, const ex_json *payload,
-                                  ex_arena *arena, uint64_t *ret, ex_error *err)
+                                  bool is_earlier, ex_arena *arena, uint64_t *ret, ex_error *err)
 {
     ex_buf canonical;
     ex_buf_init(&canonical, 0);
-    ex_status st = ex_json_canonical(payload, arena, &canonical);
+    ex_status st = is_earlier ? ex_json_canonical_rounded(payload, arena, &canonical)
+                              : ex_json_canonical(payload, arena, &canonical);
     st = st ? st : ex_buf_status(&canonical);
-    uint64_t h = ex_fingerprint(EX_FINGERPRINT_START, call->context);
+    uint64_t h = EX_FINGERPRINT_START;
+    if (!is_earlier)
+        h = ex_fingerprint(h, EX_S("decimals"));
+    h = ex_fingerprint(h, call->context);
     h = ex_fingerprint(h, call->aggregate);
     h = ex_fingerprint(h, call->id);
     h = ex_fingerprint(h, call->command);
     *ret = ex_fingerprint(h, ex_buf_slice(&canonical));
     ex_buf_done(&canonical);
     return st ? ex_raise(err, st, "no memory for the command's fingerprint") : EX_OK;
+}
+
+/* A record of an earlier release: made of the same call? */
+static ex_status is_earlier_record(const ex_command_work *w, uint64_t fingerprint, bool *ret,
+                                   ex_error *err)
+{
+    const ex_command_call *call = w->call;
+    ex_json json;
+    uint64_t earlier = 0;
+    ex_slice text = call->payload.len ? call->payload : EX_S("{}");
+    ex_status st = ex_json_parse(text, w->arena, NULL, &json, err);
+    st = st ? st : fingerprint_call(call, &json, true, w->arena, &earlier, err);
+    *ret = st == EX_OK && earlier == fingerprint;
+    return st;
 }
 
 /* EX_ENOTFOUND: the id is new. */
@@ -175,7 +196,12 @@ static ex_status replay(ex_command_work *w, ex_batch *b, ex_error *err)
     ex_status st = ex_batch_command_find(b, w->command_id, &record, err);
     if (st)
         return st;
-    if (record.fingerprint != w->fingerprint)
+    bool is_same = record.fingerprint == w->fingerprint;
+    if (!is_same)
+        st = is_earlier_record(w, record.fingerprint, &is_same, err);
+    if (st)
+        return st;
+    if (!is_same)
         return ex_raise(err, EX_EIDEMPOTENCY, "command id '%.*s' was used for another command",
                         EX_ARG(w->command_id));
     st = outcome_read(record.outcome, w->arena, &w->call->result, &w->rejection);
@@ -465,7 +491,7 @@ static ex_status read_payload(ex_command_work *w, ex_error *err)
     ex_json json;
     ex_status st = ex_json_parse(text, w->arena, NULL, &json, err);
     if (!st && call->command_id.len)
-        st = fingerprint_call(call, &json, w->arena, &w->fingerprint, err);
+        st = fingerprint_call(call, &json, false, w->arena, &w->fingerprint, err);
     return st ? st : command_read(w->command->type, &json, call->id, w->arena, &w->value, err);
 }
 

@@ -105,6 +105,8 @@ void batch_restore(ex_batch *b, batch_mark mark)
 
 ex_status batch_break(ex_batch *b, ex_status status, const ex_error *err)
 {
+    if (status == EX_ECORRUPT && !b->store->driver.ops->shared)
+        return status; /* what was asked for is damaged, and nothing else: the batch goes on */
     if (!b->is_broken) {
         b->is_broken = true;
         b->failure = *err;

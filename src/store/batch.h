@@ -104,7 +104,8 @@ EX_NODISCARD ex_status batch_probe(ex_batch *b, ex_error *err);
 /** Take over another log's id and further epochs; borrowed until the batch ends.
  *  @return EX_OK, EX_ENOMEM, or the driver's failure, which breaks the batch */
 EX_NODISCARD ex_status batch_adopt(ex_batch *b, const store_epochs *epochs, ex_error *err);
-/** Mark the batch as lost after a failure of the driver; returns `status`. */
+/** Mark the batch as lost after a failure of the driver, unless only what was asked for is damaged;
+ *  returns `status`. */
 ex_status batch_break(ex_batch *b, ex_status status, const ex_error *err);
 
 /** The stream, looked up once in a batch. `name` must live until the batch's end. */

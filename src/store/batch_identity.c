@@ -7,14 +7,15 @@
  *   some are                      EX_EIDEMPOTENCY, PARTIAL_DUPLICATE_BATCH  (R-ES-08)
  *   one is, with other content    EX_EIDEMPOTENCY, and an audit row         (R-ES-06, 07)
  *
- * Content is type, schema version, content type and data; JSON is compared in
- * canonical form. Metadata and tags are not content: a retry may carry another
- * trace id. */
+ * Content is type, schema version, content type and data; JSON of any content
+ * type is compared in canonical form, numbers as decimals. Metadata and tags are not content: a
+ * retry may carry another trace id. */
 #include <excore/json.h>
 
 #include <stdlib.h>
 
 #include "store/batch.h"
+#include "store/content_type.h"
 
 _Static_assert(EX_ERROR_EVENT_ID_SIZE >= EX_ID_TEXT_SIZE, "an error has room for an event id");
 
@@ -32,11 +33,6 @@ typedef struct identity {
 
 /* ---- Content ---- */
 
-static bool is_json(const ex_event *e)
-{
-    return ex_slice_is(e->content_type, "application/json");
-}
-
 /* Canonical data in the arena; the bytes themselves when they are no JSON. */
 static ex_slice canonical(const ex_event *e, ex_arena *arena)
 {
@@ -44,7 +40,8 @@ static ex_slice canonical(const ex_event *e, ex_arena *arena)
     ex_slice result = e->data;
     ex_buf out;
     ex_buf_init(&out, 0);
-    if (is_json(e) && ex_json_parse(e->data, arena, NULL, &tree, NULL) == EX_OK &&
+    if (ex_content_is_json(e->content_type) &&
+        ex_json_parse(e->data, arena, NULL, &tree, NULL) == EX_OK &&
         ex_json_canonical(&tree, arena, &out) == EX_OK && ex_buf_status(&out) == EX_OK) {
         ex_slice copy = ex_arena_copy(arena, ex_buf_slice(&out));
         if (copy.ptr)
@@ -57,10 +54,10 @@ static ex_slice canonical(const ex_event *e, ex_arena *arena)
 static bool has_same_content(const ex_event *a, const ex_event *b, ex_arena *arena)
 {
     if (!ex_slice_eq(a->type, b->type) || a->schema_version != b->schema_version ||
-        !ex_slice_eq(a->content_type, b->content_type))
+        !ex_content_is_same(a->content_type, b->content_type))
         return false;
-    return ex_slice_eq(a->data, b->data) ||
-           (is_json(a) && ex_slice_eq(canonical(a, arena), canonical(b, arena)));
+    return ex_slice_eq(a->data, b->data) || (ex_content_is_json(a->content_type) &&
+                                             ex_slice_eq(canonical(a, arena), canonical(b, arena)));
 }
 
 static uint64_t fnv1a(uint64_t hash, ex_slice s)
@@ -212,8 +209,18 @@ static ex_status refuse_conflict(const identity *id, uint64_t version, ex_error 
 
 static ex_status refuse_partial(const identity *id, ex_error *err)
 {
-    (void)ex_raise(err, EX_EIDEMPOTENCY, "%u of the append's %u events are stored already",
-                   id->found_count, id->append->event_count);
+    uint32_t without_id = 0;
+    for (uint32_t i = 0; i < id->append->event_count; i++)
+        without_id += !id->append->has_given_id[i];
+    if (without_id)
+        (void)ex_raise(
+            err, EX_EIDEMPOTENCY,
+            "%u of the append's %u events are stored already, and %u came without an id: "
+            "whether those are stored, too, cannot be told; a retry names all ids",
+            id->found_count, id->append->event_count, without_id);
+    else
+        (void)ex_raise(err, EX_EIDEMPOTENCY, "%u of the append's %u events are stored already",
+                       id->found_count, id->append->event_count);
     ex_error_set_code(err, "PARTIAL_DUPLICATE_BATCH");
     return EX_EIDEMPOTENCY;
 }

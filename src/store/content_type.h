@@ -8,5 +8,7 @@
 /** True for application/json, text/json and any type with the suffix +json, parameters aside;
  * either case. Thread: any. */
 bool ex_content_is_json(ex_slice content_type);
+/** True when both name the same: either case, blanks aside. Thread: any. */
+bool ex_content_is_same(ex_slice a, ex_slice b);
 
 #endif

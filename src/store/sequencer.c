@@ -30,6 +30,8 @@
  *   When it took effect the head is ahead of ours: it is adopted and the
  *   followers of the log are sent to read it.
  * - begin fails: the submissions get EX_ESTORAGE; the next batch tries again.
+ * - stored data is damaged: the batch is split until the submission that meets
+ *   the damage is alone; it gets EX_ECORRUPT, the others go on.
  * - the files of the log were moved, replaced or deleted: sequencer_files.c.
  * - the head is behind ours: a file was replaced under us. Nothing is written to
  *   it: EX_ESTORAGE for everybody from then on. A shared engine tells of an epoch
@@ -50,7 +52,7 @@
 
 static bool is_full(const sequencer *q)
 {
-    return q->staged_count == q->store->options.batch_limit || q->batch.bytes >= BATCH_LIMIT_BYTES;
+    return q->staged_count >= sequencer_batch_limit(q) || q->batch.bytes >= BATCH_LIMIT_BYTES;
 }
 
 static const ex_error *keep_error(ex_arena *arena, const ex_error *detail)
@@ -215,16 +217,6 @@ static void nudge(void *ctx, uint64_t position, uint64_t asked_ns)
 
 /* ---- Ending ---- */
 
-static ex_status expire_commands(sequencer *q, ex_error *err)
-{
-    const store_driver *d = &q->store->driver;
-    uint32_t written = q->batch.command_written;
-    int64_t ttl_us = (int64_t)q->store->options.command_ttl_s * 1000000;
-    /* twice what came in: the table shrinks when it has to, and no batch pays much */
-    return written ? d->ops->expire_commands(d->impl, q->batch.now_us - ttl_us, 2 * written, err)
-                   : EX_OK;
-}
-
 static bool has_written(const ex_batch *b)
 {
     return b->event_written || b->command_written || b->audit_written || b->is_probe || b->adopted;
@@ -254,7 +246,7 @@ static ex_status commit(sequencer *q, ex_error *err)
         d->ops->rollback(d->impl);
         return EX_OK;
     }
-    ex_status st = expire_commands(q, err);
+    ex_status st = sequencer_expire_commands(q, err);
     uint64_t start = ex_monotonic_ns(q->clock), start_real = head_known_now_ns();
     atomic_store(&q->committing, q->batch.base + q->batch.event_count);
     if (st == EX_OK)
@@ -377,14 +369,18 @@ static void run_batch(sequencer *q)
         st = try_batch(q, &err);
     }
     st = sequencer_check_files(q, st, has_written(&q->batch), &err);
+    if (st == EX_ECORRUPT && sequencer_split(q))
+        return;
     if (st == EX_OK) {
+        q->most = 2 * q->most < q->store->options.batch_limit ? 2 * q->most : 0;
         if (has_written(&q->batch))
             write_state_worked(&q->store->writes);
         publish(q);
         name_audits(q);
         sequencer_acknowledge(q);
     } else {
-        write_state_failed(&q->store->writes, &err);
+        if (st != EX_ECORRUPT || q->staged_count == 0) /* else it is one submission's */
+            write_state_failed(&q->store->writes, &err);
         d->ops->rollback(d->impl);
         stream_cache_clear(&q->cache);
         if (q->staged_count == 0)

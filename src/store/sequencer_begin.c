@@ -27,7 +27,7 @@
 
 static uint32_t room_left(const sequencer *q)
 {
-    return q->store->options.batch_limit - q->staged_count;
+    return sequencer_batch_limit(q) - q->staged_count;
 }
 
 /* ---- Agreeing with the database ---- */
@@ -285,8 +285,7 @@ ex_status sequencer_begin(sequencer *q, ex_error *err)
     if (st)
         return st;
     sequencer_learn_fate(q, head.fate);
-    int64_t now = ex_now_us(q->clock);
-    q->batch.now_us = now > head.recorded_at_us ? now : head.recorded_at_us;
+    q->batch.now_us = sequencer_batch_time(q, head.recorded_at_us);
     q->batch.base = head.position;
     return EX_OK;
 }

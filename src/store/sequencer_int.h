@@ -28,6 +28,14 @@ typedef struct unknown_batch {
     int64_t at_us;        /* time of its events */
 } unknown_batch;
 
+/** Time as this process has seen it pass (sequencer_time.c). */
+typedef struct seen_time {
+    bool is_set;
+    int64_t base_us;  /* wall clock, or the log's last time when that is earlier */
+    uint64_t base_ns; /* monotonic clock at that moment */
+    bool has_warned;  /* the log is ahead of the clock */
+} seen_time;
+
 struct sequencer {
     /* immutable after start */
     ex_store *store;
@@ -56,6 +64,9 @@ struct sequencer {
     staged *staged;         /* batch_limit */
     uint32_t staged_count;
     unknown_batch unknown;
+    seen_time seen;
+    uint32_t
+        most; /* submissions in a batch, while the one that meets damage is looked for; 0: all */
 };
 
 static inline const store_shared_ops *sequencer_shared(const sequencer *q)
@@ -72,7 +83,18 @@ static inline const store_shared_ops *sequencer_shared(const sequencer *q)
 EX_NODISCARD ex_status sequencer_check_files(sequencer *q, ex_status st, bool has_written,
                                              ex_error *err);
 
+/** Most submissions that a batch may have now. */
+static inline uint32_t sequencer_batch_limit(const sequencer *q)
+{
+    uint32_t limit = q->store->options.batch_limit;
+    return q->most && q->most < limit ? q->most : limit;
+}
+
 /* ---- sequencer_outcome.c ---- */
+
+/** The batch has met stored data that is damaged: let its submissions come again, half as many in a
+ *  batch. False: it had only one, which meets it, or one that cannot be taken back. */
+bool sequencer_split(sequencer *q);
 
 /** The batch ended with `cause`: answer all that was staged. */
 void sequencer_fail(sequencer *q, const ex_error *cause);
@@ -80,6 +102,14 @@ void sequencer_fail(sequencer *q, const ex_error *cause);
 void sequencer_acknowledge(sequencer *q);
 /** begin has found out what became of the batch before. */
 void sequencer_learn_fate(sequencer *q, store_fate fate);
+
+/* ---- sequencer_time.c ---- */
+
+/** The time of a batch: the clock's, or the log's last one when the clock is behind it, which is
+ *  told. */
+int64_t sequencer_batch_time(sequencer *q, int64_t last_recorded_us);
+/** Forget outcomes of command ids that are old, whatever the clock did meanwhile. */
+EX_NODISCARD ex_status sequencer_expire_commands(sequencer *q, ex_error *err);
 
 /* ---- sequencer_begin.c ---- */
 

@@ -6,6 +6,7 @@
  *   is not stored  -                     EX_ESTORAGE
  *   is unknown     wrote something       EX_EOUTCOME
  *                  wrote nothing         EX_ESTORAGE: nothing of it can be stored
+ *   met damage     is alone in it        EX_ECORRUPT: a retry meets it again
  *
  * Also those that were refused get the failure: what refused them may be what is
  * not stored. What became of a batch whose outcome was unknown is logged when
@@ -63,8 +64,37 @@ static void keep_unknown(sequencer *q, const ex_error *cause)
                 cause->message);
 }
 
+static uint32_t count_pending(const sequencer *q)
+{
+    uint32_t count = 0, limit = sequencer_batch_limit(q);
+    for (const ex_submission *s = q->pending; s && count < limit; s = s->next)
+        count++;
+    return count;
+}
+
+bool sequencer_split(sequencer *q)
+{
+    for (uint32_t i = 0; i < q->staged_count; i++)
+        if (!q->staged[i].submission->retract)
+            return false;
+    uint32_t count = q->staged_count ? q->staged_count : count_pending(q);
+    if (count < 2)
+        return false;
+    sequencer_start_over(q);
+    stream_cache_clear(&q->cache);
+    q->looked_up = 0;
+    q->most = count / 2;
+    return true;
+}
+
 void sequencer_fail(sequencer *q, const ex_error *cause)
 {
+    if (cause->status == EX_ECORRUPT && q->staged_count == 1) {
+        q->staged[0].status = EX_ECORRUPT;
+        q->staged[0].err = cause;
+        sequencer_acknowledge(q);
+        return;
+    }
     bool is_unknown = cause->status == EX_EOUTCOME;
     ex_error lost = {0}, unknown = {0};
     (void)ex_raise(&lost, EX_ESTORAGE, "nothing of %s was stored: %s",

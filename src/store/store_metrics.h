@@ -31,6 +31,7 @@ typedef struct store_metrics {
     ex_gauge *condition_searches;    /* that run or wait */
     ex_gauge *queue_depth;
     ex_gauge *log_head;
+    ex_gauge *clock_ahead;
     ex_gauge *head_age; /* head_known.c; shared engines */
     ex_histogram *queue_age;
     ex_histogram *batch_submissions;

@@ -41,7 +41,7 @@ EX_NODISCARD ex_status ex_store_submit(ex_store *s, ex_submission *sub, ex_error
 /** Whether a status of `done` says that its batch failed, and not its stage alone. */
 static inline bool ex_batch_is_lost(ex_status status)
 {
-    return status == EX_ESTORAGE || status == EX_EOUTCOME;
+    return status == EX_ESTORAGE || status == EX_EOUTCOME || status == EX_ECORRUPT;
 }
 
 /** The same whatever the queue holds, for work that goes on with submissions which were let in

@@ -378,7 +378,7 @@ static void test_submission_command_records(void **state)
     assert_int_equal(ex_store_head(s->store), 0);
 }
 
-static _Atomic int64_t expiry_now_us;
+static _Atomic int64_t expiry_now_us, expiry_passed_us;
 
 static int64_t expiry_now(void *ctx)
 {
@@ -386,32 +386,97 @@ static int64_t expiry_now(void *ctx)
     return expiry_now_us;
 }
 
+static ex_status record_id(const char *id, ex_batch *b, ex_error *err)
+{
+    ex_command_record record = {ex_str(id), 1, ex_batch_now_us(b), EX_S("")};
+    ex_status status = ex_batch_command_find(b, record.command_id, &record, NULL);
+    return status == EX_OK ? EX_OK : ex_batch_command_record(b, &record, err);
+}
+
 static ex_status run_other_command(step *st, ex_batch *b, ex_error *err)
 {
     (void)st;
-    ex_command_record record = {EX_S("cmd-2"), 1, ex_batch_now_us(b), EX_S("")};
-    ex_status status = ex_batch_command_find(b, record.command_id, &record, NULL);
-    return status == EX_OK ? EX_OK : ex_batch_command_record(b, &record, err);
+    return record_id("cmd-2", b, err);
+}
+
+static ex_status run_third_command(step *st, ex_batch *b, ex_error *err)
+{
+    (void)st;
+    return record_id("cmd-3", b, err);
+}
+
+static ex_status run_fourth_command(step *st, ex_batch *b, ex_error *err)
+{
+    (void)st;
+    return record_id("cmd-4", b, err);
+}
+
+/* The clock's time that passes with the wall, as it should. */
+static uint64_t expiry_monotonic(void *ctx)
+{
+    const ex_clock *system = ex_clock_system();
+    (void)ctx;
+    return ex_monotonic_ns(system) + (uint64_t)expiry_passed_us * 1000;
+}
+
+static void pass(int64_t us)
+{
+    expiry_now_us += us;
+    expiry_passed_us += us;
+}
+
+static void open_with_ttl(suite *s)
+{
+    static ex_clock clock;
+    clock = *ex_clock_system();
+    clock.now_us = expiry_now;
+    clock.monotonic_ns = expiry_monotonic;
+    suite_reopen(s, &(ex_store_options){.clock = &clock, .command_ttl_s = 10});
 }
 
 /* R-CB-03: outcomes are kept for a time, then forgotten as new ones come */
 static void test_submission_command_records_expire(void **state)
 {
     suite *s = *state;
-    ex_clock clock = *ex_clock_system();
-    clock.now_us = expiry_now;
-    ex_store_options options = {.clock = &clock, .command_ttl_s = 10};
     expiry_now_us = 1000000000;
-    suite_reopen(s, &options);
+    open_with_ttl(s);
     step first = {0}, other = {0}, still = {0}, after = {0};
     run_alone(s, &first, run_command);
-    expiry_now_us += 9000000;
+    pass(9000000);
     run_alone(s, &still, run_command);
     assert_int_equal(still.number, 42);
-    expiry_now_us += 2000000;
+    pass(2000000);
     run_alone(s, &other, run_other_command);
     run_alone(s, &after, run_command);
     assert_int_equal(after.number, 0); /* it was new again */
+    suite_reopen(s, NULL);
+}
+
+/* G-305 (issue 8, item 5): a clock that jumps ahead, and a start under a wrong one, let no outcome
+ * expire; a clock that is set back makes them live longer. */
+static void test_submission_command_records_outlive_a_wrong_clock(void **state)
+{
+    suite *s = *state;
+    static const int64_t day_us = INT64_C(86400) * 1000000;
+    expiry_now_us = 1000000000;
+    open_with_ttl(s);
+    step first = {0}, other = {0}, still = {0}, restarted = {0}, again = {0}, back = {0};
+    run_alone(s, &first, run_command);
+    expiry_now_us += 10 * day_us;
+    run_alone(s, &other, run_other_command);
+    run_alone(s, &still, run_command);
+    assert_int_equal(still.number, 42);
+    if (s->driver != SUITE_MEMORY) {
+        open_with_ttl(s);
+        step third = {0};
+        run_alone(s, &third, run_third_command);
+        run_alone(s, &restarted, run_command);
+        assert_int_equal(restarted.number, 42);
+    }
+    expiry_now_us -= 10 * day_us;
+    run_alone(s, &again, run_fourth_command);
+    run_alone(s, &back, run_command);
+    assert_int_equal(back.number, 42);
     suite_reopen(s, NULL);
 }
 
@@ -488,6 +553,7 @@ int store_submission_tests(suite *s)
         STORE_TEST(test_submission_may_write_streams_of_the_platform),
         STORE_TEST(test_submission_command_records),
         STORE_TEST(test_submission_command_records_expire),
+        STORE_TEST(test_submission_command_records_outlive_a_wrong_clock),
         STORE_TEST(test_submission_leaves_and_comes_back),
     };
     return cmocka_run_group_tests_name("store submission", tests, NULL, NULL);
