@@ -166,7 +166,7 @@ typedef struct ex_view_status {
     ex_view_state state;
     uint64_t position; /* the checkpoint */
     uint64_t lag;      /* events between it and the log's head */
-    char error[256];   /* the last failure, "" when none */
+    char error[256];   /* the last failure, or why it was built anew at the start; "" when none */
     uint64_t parked;   /* events that it could not apply and left out */
 } ex_view_status;
 

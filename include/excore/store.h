@@ -31,7 +31,15 @@ typedef struct ex_store_options {
     bool in_memory;  /* nothing on disk, gone when it is closed; `dir` may be NULL */
     bool read_only;  /* [false] no sequencer, no lock; another process may be writing */
     bool must_exist; /* [false] do not create a missing store */
-    bool migrate;    /* [false] PostgreSQL: bring an older schema up to date (a file always is) */
+    /** [false] A directory whose events.db is missing or empty, while other files say that a log
+     * was in it: make a new log there. What is left of the old one gets names that end in ".old".
+     */
+    bool new_log;
+    /** [false] A directory whose events.db was copied without its WAL, or beside that of another
+     *  one: open it all the same, as it is. What was in the WAL is missing; one that is there gets
+     *  a name that ends in ".old". */
+    bool without_wal;
+    bool migrate; /* [false] PostgreSQL: bring an older schema up to date (a file always is) */
     ex_durability durability; /* [full] */
     uint32_t queue_limit; /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
     uint32_t batch_limit; /* [2048] submissions in one transaction */
@@ -66,11 +74,12 @@ typedef struct ex_store_options {
  *  @param dir borrowed, NUL-terminated; EX_STORE_MEMORY is the same as in_memory. A directory is
  *          made absolute now: a later chdir of the program changes nothing
  *  @param options NULL for the defaults
- *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EFORMAT (newer format; PostgreSQL: also
- *          an older one, see migrate), EX_EREADONLY, EX_ENOTFOUND (must_exist), EX_EFILESYSTEM,
- *          EX_ECORRUPT, EX_ENOMEM, EX_EINVAL; PostgreSQL: EX_EAGAIN and EX_ETIMEOUT (not to be
- *          reached now), EX_EDATABASE (refused: password, role, database, version)
- *  Thread: any. Blocking: yes, independent of the size of the log. */
+ *  @return EX_OK, EX_EINUSE (names the owner's pid), EX_EPRECONDITION (no log, but traces of one:
+ *          see new_log), EX_ECORRUPT (also: a log without its WAL: see without_wal), EX_EFORMAT
+ * (newer format; PostgreSQL: also an older one, see migrate), EX_EREADONLY, EX_ENOTFOUND
+ * (must_exist), EX_EFILESYSTEM, EX_ENOMEM, EX_EINVAL; PostgreSQL: EX_EAGAIN and EX_ETIMEOUT (not to
+ * be reached now), EX_EDATABASE (refused: password, role, database, version) Thread: any. Blocking:
+ * yes, independent of the size of the log. */
 EX_API EX_NODISCARD ex_status ex_store_open(const char *dir, const ex_store_options *options,
                                             ex_store **ret, ex_error *err);
 

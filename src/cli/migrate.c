@@ -4,9 +4,12 @@
 #include "cli/target.h"
 #include "store/describe.h"
 
-static ex_status migrate(const char *place, bool must_exist, ex_error *err)
+static ex_status migrate(const args *a, const char *place, bool must_exist, ex_error *err)
 {
-    const ex_store_options options = {.must_exist = must_exist, .migrate = true};
+    const ex_store_options options = {.must_exist = must_exist,
+                                      .migrate = true,
+                                      .new_log = args_has(a, "new-log"),
+                                      .without_wal = args_has(a, "without-wal")};
     ex_store *store = NULL;
     ex_status st = ex_store_open(place, &options, &store, err);
     ex_store_close(store);
@@ -20,10 +23,20 @@ static ex_status create(const args *a, const char *place, ex_error *err)
         printf("there is no store, one would be made\n");
         return EX_OK;
     }
-    ex_status st = migrate(place, false, err);
+    ex_status st = migrate(a, place, false, err);
     st = st ? st : ex_store_inspect(place, &f, err);
     if (st == EX_OK)
         printf("%s, format %u: made\n", f.engine, f.found);
+    return st;
+}
+
+static ex_status go_on_without_wal(const args *a, const char *place, ex_error *err)
+{
+    ex_store_format f = {0};
+    ex_status st = migrate(a, place, true, err);
+    st = st ? st : ex_store_inspect(place, &f, err);
+    if (st == EX_OK)
+        printf("%s, format %u: goes on as it is\n", f.engine, f.found);
     return st;
 }
 
@@ -32,6 +45,10 @@ static ex_status run(const args *a, ex_error *err)
     bool is_given = false;
     const char *place = target_data(a, &is_given);
     ex_store_format f = {0};
+    if (args_has(a, "without-wal") && args_has(a, "dry-run"))
+        return ex_raise(err, EX_EINVAL, "--without-wal and --dry-run exclude each other");
+    if (args_has(a, "without-wal"))
+        return go_on_without_wal(a, place, err);
     ex_status st = ex_store_inspect(place, &f, err);
     if (st == EX_ENOTFOUND && args_has(a, "create"))
         return create(a, place, err);
@@ -47,7 +64,7 @@ static ex_status run(const args *a, ex_error *err)
     } else if (args_has(a, "dry-run")) {
         printf("%s, format %u: would be brought to format %u\n", f.engine, f.found, f.known);
     } else {
-        st = migrate(place, true, err);
+        st = migrate(a, place, true, err);
         if (st == EX_OK)
             printf("%s, format %u: brought to format %u\n", f.engine, f.found, f.known);
     }
@@ -64,6 +81,10 @@ static const arg_option options[] = {
     {'d', "data", ARG_TEXT, "PLACE",
      "the store: a directory or a postgres:// URL [EXCORE_STORE_DATA, ./data]", NULL},
     {0, "create", ARG_FLAG, NULL, "make an empty store when there is none", NULL},
+    {0, "new-log", ARG_FLAG, NULL,
+     "with --create: also where another log has left files; they get names in .old", NULL},
+    {0, "without-wal", ARG_FLAG, NULL,
+     "open a directory whose WAL is missing or another's: what was in it is lost", NULL},
     {0, "dry-run", ARG_FLAG, NULL, "change nothing, say what would be done", NULL},
     {0},
 };

@@ -19,6 +19,7 @@ static int run_serve(const cli *c, const args *a)
     if (code)
         return code;
     s.store.migrate = args_has(a, "migrate");
+    s.store.new_log = args_has(a, "new-log");
     ex_error err = {0};
     cli copy = *c;
     if (serve_run(&s, c->app, print_ready, &copy, &err))
@@ -29,6 +30,8 @@ static int run_serve(const cli *c, const args *a)
 
 static const arg_option options[] = {
     SETTINGS_OPTIONS,
+    {0, "new-log", ARG_FLAG, NULL,
+     "make a new log also where another one has left files; they get names in .old", NULL},
     {0, "migrate", ARG_FLAG, NULL, "bring an older schema in PostgreSQL up to date first", NULL},
     {0},
 };

@@ -9,6 +9,7 @@
 #include "runtime/query_words.h"
 #include "runtime/registry.h"
 #include "runtime/row.h"
+#include "runtime/view_damage.h"
 #include "runtime/views.h"
 
 #include <errno.h>
@@ -545,6 +546,7 @@ ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scra
     if (!st) {
         uint64_t started_ns = ex_monotonic_ns(rt->clock);
         st = run(rt, &q);
+        view_damage_note(rt->options.dir, st);
         count(rt, q.def, st, started_ns);
     }
     runtime_leave(rt);

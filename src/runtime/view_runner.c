@@ -20,6 +20,7 @@
 #include <stdio.h>
 
 #include "runtime/view_hurry.h"
+#include "runtime/view_damage.h"
 #include "runtime/views.h"
 
 #include "kernel/deadline.h"
@@ -359,6 +360,8 @@ static void yield_if_stuck(view_runner *r)
 static void fail(view_runner *r, const ex_error *err)
 {
     bool is_away = !r->is_handlers && ex_status_is_retryable(err->status);
+    if (!r->is_handlers)
+        view_damage_note(r->rt->options.dir, err->status);
     pthread_mutex_lock(&r->mu);
     view_move(r, EX_VIEW_ERROR);
     keep_error(r, err);

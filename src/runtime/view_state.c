@@ -1,7 +1,10 @@
 /* view_state.c: the states of a view, what an operator may ask of one, and what its status says. */
 #include <assert.h>
 
+#include "runtime/view_damage.h"
 #include "runtime/views.h"
+
+#include <stdio.h>
 
 #define TO(state) (1u << (EX_VIEW_##state))
 /* R-PC-06, and standby: another node has the lease */
@@ -100,6 +103,9 @@ bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
                             r->shown_parked};
     memcpy(ret->error, r->error, sizeof(ret->error));
     pthread_mutex_unlock(&r->mu);
+    if (!ret->error[0] && rt->views->was_damaged)
+        (void)snprintf(ret->error, sizeof(ret->error), "%s",
+                       "built anew since the start: views.db was damaged, see " VIEW_DAMAGE_ASIDE);
     ret->lag = head > ret->position ? head - ret->position : 0;
     return true;
 }

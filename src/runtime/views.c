@@ -1,6 +1,8 @@
 /* views.c: start and stop of the read models. */
 #include "runtime/views.h"
 
+#include "runtime/view_damage.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +33,40 @@ static ex_status migrate(views *v, ex_error *err)
     return st;
 }
 
+static ex_status open_pool(views *v, const ex_sql_pool_options *options, ex_error *err)
+{
+    ex_status st = ex_sql_pool_open(options, &v->pool, err);
+    return st ? st : migrate(v, err);
+}
+
+/* A damaged file is set aside: the log has all that was in it. */
+static ex_status open_whole(views *v, const ex_sql_pool_options *options, ex_error *err)
+{
+    const char *dir = v->rt->options.dir;
+    ex_error why = {0};
+    ex_status st = EX_ECORRUPT;
+    if (view_damage_is_noted(dir)) {
+        (void)ex_raise(&why, st, "it was found damaged while it was last in use");
+    } else {
+        st = open_pool(v, options, &why);
+        if (st != EX_ECORRUPT || !dir || ex_sql_is_server(dir)) {
+            if (st && err)
+                *err = why;
+            return st;
+        }
+        ex_sql_pool_free(v->pool);
+        v->pool = NULL;
+    }
+    st = view_damage_set_aside(dir, err);
+    if (st)
+        return st;
+    v->was_damaged = true;
+    runtime_report(v->rt,
+                   "views are built anew from the log: views.db was damaged and is set aside",
+                   VIEW_DAMAGE_ASIDE, &why);
+    return open_pool(v, options, err);
+}
+
 static ex_status open_database(views *v, uint32_t view_count, ex_error *err)
 {
     char path[PATH_MAX];
@@ -49,8 +85,7 @@ static ex_status open_database(views *v, uint32_t view_count, ex_error *err)
                                    .wait_ms = WAIT_MS,
                                    .clock = v->rt->clock};
     ex_status st = view_store_place(dir, path, &options.conn, err);
-    st = st ? st : ex_sql_pool_open(&options, &v->pool, err);
-    st = st ? st : migrate(v, err);
+    st = st ? st : open_whole(v, &options, err);
     return st ? ex_error_context(err, st, is_server ? "the schema of the views" : "views.db")
               : EX_OK;
 }

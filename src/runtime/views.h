@@ -104,6 +104,7 @@ typedef struct views {
     ex_sql_engine engine;
     view_runner *runners;
     uint32_t runner_count;
+    bool was_damaged; /* views.db was, and is built anew */
 } views;
 
 EX_NODISCARD ex_status views_start(ex_runtime *rt, views **ret, ex_error *err);

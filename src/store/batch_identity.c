@@ -164,6 +164,16 @@ static ex_slice actor_of(const ex_event *e, ex_arena *arena)
     return actor && actor->kind == EX_JSON_STRING ? actor->as.text : EX_S("");
 }
 
+/* At a character. */
+static ex_slice cut_text(ex_slice s, size_t limit)
+{
+    if (s.len <= limit)
+        return s;
+    while (limit > 0 && ((unsigned char)s.ptr[limit] & 0xC0) == 0x80)
+        limit--;
+    return ex_slice_of(s.ptr, limit);
+}
+
 static ex_status add_audit(const identity *id, ex_error *err)
 {
     ex_batch *b = id->b;
@@ -181,7 +191,10 @@ static ex_status add_audit(const identity *id, ex_error *err)
         .stored_fingerprint = id->stored_fingerprint,
         .given_fingerprint = fingerprint(given, &b->arena),
         .given = given,
-        .actor = actor_of(given, &b->arena),
+        .data = ex_slice_of(given->data.ptr, given->data.len < STORE_AUDIT_DATA_BYTES
+                                                 ? given->data.len
+                                                 : STORE_AUDIT_DATA_BYTES),
+        .actor = cut_text(actor_of(given, &b->arena), STORE_AUDIT_ACTOR_BYTES),
         .recorded_at_us = b->now_us,
     };
     return EX_OK;

@@ -67,13 +67,20 @@ typedef struct store_event_key {
 typedef ex_status store_found_fn(void *ctx, uint32_t key_index, const ex_event *event,
                                  ex_error *err);
 
+/** What is kept of a refused append, and of how many: a client that repeats itself with ever other
+ *  content must not fill the disk. The fingerprint is of all that was given. */
+#define STORE_AUDIT_DATA_BYTES  4096
+#define STORE_AUDIT_ACTOR_BYTES 256
+#define STORE_AUDITS            4096
+
 /** An append that was refused because its id is stored with other content (R-ES-07). */
 typedef struct store_audit {
     uint64_t stored_position; /* of the event that has the id */
     uint64_t stored_fingerprint;
     uint64_t given_fingerprint;
     const ex_event *given; /* position and version 0 */
-    ex_slice actor;        /* "$actor" of the given metadata, empty when none */
+    ex_slice data;         /* of it, at most STORE_AUDIT_DATA_BYTES */
+    ex_slice actor;        /* "$actor" of the given metadata, cut; empty when none */
     int64_t recorded_at_us;
     uint64_t id; /* set by the driver when it writes: of the row; 0: it keeps none */
 } store_audit;
@@ -129,7 +136,9 @@ typedef struct store_driver_options {
     const char *shown; /* dir as it was given, for messages */
     bool read_only;    /* only the readers are used */
     bool must_exist;
-    bool migrate; /* bring an older schema up to date; drivers with files always do */
+    bool new_log;     /* see ex_store_options */
+    bool without_wal; /* likewise */
+    bool migrate;     /* bring an older schema up to date; drivers with files always do */
     ex_durability durability;
     log_identity *identity; /* the store's, to be filled by open */
     uint32_t page_cache_bytes;

@@ -25,7 +25,11 @@ static ex_status raise_open(ex_error *err, const char *path)
         status = EX_EREADONLY;
     else if (error == ENOENT || error == ENOTDIR)
         status = EX_ENOTFOUND;
-    return ex_raise(err, status, "lock file '%s': %s", path, strerror(error));
+    return ex_raise(err, status,
+                    status == EX_EREADONLY
+                        ? "the store may not be written, not even its lock '%s': %s"
+                        : "lock file '%s': %s",
+                    path, strerror(error));
 }
 
 /* Pid and start of the owner as the file tells; false while it tells nothing about a live process.

@@ -64,6 +64,8 @@ static ex_status open_driver(ex_store *s, const store_internals *internals, ex_e
         .shown = s->dir.shown,
         .read_only = o->read_only,
         .must_exist = o->must_exist,
+        .new_log = o->new_log,
+        .without_wal = o->without_wal,
         .migrate = o->migrate,
         .durability = o->durability,
         .identity = &s->identity,

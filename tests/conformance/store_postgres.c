@@ -183,6 +183,42 @@ static void test_postgres_audit_of_an_id_with_other_content(void **state)
     assert_int_equal(ex_store_head(s->store), 1);
 }
 
+/* What is kept of a refusal is bounded, and so is how many are kept. issue 8, item 16; G-209 */
+static void test_postgres_audits_are_bounded(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    ex_pg *pg = open_raw(s);
+    suite_put(s, "a", &EVENT("T", "{}", .id = suite_id(1)));
+    char *data = malloc(100001);
+    assert_non_null(data);
+    memset(data, ' ', 100000);
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(data + 100000 - 20, 21, "%20d", i);
+        ex_new_event other = {.type = EX_S("T"), .id = suite_id(1), .data = ex_str(data)};
+        assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    }
+    free(data);
+    assert_text(pg, "SELECT concat_ws('|', count(*), max(length(data))) FROM idempotency_audit",
+                "5|4096");
+    /* as if thousands had been before: their ids are lower */
+    ex_pg_result r = {0};
+    assert_int_equal(ex_pg_run(pg,
+                               EX_S("INSERT INTO idempotency_audit SELECT -i, i, i, i, 'a', '', "
+                                    "'T', 1, 'c', '', NULL, 0, 0, 1 FROM generate_series(100, "
+                                    "6000) AS g (i)"),
+                               NULL, &r, NULL),
+                     EX_OK);
+    ex_pg_result_free(&r);
+    ex_new_event other = EVENT("T", "[]", .id = suite_id(1));
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    assert_text(pg,
+                "SELECT concat_ws('|', count(*), count(*) FILTER (WHERE id > 0)) FROM "
+                "idempotency_audit",
+                "4096|6");
+    ex_pg_close(pg);
+}
+
 /* Reopen the store with sessions that can be told from those of other tests. */
 static const char *name_sessions(suite *s)
 {
@@ -506,6 +542,7 @@ int store_postgres_tests(suite *s)
         STORE_TEST(test_postgres_view_shows_events_to_people),
         STORE_TEST(test_postgres_bytes_are_exact_and_the_view_survives_them),
         STORE_TEST(test_postgres_audit_of_an_id_with_other_content),
+        STORE_TEST(test_postgres_audits_are_bounded),
         STORE_TEST(test_postgres_goes_on_in_a_log_that_lost_its_end),
         STORE_TEST(test_postgres_every_find_uses_an_index),
         STORE_TEST(test_postgres_chunk_of_the_log_is_bounded_in_bytes),

@@ -242,14 +242,16 @@ static void test_reopen_of_something_that_is_no_database(void **state)
     assert_int_equal(ex_store_open(s->dir, NULL, &s->store, &err), EX_ECORRUPT);
 }
 
-/* An empty file of the right name: creation was cut short, or a hand made it. */
+/* An empty file of the right name, and nothing else: creation was cut short, or a hand made it. */
 static void test_reopen_of_an_empty_file_makes_a_store(void **state)
 {
     suite *s = *state;
     SKIP_WITHOUT_FILES(s);
     close_store(s);
-    char path[256];
+    char path[256], trace[256];
     path_of(s, "events.db", path);
+    path_of(s, "events.trace", trace);
+    assert_int_equal(unlink(trace), 0);
     assert_int_equal(truncate(path, 0), 0);
     suite_reopen(s, NULL);
     suite_fill(s, "a", 1);

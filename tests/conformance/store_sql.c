@@ -408,6 +408,50 @@ static void test_sql_audit_of_an_id_with_other_content(void **state)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Ever other content, large and with a large actor: what is kept of a refusal is bounded, and so is
+ * how many are kept. issue 8, item 16; G-209 */
+static void test_sql_audits_are_bounded(void **state)
+{
+    suite *s = *state;
+    sqlite3 *db = open_raw(s);
+    suite_put(s, "a", &EVENT("T", "{}", .id = suite_id(1)));
+    char *data = malloc(100001), *metadata = malloc(2000);
+    assert_non_null(data);
+    assert_non_null(metadata);
+    memset(data, ' ', 100000);
+    memset(metadata, 'x', 1999);
+    memcpy(metadata, "{\"$actor\":\"", 11);
+    memcpy(metadata + 300, "\"}", 3); /* cut in the middle of a character */
+    for (int i = 11; i < 299; i += 2)
+        memcpy(metadata + i, "\xc3\xa9", 2);
+    metadata[299] = 'x';
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(data + 100000 - 20, 21, "%20d", i);
+        ex_new_event other = {.type = EX_S("T"),
+                              .id = suite_id(1),
+                              .data = ex_str(data),
+                              .metadata = ex_str(metadata)};
+        assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    }
+    assert_row(db,
+               "SELECT count(*), max(length(data)), max(length(CAST(actor AS BLOB))) FROM "
+               "idempotency_audit",
+               "20|4096|256");
+    /* as if thousands had been before */
+    assert_int_equal(sqlite3_exec(db,
+                                  "WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM "
+                                  "n WHERE i < 6000) INSERT INTO idempotency_audit SELECT i, i, i, "
+                                  "i, 'a', x'00', 'T', 1, 'c', x'00', NULL, 0, 0, 1 FROM n",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    ex_new_event other = EVENT("T", "[]", .id = suite_id(1));
+    assert_int_equal(suite_append(s, "a", EX_ANY, &other, 1, NULL, NULL), EX_EIDEMPOTENCY);
+    assert_row(db, "SELECT count(*), max(id) FROM idempotency_audit", "4096|6001");
+    free(data);
+    free(metadata);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* ---- Query plans ---- */
 
 enum { FIND, WRITE };
@@ -543,6 +587,7 @@ int store_sql_tests(suite *s)
         STORE_TEST(test_sql_refuses_a_version_that_is_taken),
         STORE_TEST(test_sql_damaged_chains_are_told),
         STORE_TEST(test_sql_audit_of_an_id_with_other_content),
+        STORE_TEST(test_sql_audits_are_bounded),
         STORE_TEST(test_sql_every_find_uses_an_index),
         STORE_TEST(test_sql_every_index_has_a_reader),
         STORE_TEST(test_sql_correlation_index_holds_only_events_that_have_one),

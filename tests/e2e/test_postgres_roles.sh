@@ -125,7 +125,7 @@ while IFS='|' read -r table privilege; do
     sql "$(as shop_owner)" -c "GRANT $privilege ON excore.$table TO shop"
 done < <(sql "$(as excore)" -c "SELECT table_name, privilege_type FROM information_schema.table_privileges
     WHERE grantee = 'shop' AND table_schema = 'excore' AND table_name <> 'log' ORDER BY 1, 2")
-is "$needed" 30
+is "$needed" 31
 sql "$(as shop_owner)" -c 'REVOKE USAGE ON SCHEMA excore FROM shop'
 refused "$(as shop)" 'role "shop" lacks a grant on schema excore'
 sql "$(as shop_owner)" -c 'GRANT USAGE ON SCHEMA excore TO shop' -c 'REVOKE USAGE ON SCHEMA excore_views FROM shop'

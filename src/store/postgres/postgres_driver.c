@@ -149,8 +149,8 @@ static ex_status check_grants(const postgres_driver *d, ex_pg *pg, ex_error *err
         "log_epochs,log_witness,features}'), ('UPDATE', '{log_head}'),"
         " ('INSERT', '{events,streams,tags,event_tags,commands,idempotency_audit,log_epochs,"
         "log_witness}'),"
-        " ('UPDATE', '{idempotency_audit,log_witness}'), ('DELETE', '{commands}'))"
-        " AS needed (p, tables),"
+        " ('UPDATE', '{idempotency_audit,log_witness}'), ('DELETE', '{commands,"
+        "idempotency_audit}')) AS needed (p, tables),"
         " unnest(tables::text[]) AS t WHERE NOT has_table_privilege(to_regclass(t), p) LIMIT 1";
     ex_pg_result r = {0};
     ex_status st = ex_pg_run(pg, EX_S(sql), NULL, &r, err);

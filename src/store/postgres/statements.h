@@ -210,7 +210,9 @@
                               "schema_version, content_type, data, actor, first_at, last_at, "     \
                               "times) VALUES ($12, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, " \
                               "$11, 1) ON CONFLICT (stored_position, given_fingerprint) DO UPDATE "     \
-                              "SET last_at = excluded.last_at, times = a.times + 1 RETURNING a.id")
+                              "SET last_at = excluded.last_at, times = a.times + 1 RETURNING a.id") \
+    X(AUDIT_TRIM,      WRITE, "DELETE FROM idempotency_audit WHERE id <= (SELECT id FROM "         \
+                              "idempotency_audit ORDER BY id DESC OFFSET $1 LIMIT 1)")
 /* clang-format on */
 
 typedef enum pg_statement {

@@ -300,7 +300,7 @@ static ex_status write_audit(postgres_driver *d, store_audit *a, ex_error *err)
     ex_pg_put_text(args, a->given->type);
     ex_pg_put_i32(args, (int32_t)a->given->schema_version);
     ex_pg_put_text(args, a->given->content_type);
-    ex_pg_put_bytea(args, a->given->data);
+    ex_pg_put_bytea(args, a->data);
     if (a->actor.len)
         ex_pg_put_bytea(args, a->actor);
     else
@@ -318,6 +318,12 @@ static ex_status write_audit(postgres_driver *d, store_audit *a, ex_error *err)
     return st;
 }
 
+static ex_status trim_audits(postgres_driver *d, ex_error *err)
+{
+    ex_pg_put_i64(&d->args, STORE_AUDITS);
+    return pg_queue_write(d, PG_AUDIT_TRIM, err);
+}
+
 ex_status pg_writer_write(void *impl, const store_write *w, ex_error *err)
 {
     building b = {.d = impl, .w = w};
@@ -332,6 +338,8 @@ ex_status pg_writer_write(void *impl, const store_write *w, ex_error *err)
         st = write_commands(&b, err);
     for (uint32_t i = 0; st == EX_OK && i < w->audit_count; i++)
         st = write_audit(b.d, &w->audits[i], err);
+    if (st == EX_OK && w->audit_count)
+        st = trim_audits(b.d, err);
     ex_arena_done(&b.arena);
     return pg_as_storage(st, err);
 }

@@ -13,7 +13,8 @@
  *   none
  *   the file has changed since it was closed      something was copied over it
  *   (ctime)
- *   the log says "open with durability normal"    a power cut may have taken the end
+ *   the log says "open"                           not closed in order; in mode normal a power
+ *                                                 cut may have taken the end
  *   the trace says "open"                         not closed in order
  *
  * The mark for mode normal stands in the log and is synced before the first
@@ -28,11 +29,13 @@
 
 #include <stdio.h>
 
+#include "store/sqlite/wal_proof.h"
+
 /** The row of log_identity. */
 typedef struct identity_row {
     ex_id log_id;
     char place[LOG_PLACE_SIZE]; /* "": nobody has written the log yet */
-    bool is_open;               /* in mode normal */
+    int state;                  /* is_open: bits of wal_proof.h */
 } identity_row;
 
 /* ---- Rows ---- */
@@ -77,7 +80,7 @@ static ex_status read_row(sqlite_conn *c, identity_row *ret, ex_error *err)
     if (rc == SQLITE_ROW) {
         ex_slice place = column_bytes(st, 1);
         (void)snprintf(ret->place, sizeof(ret->place), "%.*s", EX_ARG(place)); /* cut: another */
-        ret->is_open = sqlite3_column_int(st, 2) != 0;
+        ret->state = sqlite3_column_int(st, 2);
         status = read_id(st, 0, &ret->log_id, err);
     } else {
         status = rc == SQLITE_DONE
@@ -101,7 +104,7 @@ static ex_status write_row(sqlite_conn *c, const identity_row *row, ex_error *er
         return status;
     int rc = bind_blob(st, 1, ex_slice_of(row->log_id.bytes, sizeof(row->log_id.bytes)));
     rc = rc ? rc : bind_text(st, 2, ex_str(row->place));
-    rc = rc ? rc : sqlite3_bind_int(st, 3, row->is_open);
+    rc = rc ? rc : sqlite3_bind_int(st, 3, row->state);
     return run(c, st, rc, err);
 }
 
@@ -221,10 +224,11 @@ static ex_epoch_reason find_reason(const identity_row *row, const char *path, co
     bool is_same_log = was->is_there && ex_id_eq(&was->log_id, &row->log_id);
     if (is_same_log && was->head > head)
         return EX_EPOCH_LOST_END;
-    if (!is_same_log || strcmp(row->place, place) != 0 ||
-        (was->was_closed && was->closed_ns != log_trace_changed_ns(path)))
+    if (!is_same_log || strcmp(row->place, place) != 0)
         return EX_EPOCH_REPLACED;
-    return row->is_open || !was->was_closed ? EX_EPOCH_UNCLEAN : EX_EPOCH_UNKNOWN;
+    if (row->state || !was->was_closed) /* a trace that says "closed" is then an old one */
+        return EX_EPOCH_UNCLEAN;
+    return was->closed_ns != log_trace_changed_ns(path) ? EX_EPOCH_REPLACED : EX_EPOCH_UNKNOWN;
 }
 
 static ex_status write_marks(sqlite_conn *c, const identity_row *row, ex_epoch_reason reason,
@@ -276,11 +280,11 @@ ex_status log_epoch_begin(sqlite_conn *c, const char *path, bool is_normal, log_
         (void)snprintf(place, sizeof(place), "unknown");
     log_trace_open(trace, path, &was);
     ex_epoch_reason reason = find_reason(&row, path, place, (uint64_t)head, &was);
-    if (reason || row.is_open != is_normal || strcmp(row.place, place) != 0) {
-        row.is_open = is_normal;
-        memcpy(row.place, place, sizeof(place));
-        st = write_marks(c, &row, reason, (uint64_t)head, err);
-    }
+    row.state = WAL_PROOF_OPEN | (is_normal ? WAL_PROOF_NORMAL : 0);
+    memcpy(row.place, place, sizeof(place));
+    st = write_marks(c, &row, reason, (uint64_t)head, err);
+    if (st == EX_OK) /* the mark must stand in the file itself; a foreign reader may keep it out */
+        (void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (st == EX_OK)
         st = tell(c, identity, err);
     if (st == EX_OK)
@@ -288,13 +292,22 @@ ex_status log_epoch_begin(sqlite_conn *c, const char *path, bool is_normal, log_
     return st;
 }
 
-bool log_epoch_end(sqlite_conn *c, bool is_normal)
+/* All events are in the file before it says so. */
+static bool fold_in(sqlite_conn *c)
 {
-    if (!c->db || !sqlite3_get_autocommit(c->db))
+    int in_wal = 0, folded = -1;
+    return sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &folded) ==
+               SQLITE_OK &&
+           in_wal == folded;
+}
+
+bool log_epoch_end(sqlite_conn *c)
+{
+    if (!c->db || !sqlite3_get_autocommit(c->db) ||
+        sqlite_conn_exec(c, "PRAGMA synchronous = FULL", NULL))
         return false;
-    return !is_normal ||
-           sqlite_conn_exec(c, "PRAGMA synchronous = FULL; UPDATE log_identity SET is_open = 0",
-                            NULL) == EX_OK;
+    /* with a foreign reader in the way the WAL stays, and so does the mark that says so */
+    return fold_in(c) && sqlite_conn_exec(c, "UPDATE log_identity SET is_open = 0", NULL) == EX_OK;
 }
 
 /* ---- Becoming a copy of another log ---- */

@@ -17,7 +17,7 @@ EX_NODISCARD ex_status log_epoch_first(sqlite_conn *c, ex_epoch_reason reason, e
 EX_NODISCARD ex_status log_epoch_begin(sqlite_conn *c, const char *path, bool is_normal,
                                        log_trace *trace, log_identity *identity, ex_error *err);
 /** Everything that was committed is on the disk: say so. @return false: it is not known */
-bool log_epoch_end(sqlite_conn *c, bool is_normal);
+bool log_epoch_end(sqlite_conn *c);
 
 /** Read the identity; all zero from a file of a format without one. */
 EX_NODISCARD ex_status log_epoch_read(sqlite_conn *c, ex_arena *arena, store_epochs *ret,

@@ -62,13 +62,13 @@ static bool parse(const char text[TRACE_BYTES], log_trace_was *ret)
     return true;
 }
 
-void log_trace_open(log_trace *t, const char *log_path, log_trace_was *ret)
+static void open_trace(log_trace *t, const char *log_path, int flags, log_trace_was *ret)
 {
     char path[PATH_MAX], text[TRACE_BYTES];
     *ret = (log_trace_was){0};
     t->fd = -1;
     if (path_beside(log_path, path))
-        t->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        t->fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (t->fd < 0 || pread(t->fd, text, sizeof(text), 0) != (ssize_t)sizeof(text))
         return;
     log_trace_was was = {0};
@@ -76,6 +76,19 @@ void log_trace_open(log_trace *t, const char *log_path, log_trace_was *ret)
         was.is_there = true;
         *ret = was;
     }
+}
+
+void log_trace_open(log_trace *t, const char *log_path, log_trace_was *ret)
+{
+    open_trace(t, log_path, O_RDWR | O_CREAT, ret);
+}
+
+void log_trace_peek(const char *log_path, log_trace_was *ret)
+{
+    log_trace t;
+    open_trace(&t, log_path, O_RDONLY, ret);
+    if (t.fd >= 0)
+        (void)close(t.fd); /* only read from */
 }
 
 /* One that cannot be kept true must not stay: it would speak for what is not. */

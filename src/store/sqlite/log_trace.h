@@ -37,6 +37,8 @@ typedef struct log_trace_was {
     int64_t closed_ns; /* ctime of events.db then */
 } log_trace_was;
 
+/** What the trace beside `log_path` says; nothing is made. */
+void log_trace_peek(const char *log_path, log_trace_was *ret);
 /** Open or make the trace beside `log_path` and read it. Cannot fail: without it fd is -1. */
 void log_trace_open(log_trace *t, const char *log_path, log_trace_was *ret);
 /** The log is going to be written. */

@@ -29,6 +29,7 @@
 #define RUN_LONGEST        256u
 
 typedef struct reader {
+    const sqlite_driver *driver;
     sqlite_conn conn;
     checkpointer *checkpoints; /* NULL: not of this process */
     bool is_inside;
@@ -75,6 +76,7 @@ static ex_status reader_open(void *impl, void **ret_reader, ex_error *err)
         free(r);
         return st;
     }
+    r->driver = d;
     r->source = sqlite_lists_source(&r->conn);
     r->checkpoints = d->read_only ? NULL : &d->checkpoints;
     *ret_reader = r;
@@ -183,7 +185,9 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
     }
     r->from = scan->from;
     r->upto = scan->upto;
-    ex_status st = scan->is_stream ? start_stream(r, scan, err) : start_log(r, scan, err);
+    ex_status st = sqlite_check_unchanged(r->driver, err);
+    if (st == EX_OK)
+        st = scan->is_stream ? start_stream(r, scan, err) : start_log(r, scan, err);
     if (st)
         reader_stop(r);
     return st;
@@ -294,7 +298,9 @@ static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
 static ex_status reader_head(void *impl, uint64_t *ret, ex_error *err)
 {
     store_head head;
-    ex_status st = sqlite_read_head(&((reader *)impl)->conn, &head, err);
+    ex_status st = sqlite_check_unchanged(((reader *)impl)->driver, err);
+    if (st == EX_OK)
+        st = sqlite_read_head(&((reader *)impl)->conn, &head, err);
     if (st == EX_OK)
         *ret = head.position;
     return st;
@@ -305,7 +311,9 @@ static ex_status reader_stream_version(void *impl, ex_slice stream, uint64_t upt
 {
     sqlite_conn *c = &((reader *)impl)->conn;
     uint64_t id = 0, version = 0;
-    ex_status st = sqlite_lists_find_id(c, STATEMENT_STREAM_FIND, stream, &id, err);
+    ex_status st = sqlite_check_unchanged(((reader *)impl)->driver, err);
+    if (st == EX_OK)
+        st = sqlite_lists_find_id(c, STATEMENT_STREAM_FIND, stream, &id, err);
     if (st == EX_OK && id)
         st = sqlite_lists_stream_version(c, id, upto, &version, err);
     if (st == EX_OK)

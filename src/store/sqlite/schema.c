@@ -18,7 +18,7 @@
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
  *   log_identity       one                      one row: the log's id, the file that it lies in,
- * and whether it is open in mode normal (log_epoch.c) log_epochs         number its epochs
+ * and whether it is open (wal_proof.h) (log_epoch.c) log_epochs         number its epochs
  * (excore/log_id.h) features           name                     what has come since format 4
  * (store/features.h) log (view)                                  the log for people with the
  * sqlite3 shell stream_log (view)                           the same by stream: WHERE stream =

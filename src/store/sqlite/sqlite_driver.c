@@ -16,49 +16,55 @@
 #define PATH_LIMIT        512 /* MAX_PATHNAME of SQLite on Unix */
 #define SMALL_CACHE_BYTES (64u << 10)
 
-/* ---- Paths ---- */
-
-/* "file:PATH?immutable=1" with what has a meaning in a URI escaped. */
-static char *immutable_uri(const char *path)
-{
-    static const char prefix[] = "file:", suffix[] = "?immutable=1", hex[] = "0123456789ABCDEF";
-    char *uri = malloc(sizeof(prefix) + 3 * strlen(path) + sizeof(suffix));
-    if (!uri)
-        return NULL;
-    memcpy(uri, prefix, sizeof(prefix) - 1);
-    char *out = uri + sizeof(prefix) - 1;
-    for (const char *in = path; *in; in++) {
-        if (*in == '?' || *in == '#' || *in == '%') {
-            *out++ = '%';
-            *out++ = hex[(unsigned char)*in >> 4];
-            *out++ = hex[(unsigned char)*in & 15];
-        } else {
-            *out++ = *in;
-        }
-    }
-    memcpy(out, suffix, sizeof(suffix));
-    return uri;
-}
-
 /* ---- Opening for reading ---- */
 
-/* A directory that we cannot write, without a WAL: nobody has the store open in a way that we could
- * follow, and SQLite would fail to make its shared memory. Then the file itself is all there is. */
+/* In a directory that may not be written SQLite can make no shared memory, and without that it
+ * reads no WAL. Where there is none the file itself is all there is, and is read as one that nobody
+ * changes; should somebody all the same, check_unchanged finds out. */
 static ex_status choose_immutable(sqlite_driver *d, const store_driver_options *options,
                                   ex_error *err)
 {
-    char *wal = ex_path_join(options->dir, STORE_LOG_FILE "-wal");
-    if (!wal)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
-    bool is_closed_file = access(wal, F_OK) != 0 && access(options->dir, W_OK) != 0;
-    free(wal);
-    if (!is_closed_file)
+    struct stat st;
+    if (access(options->dir, W_OK) == 0)
         return EX_OK;
-    char *uri = immutable_uri(d->path);
-    if (!uri)
+    wal_proof_look(d->path, &d->seen);
+    char *shm = ex_path_join(options->dir, STORE_LOG_FILE "-shm");
+    if (!shm)
         return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", options->shown);
-    d->immutable_uri = uri;
+    bool has_shm = access(shm, R_OK) == 0;
+    free(shm);
+    if (d->seen.has_wal && !has_shm)
+        return ex_raise(err, EX_EREADONLY,
+                        "'%s' cannot be read in a directory that may not be written: what was "
+                        "appended last is in its WAL, and SQLite makes a file (-shm) to read that; "
+                        "copy the directory to a place that may be written",
+                        options->shown);
+    if (d->seen.has_wal)
+        return EX_OK;
+    d->immutable_uri = wal_proof_alone_uri(d->path);
+    if (!d->immutable_uri || stat(d->path, &st) != 0)
+        return d->immutable_uri
+                   ? ex_raise(err, EX_EFILESYSTEM, "'%s': %s", d->path, strerror(errno))
+                   : ex_raise(err, EX_ENOMEM, "no memory to open '%s'", d->path);
+    d->unchanged_s = st.st_mtim.tv_sec;
+    d->unchanged_ns = st.st_mtim.tv_nsec;
     return EX_OK;
+}
+
+ex_status sqlite_check_unchanged(const sqlite_driver *d, ex_error *err)
+{
+    struct stat st;
+    wal_proof now;
+    if (!d->immutable_uri)
+        return EX_OK;
+    wal_proof_look(d->path, &now);
+    if (!now.has_wal && stat(d->path, &st) == 0 && st.st_mtim.tv_sec == d->unchanged_s &&
+        st.st_mtim.tv_nsec == d->unchanged_ns)
+        return EX_OK;
+    return ex_raise(err, EX_ESTORAGE,
+                    "'%s' is being written, which cannot be followed in a directory that may not "
+                    "be written by this process: open it again",
+                    d->path);
 }
 
 ex_status sqlite_reader_conn(const sqlite_driver *d, uint32_t cache_bytes, sqlite_conn *ret,
@@ -88,13 +94,15 @@ static ex_status read_identity(const sqlite_driver *d, sqlite_conn *c, ex_error 
     return st;
 }
 
-static ex_status check_format(sqlite_driver *d, ex_error *err)
+static ex_status check_format(sqlite_driver *d, const wal_proof *seen, ex_error *err)
 {
     sqlite_conn c;
     ex_status st = sqlite_reader_conn(d, SMALL_CACHE_BYTES, &c, err);
     if (st)
         return st;
-    st = sqlite_schema_check(&c, d->path, false, err);
+    st = wal_proof_check(&c, d->path, d->vfs, seen, d->without_wal, err);
+    if (st == EX_OK)
+        st = sqlite_schema_check(&c, d->path, false, err);
     if (st == EX_OK)
         st = read_identity(d, &c, err);
     sqlite_conn_close(&c);
@@ -150,6 +158,7 @@ static ex_status fill_in(sqlite_driver *d, const store_driver_options *options, 
     d->read_only = options->read_only;
     d->durability = options->durability;
     d->page_cache_bytes = options->page_cache_bytes;
+    d->without_wal = options->without_wal;
     d->identity = options->identity;
     d->trace = (log_trace)LOG_TRACE_NONE;
     d->outcome_wait_ms = options->outcome_wait_ms;
@@ -174,11 +183,15 @@ static ex_status check_there(const sqlite_driver *d, const char *dir, ex_error *
 static ex_status read_version(const sqlite_driver *d, store_format *ret, ex_error *err)
 {
     sqlite_conn c;
+    wal_proof seen;
+    wal_proof_look(d->path, &seen);
     ex_status st = sqlite_reader_conn(d, SMALL_CACHE_BYTES, &c, err);
     if (st)
         return st;
     ret->known = SCHEMA_VERSION;
-    st = sqlite_schema_version(&c, d->path, &ret->found, &ret->features, err);
+    st = wal_proof_check(&c, d->path, d->vfs, &seen, false, err);
+    if (st == EX_OK)
+        st = sqlite_schema_version(&c, d->path, &ret->found, &ret->features, err);
     sqlite_conn_close(&c);
     return st;
 }
@@ -220,6 +233,21 @@ static ex_status check_only_name(const sqlite_driver *d, ex_error *err)
     return EX_OK;
 }
 
+/* Before SQLite touches anything: a WAL beside a missing log it would delete. */
+static ex_status look_for_remains(sqlite_driver *d, const store_driver_options *options,
+                                  ex_error *err)
+{
+    ex_status st = EX_OK;
+    bool is_new = !d->seen.has_log;
+    if (is_new && !options->new_log)
+        st = wal_proof_check_remains(d->path, err);
+    if (is_new ? options->new_log : options->without_wal && d->seen.has_wal)
+        st = wal_proof_set_aside(d->path, !is_new, err);
+    if (st == EX_OK)
+        wal_proof_look(d->path, &d->seen);
+    return st;
+}
+
 static ex_status driver_open(const store_driver_options *options, void **ret_impl, ex_error *err)
 {
     sqlite_driver *d = calloc(1, sizeof(*d));
@@ -233,14 +261,17 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
         st = check_there(d, options->shown, err);
     if (st)
         goto out;
+    wal_proof_look(d->path, &d->seen);
     if (d->read_only) {
         st = choose_immutable(d, options, err);
         if (st == EX_OK)
             st = ex_file_mark_read(d->path, &d->mark, err);
         if (st == EX_OK)
-            st = check_format(d, err);
+            st = check_format(d, &d->seen, err);
     } else {
         st = check_only_name(d, err);
+        if (st == EX_OK)
+            st = look_for_remains(d, options, err);
         if (st == EX_OK)
             st = stream_tails_init(&d->tails, err);
         checkpointer_init(&d->checkpoints, (int)options->checkpoint_pages, open_for_checkpoints, d);

@@ -9,6 +9,7 @@
 #include "store/sqlite/log_trace.h"
 #include "store/sqlite/sqlite_conn.h"
 #include "store/sqlite/stream_tails.h"
+#include "store/sqlite/wal_proof.h"
 
 /** Ids of names that the writer met: emptied when full, so bounded. */
 typedef struct name_ids {
@@ -30,8 +31,11 @@ typedef struct sqlite_driver {
     /* immutable after open */
     char *path;          /* of events.db */
     char *immutable_uri; /* read-only medium without a WAL: SQLite must not look for one; or NULL */
-    char *vfs;           /* NULL: the default one */
+    int64_t unchanged_s, unchanged_ns; /* with immutable_uri: when the file was last changed */
+    char *vfs;                         /* NULL: the default one */
     bool read_only;
+    bool without_wal;
+    wal_proof seen; /* before the first connection */
     ex_durability durability;
     uint32_t page_cache_bytes;
     uint32_t outcome_wait_ms;
@@ -88,6 +92,10 @@ EX_NODISCARD ex_status sqlite_fate_of_commit(sqlite_driver *d, ex_status st, ex_
  *  known. @return EX_OK, or why it is still not known */
 EX_NODISCARD ex_status sqlite_fate_settle(sqlite_driver *d, ex_error *err);
 void sqlite_note_written(sqlite_written *w, const store_write *write);
+
+/** A file that is read as one that nobody changes is still as it was. Thread: any.
+ *  @return EX_OK, EX_ESTORAGE */
+EX_NODISCARD ex_status sqlite_check_unchanged(const sqlite_driver *d, ex_error *err);
 
 extern const store_reader_ops sqlite_reader;
 extern const store_files_ops sqlite_files;

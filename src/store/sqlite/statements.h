@@ -77,7 +77,9 @@
                                 "times) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "    \
                                 "?11, 1) ON CONFLICT (stored_position, given_fingerprint) "        \
                                 "DO UPDATE SET last_at = excluded.last_at, times = times + 1 "      \
-                                "RETURNING id")
+                                "RETURNING id")                                                    \
+    X(AUDIT_TRIM,        WRITE, "DELETE FROM idempotency_audit WHERE id <= "                       \
+                                "(SELECT max(id) FROM idempotency_audit) - ?1")
 /* clang-format on */
 
 typedef enum statement {

@@ -14,7 +14,10 @@
  * Checkpoints: checkpointer.h. */
 #include "store/sqlite/sqlite_driver.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "store/sqlite/lists.h"
 #include "store/sqlite/event_row.h"
@@ -45,12 +48,12 @@ static ex_status set_up(sqlite_driver *d, ex_error *err)
     char sql[160];
     bool is_normal = d->durability == EX_DURABILITY_NORMAL;
     (void)snprintf(sql, sizeof(sql), /* always fits */
-                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                   "PRAGMA journal_size_limit = %d;",
-                   WAL_KEPT_BYTES);
-    ex_status st = sqlite_conn_exec(&d->writer, sql, err);
-    if (st == EX_OK)
+                   "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = %d;", WAL_KEPT_BYTES);
+    ex_status st = sqlite_conn_exec(&d->writer, "PRAGMA synchronous = FULL", err);
+    if (st == EX_OK) /* in a new file before there is a WAL: see wal_proof.c */
         st = sqlite_schema_migrate(&d->writer, d->path, err);
+    if (st == EX_OK)
+        st = sqlite_conn_exec(&d->writer, sql, err);
     if (st == EX_OK && !d->is_claimed)
         st = log_epoch_begin(&d->writer, d->path, is_normal, &d->trace, d->identity, err);
     d->is_claimed |= st == EX_OK;
@@ -61,21 +64,32 @@ static ex_status set_up(sqlite_driver *d, ex_error *err)
     return st;
 }
 
-/* The last connection copies the WAL into the database and deletes it, by name: once our files were
- * taken away that would be another store's. @return are they still ours? */
-static bool hold_off(sqlite_driver *d)
+/* When the last connection is closed SQLite copies the WAL into the database and deletes it, by
+ * name. That is right only for a log that then says that it is closed (wal_proof.h), and whose
+ * files are still ours. */
+static void keep_wal(sqlite_driver *d, bool is_kept)
 {
-    if (!d->writer.db || !d->watch.db.inode || !file_watch_check(&d->watch, d->writer.db, 0, NULL))
-        return !d->watch.why.status;
-    (void)sqlite3_db_config(d->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return false;
+    (void)sqlite3_db_config(d->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_kept, NULL);
 }
 
-/* What is found out about the files, opening them again tells. */
-static void close_connection(sqlite_driver *d)
+/* SQLite opens a file that it may not write for reading, and tells at the first append. Asked
+ * before, because the files beside it would be made with the same mode. */
+static ex_status check_writable(const sqlite_driver *d, ex_error *err)
 {
-    (void)hold_off(d);
-    sqlite_conn_close(&d->writer);
+    static const char *const suffixes[] = {"-wal", "-shm"};
+    if (access(d->path, F_OK) == 0 && access(d->path, W_OK) != 0)
+        return ex_raise(err, EX_EREADONLY, "'%s' may not be written by this process: %s", d->path,
+                        strerror(errno));
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s%s", d->path, suffixes[i]); /* fits: see fill_in */
+        if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
+            return ex_raise(err, EX_EREADONLY,
+                            "'%s' may not be written by this process, though the log may: another "
+                            "user has left it",
+                            path);
+    }
+    return EX_OK;
 }
 
 ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
@@ -97,26 +111,38 @@ ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
     if (st == EX_OK && d->watch.db.inode)
         st = ex_file_mark_check(d->path, &d->watch.db, NULL, err);
     if (st == EX_OK)
+        st = check_writable(d, err);
+    if (st == EX_OK)
         st = sqlite_conn_open(&d->writer, &options, err);
     if (st)
         return st;
+    keep_wal(d, true);
+    if (sqlite3_db_readonly(d->writer.db, "main") == 1) /* by what access(2) does not know of */
+        st = ex_raise(err, EX_EREADONLY, "'%s' may not be written by this process", d->path);
     /* before anything is changed in a file that may not be ours */
-    st = sqlite_schema_check(&d->writer, d->path, true, err);
+    if (st == EX_OK && !d->is_claimed)
+        st = wal_proof_check(&d->writer, d->path, d->vfs, &d->seen, d->without_wal, err);
+    if (st == EX_OK)
+        st = sqlite_schema_check(&d->writer, d->path, true, err);
     if (st == EX_OK)
         st = set_up(d, err);
     if (st == EX_OK)
         st = file_watch_begin(&d->watch, d->writer.db, err);
     if (st)
-        close_connection(d);
+        sqlite_conn_close(&d->writer);
     return st;
 }
 
 void sqlite_writer_close(sqlite_driver *d)
 {
-    bool is_in_order = d->is_claimed && hold_off(d) &&
-                       log_epoch_end(&d->writer, d->durability == EX_DURABILITY_NORMAL);
-    if (is_in_order) /* also where another process has the file open: then closing copies nothing */
+    bool is_in_order = d->writer.db && d->is_claimed && d->watch.db.inode &&
+                       file_watch_check(&d->watch, d->writer.db, 0, NULL) == EX_OK &&
+                       log_epoch_end(&d->writer);
+    if (is_in_order) { /* also where another process has the file open: then closing copies nothing
+                        */
         (void)sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        keep_wal(d, false);
+    }
     sqlite_conn_close(&d->writer);
     log_trace_close(&d->trace, d->path, is_in_order); /* behind the last change of the file */
 }
@@ -204,7 +230,7 @@ ex_status sqlite_writer_begin(void *impl, store_head *ret, ex_error *err)
         /* a connection can be beyond repair after an I/O error; a new one tells what is on the
          * disk */
         forget(d);
-        close_connection(d);
+        sqlite_conn_close(&d->writer);
         st = sqlite_writer_open(d, false, err);
         st = st ? st : begin_once(d, ret, err);
     }
@@ -449,12 +475,23 @@ static ex_status insert_audit(sqlite_driver *d, store_audit *a, ex_error *err)
     rc |= bind_text(st, 6, a->given->type);
     rc |= bind_u64(st, 7, a->given->schema_version);
     rc |= bind_text(st, 8, a->given->content_type);
-    rc |= bind_blob(st, 9, a->given->data);
+    rc |= bind_blob(st, 9, a->data);
     rc |= a->actor.len ? bind_text(st, 10, a->actor) : sqlite3_bind_null(st, 10);
     rc |= sqlite3_bind_int64(st, 11, a->recorded_at_us);
     return rc == SQLITE_OK
                ? run_returning(c, st, &a->id, err)
                : sqlite_conn_raise(c, sqlite3_errcode(c->db), "cannot bind an audit", err);
+}
+
+static ex_status trim_audits(sqlite_driver *d, ex_error *err)
+{
+    sqlite3_stmt *st;
+    ex_status status = sqlite_conn_statement(&d->writer, STATEMENT_AUDIT_TRIM, &st, err);
+    if (status)
+        return status;
+    int rc = bind_u64(st, 1, STORE_AUDITS);
+    return rc == SQLITE_OK ? sqlite_conn_run(&d->writer, st, err)
+                           : sqlite_conn_raise(&d->writer, rc, "cannot bind a number", err);
 }
 
 ex_status sqlite_writer_write(void *impl, const store_write *w, ex_error *err)
@@ -471,7 +508,7 @@ ex_status sqlite_writer_write(void *impl, const store_write *w, ex_error *err)
         status = insert_command(d, &w->commands[i], err);
     for (uint32_t i = 0; status == EX_OK && i < w->audit_count; i++)
         status = insert_audit(d, &w->audits[i], err);
-    return status;
+    return status || !w->audit_count ? status : trim_audits(d, err);
 }
 
 /* ---- Forgetting old commands ---- */
