@@ -155,15 +155,28 @@ static void report_write_end(void *ctx, const ex_error *why)
     ex_log_error(EX_LOG_ERROR, "writing has ended, all appends are refused", why);
 }
 
+/* The start has found that the log may have lost its end, or is a copy: those who keep positions of
+ * it may be told LOG_CHANGED. */
+static void report_epoch(ex_store *store, int64_t opened_us)
+{
+    const ex_log_epoch e = ex_store_epoch(store);
+    if (e.reason == EX_EPOCH_CREATED || e.opened_at_us < opened_us)
+        return;
+    EX_LOG(EX_LOG_WARN, "the log has a new epoch", ex_f_u64("first_position", e.first),
+           ex_f_cstr("reason", ex_epoch_reason_name(e.reason)));
+}
+
 static ex_status start_store(server *s, ex_error *err)
 {
     ex_store_options options = s->settings->store;
     options.metrics = s->metrics;
     options.on_slow = report_slow_statement;
     options.on_write_end = report_write_end;
+    int64_t before_us = ex_now_us(ex_clock_system());
     ex_status status = ex_store_open(s->settings->data, &options, &s->store, err);
     if (status)
         return status;
+    report_epoch(s->store, before_us);
     const ex_health_check checks[] = {
         {.name = "store", .run = check_store, .ctx = s},
         {.name = "head", .run = check_head, .ctx = s, .is_minor = true},

@@ -21,6 +21,8 @@
 #include "store/head_known.h"
 #include "store/sequencer_int.h"
 
+#include "kernel/log.h"
+
 #define QUIET_BATCHES 16
 #define DOUBT_BATCHES 16
 #define FULL_BATCHES  64 /* after one that missed the contents of the news */
@@ -188,6 +190,17 @@ ex_submission *sequencer_take_overdue(sequencer *q)
 
 /* ---- Epochs ---- */
 
+/* While the store runs only what was lost opens one. */
+static void report_epoch(sequencer *q, const ex_log_epoch *e)
+{
+    char id[EX_ID_TEXT_SIZE];
+    ex_gauge_set(q->metrics->log_epochs, (int64_t)ex_store_epochs(q->store, NULL, 0));
+    EX_LOG(EX_LOG_WARN, "the log has a new epoch: what stood there may be lost",
+           ex_f_u64("first_position", e->first),
+           ex_f_cstr("reason", ex_epoch_reason_name(e->reason)),
+           ex_f_str("epoch", ex_id_text(&e->id, id)));
+}
+
 /* The order is for followers (log_identity.h): what is lost goes from memory, then they are told,
  * and only then something of the new epoch may come. */
 static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *err)
@@ -209,6 +222,8 @@ static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *e
     q->quiet = 0;
     q->doubt = DOUBT_BATCHES;
     ex_status st = log_identity_set(&s->identity, &e->log_id, e->epochs, e->count, err);
+    if (st == EX_OK && e->count)
+        report_epoch(q, &e->epochs[e->count - 1]);
     live_wake(&s->live);
     return st;
 }

@@ -113,6 +113,8 @@ static ex_status start(ex_store *s, ex_error *err)
         st = wal_report_start(&s->wal, &s->driver, s->options.metrics, err);
     if (st == EX_OK)
         ex_gauge_set(s->metrics->log_head, (int64_t)head);
+    if (st == EX_OK)
+        ex_gauge_set(s->metrics->log_epochs, (int64_t)ex_store_epochs(s, NULL, 0));
     if (st == EX_OK && !s->options.read_only)
         st = sequencer_start(s, &s->sequencer, err);
     if (st == EX_OK)

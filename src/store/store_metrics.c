@@ -58,6 +58,8 @@ static ex_status add_gauges(store_metrics *m, ex_metrics *r, ex_error *err)
         "store_clock_ahead_seconds",
         "How far the log's last recorded_at is ahead of this machine's clock.",
         {NULL}};
+    static const ex_metric_desc epochs = {
+        "store_log_epochs", "Epochs of the log; one more: its end may have been lost.", {NULL}};
     static const ex_metric_desc searches = {
         "store_condition_searches", "Conditions that are searched or wait for it.", {NULL}};
     ex_status st = ex_metrics_gauge(r, &depth, &m->queue_depth, err);
@@ -65,6 +67,8 @@ static ex_status add_gauges(store_metrics *m, ex_metrics *r, ex_error *err)
         st = ex_metrics_gauge(r, &searches, &m->condition_searches, err);
     if (st == EX_OK)
         st = ex_metrics_gauge(r, &ahead, &m->clock_ahead, err);
+    if (st == EX_OK)
+        st = ex_metrics_gauge(r, &epochs, &m->log_epochs, err);
     return st ? st : ex_metrics_gauge(r, &head, &m->log_head, err);
 }
 

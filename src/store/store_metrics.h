@@ -32,6 +32,7 @@ typedef struct store_metrics {
     ex_gauge *queue_depth;
     ex_gauge *log_head;
     ex_gauge *clock_ahead;
+    ex_gauge *log_epochs;
     ex_gauge *head_age; /* head_known.c; shared engines */
     ex_histogram *queue_age;
     ex_histogram *batch_submissions;

@@ -49,5 +49,6 @@ for ((round = 1; round <= ${ROUNDS:-2}; round++)); do
 done
 stop_server
 is "$code" 0
+file_has serve.log "the log has a new epoch" || fail "the log does not say that it is a copy: $(<serve.log)"
 file_has serve.log "view is built anew" || fail "no copy had views that were ahead: the test shows nothing"
 finish

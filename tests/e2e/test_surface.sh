@@ -56,7 +56,7 @@ series excore_store_conflicts_total 'kind="version"'
 series excore_command_rejections_total 'name="CancelOrder",code="ORDER_ALREADY_CANCELLED"'
 for name in http_connections http_requests_in_flight http_received_bytes_total http_sent_bytes_total \
     store_queue_depth store_queue_age_seconds_count store_batch_submissions_count store_batch_events_count \
-    store_commit_seconds_count store_log_head store_ring_bytes store_ring_events \
+    store_commit_seconds_count store_log_head store_log_epochs store_ring_bytes store_ring_events \
     store_subscription_lag_events state_cache_hits_total state_cache_misses_total sse_connections; do
     series "excore_$name" ''
 done
