@@ -148,7 +148,8 @@ static ex_status check_frame(file_watch *w, int pages, ex_error *err)
         return EX_OK; /* its size was looked at */
     bool goes_on =
         w->frame_at && w->frame_at < at && !memcmp(last + SALT_AT, w->frame + SALT_AT, SALT_BYTES);
-    if (goes_on && read_frame(w, w->frame_at, before) && memcmp(before, w->frame, sizeof(before)))
+    if (goes_on && read_frame(w, w->frame_at, before) &&
+        memcmp(before, w->frame, sizeof(before)) != 0)
         return ex_file_mark_raise(w->wal_path, "written over", err);
     w->frame_at = at;
     memcpy(w->frame, last, sizeof(last));

