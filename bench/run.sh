@@ -5,7 +5,7 @@
 #   bench/run.sh --full     the long log has ten million events (5 GB of disk, some minutes more)
 #   bench/run.sh --quick    a look at every row in half a minute; the figures are rough
 #   --write                 put the table into docs/benchmarks.md too
-#   --only NAME             one program: append, latency, commands, http, log, view, server, postgres
+#   --only NAME             one program: append, latency, commands, http, log, condition, view, server, postgres
 #
 # Builds nothing: tools/build.sh release does (`make bench` calls both). All files lie in a new
 # directory below build/, on the file system of the source tree, and are removed at the end.
@@ -91,6 +91,8 @@ run_postgres() {
     fi
     (cd "$work" && "$programs/bench_postgres" "${times[@]}" --events "$((log_events / 5))" "${peers[@]}") |
         tee -a "$table"
+    (cd "$work" && "$programs/bench_condition" "${times[@]}" --events 0 --postgres-events "$((log_events / 5))") |
+        tee -a "$table"
 }
 
 case $mode in
@@ -110,6 +112,7 @@ run latency "${times[@]}"
 run commands "${times[@]}"
 run http "${times[@]}"
 run log "${times[@]}" --events "$log_events"
+run condition "${times[@]}" --events "$log_events" --postgres-events 0
 run view
 run server
 if [ -z "$only" ] || [ "$only" = postgres ]; then

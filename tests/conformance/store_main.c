@@ -31,6 +31,7 @@ int main(int argc, char **argv)
         store_import_tests,
         store_describe_tests,
         store_postgres_tests,
+        store_postgres_plans_tests,
         store_nodes_tests,
         store_blind_tests,
         store_condition_model_tests,

@@ -11,6 +11,8 @@
 /* What changes the meaning of SQL is not the role's or the database's to choose. */
 #define SETTINGS  "SET standard_conforming_strings = on; SET transform_null_equals = off; "
 #define READ_ONLY "SET default_transaction_read_only = on"
+/* Rows of views are written by key; a plan from when the table was small would be kept. */
+#define BY_KEY "SET enable_seqscan = off"
 
 #define QUEUED_MAX 256 /* then the results are taken: neither side keeps more */
 
@@ -69,7 +71,7 @@ static ex_status open_db(const ex_sql_options *o, void **ret_conn, ex_error *err
                              .connect_timeout_ms = o->connect_timeout_ms,
                              .statement_timeout_ms = o->query_timeout_ms,
                              .schema = schema,
-                             .setup_sql = o->is_read_only ? SETTINGS READ_ONLY : SETTINGS,
+                             .setup_sql = o->is_read_only ? SETTINGS READ_ONLY : SETTINGS BY_KEY,
                              .on_slow = o->on_slow,
                              .slow_ctx = o->slow_ctx,
                              .slow_ms = o->slow_ms,

@@ -11,11 +11,12 @@
 #include "store/driver.h"
 #include "store/postgres/statements.h"
 
-/* Settings of every session: the statements are made for nested loops over indexes, and a plan that
- * was chosen from the statistics of an empty table would be kept. */
+/* Settings of every session: the statements are made for nested loops over indexes in their order,
+ * and a plan that was chosen from the statistics of an empty table would be kept. */
 #define PG_SESSION_SQL                                                                             \
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "                         \
-    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; "
+    "SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "         \
+    "SET enable_sort = off; SET max_parallel_workers_per_gather = 0; SET jit = off; "
 
 #define PG_TAG_NAMES_LIMIT 16384
 

@@ -1,8 +1,11 @@
 /* statements.h: every statement of the PostgreSQL driver.
  *
- * All of them reach their rows through an index (tested with EXPLAIN), and the
- * sessions forbid plans that do not, so that a table without statistics is read
- * like one with them. Tables are found through the search path. */
+ * Whatever the statistics of the tables say, or do not say yet, there is one plan
+ * for each: it reaches its rows through the index that was made for them (tested with
+ * EXPLAIN under empty, fresh, stale and bent statistics). Where two indexes could
+ * serve, the condition is written so that only one does; where rows are looked up
+ * for many names or ids, each one is looked up by itself; and the sessions forbid
+ * plans without an index. Tables are found through the search path. */
 #ifndef EXCORE_STORE_POSTGRES_STATEMENTS_H
 #define EXCORE_STORE_POSTGRES_STATEMENTS_H
 
@@ -46,6 +49,13 @@
 #define OF_TYPE(e, name, from)                                                                     \
     "(" e ".type, " e ".position) >= (" name ", " from ") AND (" e ".type, " e                     \
     ".position) < (" name ", " PG_NO_POSITION ") ORDER BY " e ".type, " e ".position"
+
+/* The one row of a table for each row that stands before it. A plain join leaves it to the planner,
+ * who takes a table without statistics for empty, to read all of it for each row. */
+#define EACH(table, condition) "LATERAL (SELECT * FROM " table " WHERE " condition " LIMIT 1)"
+/* The event with an id in a stream, as a row again: only the index that begins with the id. */
+#define HAS_ID(id, stream)                                                                         \
+    "(id, stream_id) >= (" id ", " stream ") AND (id, stream_id) <= (" id ", " stream ")"
 
 #define TAG_ID(name)    "(SELECT id FROM tags WHERE name = " name ")"
 #define STREAM_ID(name) "(SELECT id FROM streams WHERE name = " name ")"
@@ -98,48 +108,50 @@
                               "set_config('temp_tablespaces', '', true)")                          \
     X(PROBE_DISK,      WRITE, "SELECT count(*) FROM generate_series(1, 20000)")                    \
     X(NOTIFY,          WRITE, "SELECT pg_notify($1, $2)")                                          \
-    X(MEASURE,         WRITE, "SELECT (SELECT max(version) FROM excore_migrations), "               \
+    X(MEASURE,         WRITE, "SELECT (SELECT max(version) FROM excore_migrations), "              \
                               "(SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE "      \
                               "relnamespace = current_schema()::regnamespace AND relkind = 'r')"   \
                               "::bigint")                                                          \
     /* --- names --- */                                                                            \
     X(STREAMS_FIND,    FIND,  "SELECT u.n, s.id, v.version FROM unnest($1::text[]) "               \
-                              "WITH ORDINALITY u (name, n) JOIN streams s ON s.name = u.name "     \
-                              "LEFT JOIN LATERAL (SELECT version FROM events WHERE "               \
-                              "stream_id = s.id ORDER BY version DESC LIMIT 1) v ON true")         \
+                              "WITH ORDINALITY u (name, n) CROSS JOIN " EACH("streams",            \
+                              "name = u.name") " s LEFT JOIN LATERAL (SELECT version FROM events " \
+                              "WHERE stream_id = s.id ORDER BY version DESC LIMIT 1) v ON true")   \
     X(STREAMS_INSERT,  WRITE, "INSERT INTO streams (id, name) "                                    \
                               "SELECT * FROM unnest($1::bigint[], $2::text[])")                    \
     X(TAGS_INSERT,     WRITE, "INSERT INTO tags (id, name) SELECT * FROM "                         \
                               "unnest($1::bigint[], $2::text[]) ON CONFLICT (name) DO NOTHING")    \
-    X(TAGS_FIND,       FIND,  "SELECT u.n, t.id FROM unnest($1::text[]) "                          \
-                              "WITH ORDINALITY u (name, n) JOIN tags t ON t.name = u.name")        \
+    X(TAGS_FIND,       FIND,  "SELECT u.n, t.id FROM unnest($1::text[]) WITH ORDINALITY "          \
+                              "u (name, n) CROSS JOIN " EACH("tags", "name = u.name") " t")        \
     /* --- events --- */                                                                           \
     X(EVENTS_INSERT,   WRITE, "INSERT INTO events (position, stream_id, version, recorded_at, "    \
                               "id, stream, type, data, schema_version, content_type, "             \
                               "correlation_id, causation_id, tags, metadata) SELECT * FROM "       \
                               "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "    \
                               "$5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::int[], "      \
-                              "$10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])")\
+                              "$10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])") \
     X(EVENT_TAGS,      WRITE, "INSERT INTO event_tags (tag_id, position) "                         \
                               "SELECT * FROM unnest($1::bigint[], $2::bigint[])")                  \
     X(EVENT_TAG_NAMES, WRITE, "INSERT INTO event_tags (tag_id, position) SELECT t.id, u.position " \
                               "FROM unnest($1::text[], $2::bigint[]) u (name, position) "          \
-                              "JOIN tags t ON t.name = u.name")                                    \
+                              "CROSS JOIN " EACH("tags", "name = u.name") " t")                    \
     X(EVENTS_FIND,     FIND,  "SELECT " EVENT_COLUMNS ", u.n FROM unnest($1::bytea[], "            \
-                              "$2::bigint[]) WITH ORDINALITY u (id, stream_id, n) JOIN events e "  \
-                              "ON e.id = u.id AND e.stream_id = u.stream_id")                      \
+                              "$2::bigint[]) WITH ORDINALITY u (id, stream_id, n) CROSS JOIN "     \
+                              EACH("events", HAS_ID("u.id", "u.stream_id")) " e")                  \
     /* the large ones without their data: is_cut */                                                \
     X(EVENTS_LOOK_UP,  FIND,  "SELECT position, version, stream_id, recorded_at, id, "             \
                               "schema_version, content_type, correlation_id, causation_id, tags, " \
                               "NULL::bytea, CASE WHEN is_cut THEN ''::bytea ELSE data END, "       \
                               "stream, type, n, is_cut FROM (SELECT e.*, "                         \
                               "u.n, sum(octet_length(e.data)) OVER (ORDER BY u.n) "                \
-                              " > $3 AS is_cut FROM unnest($1::text[], $2::bytea[])" \
-                              " WITH ORDINALITY u (name, id, n) JOIN streams s ON s.name = u.name "\
-                              "JOIN events e ON e.id = u.id AND e.stream_id = s.id) x")            \
+                              " > $3 AS is_cut FROM unnest($1::text[], $2::bytea[])"               \
+                              " WITH ORDINALITY u (name, id, n) CROSS JOIN "                       \
+                              EACH("streams", "name = u.name") " s CROSS JOIN "                    \
+                              EACH("events", HAS_ID("u.id", "s.id")) " e) x")                      \
     X(EVENTS_ARE,      FIND,  "SELECT count(*) FROM unnest($1::bigint[], $2::bytea[], "            \
-                              "$3::bigint[]) u (position, id, at) JOIN events e ON "               \
-                              "e.position = u.position AND e.id = u.id AND e.recorded_at = u.at")  \
+                              "$3::bigint[]) u (position, id, at) CROSS JOIN "                     \
+                              EACH("events", "position >= u.position ORDER BY position") " e "     \
+                              "WHERE e.position = u.position AND e.id = u.id AND e.recorded_at = u.at") \
     X(LOG_CHUNK,       FIND,  "SELECT " EVENT_COLUMNS " " LOG_RANGE " LIMIT CASE WHEN "            \
                               LOG_HAS_LARGE " THEN " LOG_MEASURED " ELSE $3 END")                  \
     X(LOG_BRIEF,       FIND,  "SELECT " BRIEF_COLUMNS " FROM events WHERE position >= $1 "         \
@@ -147,27 +159,29 @@
     X(STREAM_FORWARD,  FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version >= $2",  \
                                              "version", "$3", "$4"))                               \
     X(STREAM_BACKWARD, FIND,  EVENTS_BOUNDED("stream_id = " STREAM_ID("$1") " AND version <= $2 "  \
-                                             "AND position <= $5", "version DESC", "$3", "$4"))    \
+                                             "AND position + 0 <= $5", "version DESC", "$3", "$4")) \
     X(POSITIONS_CHUNK, FIND,  EVENTS_BOUNDED("position = ANY ($1::bigint[])", "position",          \
                                              "$2", "$3"))                                          \
     X(STREAM_VERSION,  FIND,  "SELECT version FROM events WHERE stream_id = " STREAM_ID("$1")      \
-                              " AND position <= $2 ORDER BY version DESC LIMIT 1")                 \
+                              " AND position + 0 <= $2 ORDER BY version DESC LIMIT 1")             \
     /* --- posting lists --- */                                                                    \
-    X(LIST_TYPE,       FIND,  "SELECT position FROM events WHERE type = $1 "                       \
-                              "AND position >= $2 ORDER BY position LIMIT $3")                     \
+    X(LIST_TYPE,       FIND,  "SELECT e.position FROM events e WHERE "                             \
+                              OF_TYPE("e", "$1", "$2") " LIMIT $3")                                \
     X(LIST_TAG,        FIND,  "SELECT position FROM event_tags WHERE tag_id = " TAG_ID("$1")       \
                               " AND position >= $2 ORDER BY position LIMIT $3")                    \
-    X(LIST_CORRELATION,FIND,  "SELECT position FROM events WHERE correlation_id = $1 "             \
-                              "AND position >= $2 ORDER BY position LIMIT $3")                     \
+    X(LIST_CORRELATION,FIND,  "SELECT position FROM events WHERE correlation_id IS NOT NULL AND "  \
+                              "(correlation_id, position) >= ($1, $2) AND (correlation_id, position) " \
+                              "< ($1, " PG_NO_POSITION ") ORDER BY correlation_id, position LIMIT $3") \
     /* positions rise with versions: the version to start at is found by bisection */              \
     X(LIST_STREAM,     FIND,  "WITH RECURSIVE it AS (SELECT " STREAM_ID("$1") " AS id), "          \
                               "range (low, high) AS (SELECT 1::bigint, (SELECT version + 1 FROM "  \
-                              "events WHERE stream_id = (SELECT id FROM it) ORDER BY version DESC "\
+                              "events WHERE stream_id = (SELECT id FROM it) ORDER BY version DESC " \
                               "LIMIT 1) UNION ALL SELECT CASE WHEN m.position < $2 THEN "          \
                               "m.version + 1 ELSE low END, CASE WHEN m.position < $2 THEN high "   \
-                              "ELSE m.version END FROM range CROSS JOIN LATERAL (SELECT position, "\
+                              "ELSE m.version END FROM range CROSS JOIN LATERAL (SELECT position, " \
                               "version FROM events WHERE stream_id = (SELECT id FROM it) "         \
-                              "AND version = low + (high - low) / 2) m WHERE low < high) "         \
+                              "AND version >= low + (high - low) / 2 ORDER BY version LIMIT 1) m " \
+                              "WHERE low < high) "                                                 \
                               "SELECT position FROM events WHERE stream_id = (SELECT id FROM it) " \
                               "AND version >= (SELECT low FROM range WHERE low = high) "           \
                               "ORDER BY version LIMIT $3")                                         \
@@ -175,32 +189,33 @@
     /* leapfrog in rounds: in each one every list goes to its first position not below the furthest\
      * of the round before, until all stand at one; the rarest list sets the pace */               \
     X(MATCH,           FIND,  "WITH RECURSIVE wanted (id) AS MATERIALIZED (SELECT t.id FROM "      \
-                              "unnest($1::text[]) u (name) LEFT JOIN LATERAL (SELECT id FROM tags "\
+                              "unnest($1::text[]) u (name) LEFT JOIN LATERAL (SELECT id FROM tags " \
                               "WHERE name = u.name LIMIT 1) t ON true), "                          \
                               "walk (low, high, round) AS (SELECT 0::bigint, $3::bigint, 0 "       \
                               "UNION ALL SELECT n.low, n.high, w.round + 1 FROM walk w "           \
                               "CROSS JOIN LATERAL (SELECT min(p.position) AS low, "                \
                               "max(p.position) AS high FROM (SELECT coalesce((SELECT a.position "  \
                               "FROM event_tags a WHERE a.tag_id = wanted.id AND a.position >= "    \
-                              "w.high ORDER BY a.position LIMIT 1), " PG_NO_POSITION ") AS position "\
+                              "w.high ORDER BY a.position LIMIT 1), " PG_NO_POSITION ") AS position " \
                               "FROM wanted UNION ALL SELECT coalesce(min(x.position), "            \
-                              PG_NO_POSITION ") FROM unnest($2::text[]) v (name) CROSS JOIN LATERAL "\
+                              PG_NO_POSITION ") FROM unnest($2::text[]) v (name) CROSS JOIN LATERAL " \
                               "(SELECT e.position FROM events e WHERE " OF_TYPE("e", "v.name",     \
                               "w.high") " LIMIT 1) x HAVING cardinality($2::text[]) > 0) p) n "    \
                               "WHERE w.low < w.high AND w.high <= $4 AND w.round < $5) "           \
                               "SELECT max(high), bool_or(low = high) FROM walk")                   \
     /* --- commands --- */                                                                         \
     X(COMMANDS_FIND,   FIND,  "SELECT u.n, c.fingerprint, c.recorded_at, c.outcome FROM "          \
-                              "unnest($1::bytea[]) WITH ORDINALITY u (id, n) "                     \
-                              "JOIN commands c ON c.command_id = u.id")                            \
+                              "unnest($1::bytea[]) WITH ORDINALITY u (id, n) CROSS JOIN "          \
+                              EACH("commands", "command_id = u.id") " c")                          \
     X(COMMANDS_INSERT, WRITE, "INSERT INTO commands (seq, command_id, fingerprint, recorded_at, "  \
                               "outcome) SELECT * FROM unnest($1::bigint[], $2::bytea[], "          \
                               "$3::bigint[], $4::bigint[], $5::bytea[])")                          \
     X(COMMANDS_ARE,    FIND,  "SELECT count(*) FROM unnest($1::bytea[], $2::bigint[], "            \
-                              "$3::bigint[]) u (id, f, r) JOIN commands c ON c.command_id = u.id " \
-                              "AND c.fingerprint = u.f AND c.recorded_at = u.r")                   \
-    X(COMMANDS_EXPIRE, WRITE, "DELETE FROM commands WHERE seq IN (SELECT seq FROM commands "       \
-                              "ORDER BY seq LIMIT $2) AND recorded_at < $1")                       \
+                              "$3::bigint[]) u (id, f, r) CROSS JOIN "                             \
+                              EACH("commands", "command_id = u.id") " c "                          \
+                              "WHERE c.fingerprint = u.f AND c.recorded_at = u.r")                 \
+    X(COMMANDS_EXPIRE, WRITE, "DELETE FROM commands WHERE seq <= (SELECT max(seq) FROM (SELECT "   \
+                              "seq FROM commands ORDER BY seq LIMIT $2) x) AND recorded_at < $1")  \
     X(COMMANDS_OLDEST, FIND,  "SELECT recorded_at FROM commands ORDER BY seq LIMIT 1")             \
     X(COMMANDS_AFTER,  FIND,  "SELECT seq, command_id, fingerprint, recorded_at, outcome "         \
                               "FROM commands WHERE seq > $1 ORDER BY seq LIMIT $2")                \
