@@ -4,6 +4,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define NAME_SIZE 16 /* the kernel's limit, NUL included */
 
@@ -33,4 +36,10 @@ ex_status ex_thread_start(pthread_t *ret, const char *name, void *(*fn)(void *ar
     (void)pthread_setname_np(thread, label);          /* likewise */
     *ret = thread;
     return EX_OK;
+}
+
+void ex_thread_stand_back(void)
+{
+    id_t thread = (id_t)syscall(SYS_gettid);     /* on Linux a thread has a nice value of its own */
+    (void)setpriority(PRIO_PROCESS, thread, 19); /* more is always allowed; fails for nobody */
 }

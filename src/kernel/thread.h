@@ -16,4 +16,8 @@
 EX_NODISCARD ex_status ex_thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg),
                                        void *arg, ex_error *err);
 
+/** Let the calling thread run when the others of the machine leave time: for work that must not
+ * slow others down, however much of it there is. */
+void ex_thread_stand_back(void);
+
 #endif

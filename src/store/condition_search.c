@@ -32,7 +32,7 @@
 #include "store/sequencer.h"
 #include "store/store_metrics.h"
 
-#define SEARCHERS    2u /* each has a connection of its own while there is something to search */
+#define SEARCHERS    2u /* on a shared engine, where they mostly wait; else one */
 #define SLICE_NS     UINT64_C(10000000)
 #define SEARCH_NS    UINT64_C(1000000000)  /* most that one search may take */
 #define PATIENCE_NS  UINT64_C(10000000000) /* the same with waiting for turns */
@@ -294,6 +294,7 @@ static void *run(void *arg)
 {
     searcher me = {.searches = arg};
     condition_searches *c = me.searches;
+    ex_thread_stand_back(); /* the cores are for those who write */
     (void)pthread_mutex_lock(&c->mu);
     for (;;) {
         condition_search *s = wait_for_search(&me);
@@ -310,7 +311,8 @@ static void *run(void *arg)
 static ex_status start_threads(condition_searches *c, ex_error *err)
 {
     ex_status st = EX_OK;
-    while (st == EX_OK && c->thread_count < SEARCHERS) {
+    uint32_t wanted = c->store->driver.ops->shared ? SEARCHERS : 1;
+    while (st == EX_OK && c->thread_count < wanted) {
         st = ex_thread_start(&c->threads[c->thread_count], "ex-condition", run, c, err);
         c->thread_count += st == EX_OK;
     }
