@@ -175,14 +175,19 @@ static ex_status start_log(reader *r, const store_scan *scan, ex_error *err)
     return sqlite_conn_statement(&r->conn, r->which, &r->st, err);
 }
 
+static void enter(reader *r)
+{
+    if (!r->checkpoints)
+        return;
+    checkpointer_enter(r->checkpoints);
+    r->is_inside = true;
+}
+
 static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
 {
     reader *r = impl;
     assert(!r->st && !r->walk && !r->is_inside);
-    if (r->checkpoints) {
-        checkpointer_enter(r->checkpoints);
-        r->is_inside = true;
-    }
+    enter(r);
     r->from = scan->from;
     r->upto = scan->upto;
     ex_status st = sqlite_check_unchanged(r->driver, err);
@@ -350,7 +355,8 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
 static ex_status reader_match(void *impl, store_match *match, ex_error *err)
 {
     reader *r = impl;
-    assert(!r->st && !r->walk);
+    assert(!r->st && !r->walk && !r->is_inside);
+    enter(r);
     ex_status st = hold_snapshot(r, err);
     if (st == EX_OK)
         st = postings_match(&r->source, &r->arena, match, err);
