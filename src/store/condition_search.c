@@ -50,6 +50,7 @@ struct condition_search {
     ex_query query; /* in memory[] */
     uint64_t after;
     /* the searcher's until it brings the submission back, else the sequencer's */
+    uint32_t epoch;
     uint64_t checked;
     uint64_t undecided;
     uint64_t upto;
@@ -82,6 +83,7 @@ struct condition_searches {
     /* the sequencer's thread */
     size_t bytes;
     uint32_t kept; /* searches that were not forgotten */
+    uint32_t epoch;
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t changed;
@@ -441,6 +443,8 @@ ex_status condition_search_begin(condition_searches *c, ex_submission *submissio
     if (st)
         return st;
     s->rounds++;
+    s->epoch = c->epoch;
+    s->match = 0;
     s->checked = checked;
     s->undecided = undecided;
     s->upto = upto;
@@ -454,10 +458,15 @@ bool condition_search_verdict(const ex_submission *submission, const ex_query *q
                               uint64_t after, condition_verdict *ret)
 {
     const condition_search *s = submission->search;
-    if (!is_for(s, query, after))
+    if (!is_for(s, query, after) || s->epoch != s->searches->epoch)
         return false;
     *ret = (condition_verdict){s->status, &s->err, s->checked, s->match, s->match_item};
     return true;
+}
+
+void condition_searches_doubt(condition_searches *c)
+{
+    c->epoch++;
 }
 
 void condition_search_forget(ex_submission *submission)

@@ -55,6 +55,9 @@ EX_NODISCARD ex_status condition_search_begin(condition_searches *c, ex_submissi
 /** What was found for this very query when `s` came back. False: it has not searched for it. */
 bool condition_search_verdict(const ex_submission *s, const ex_query *query, uint64_t after,
                               condition_verdict *ret);
+/** The log lost its end: what was searched until now may be of events that are not there any more.
+ */
+void condition_searches_doubt(condition_searches *c);
 /** Forget what was searched for `s`. */
 void condition_search_forget(ex_submission *s);
 

@@ -214,6 +214,7 @@ static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *e
         atomic_store_explicit(&s->head, last, memory_order_release);
         head_known_heard(s, last, true);
         recent_words_take_back(&q->words, last);
+        condition_searches_doubt(q->batch.searches);
         ex_gauge_set(q->metrics->log_head, (int64_t)last);
     }
     stream_cache_clear(&q->cache);

@@ -25,6 +25,11 @@ static const struct {
     {"HEAD", "log_head_pkey(one)"},
     {"HEAD_LOCK", "log_head_pkey(one)"},
     {"HEAD_CHECK", "log_head_pkey(one)"},
+    {"EPOCH_PROOF", "log_head_pkey(one) log_witness_pkey(one) log_epochs_pkey(number)"},
+    {"EPOCH_LAST", "log_epochs_pkey"},
+    {"EPOCHS", "log_epochs_pkey"},
+    {"LOG_ID_IS", "log_head_pkey(one)"},
+    {"FEATURES", "features_pkey"},
     {"STREAMS_FIND", "streams_pkey(name) events_stream(stream_id)"},
     {"TAGS_FIND", "tags_pkey(name)"},
     {"EVENT_TAG_NAMES", "tags_pkey(name)"},
@@ -96,9 +101,9 @@ static bool has_word(const char *text, const char *word)
 
 static void put_columns(char plan[PLAN_SIZE], const char *condition)
 {
-    static const char *const columns[] = {
-        "one", "name",       "id",      "tag_id",   "stream_id",     "type",
-        "seq", "command_id", "version", "position", "correlation_id"};
+    static const char *const columns[] = {"one",       "name",     "id",     "tag_id",
+                                          "stream_id", "type",     "seq",    "command_id",
+                                          "version",   "position", "number", "correlation_id"};
     const char *separator = "(";
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
         if (!has_word(condition, columns[i]))
