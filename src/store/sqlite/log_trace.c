@@ -113,9 +113,10 @@ void log_trace_begin(log_trace *t, const ex_id *log_id, uint64_t head)
 
 void log_trace_note(log_trace *t, uint64_t head)
 {
-    char text[24];
-    int n = snprintf(text, sizeof(text), "%020" PRIu64, head);
-    put(t, text, (size_t)n, HEAD_AT + 5);
+    char text[HEAD_LINE - 5];
+    for (size_t i = sizeof(text); i-- > 0; head /= 10) /* with every commit: no printf */
+        text[i] = (char)('0' + head % 10);
+    put(t, text, sizeof(text), HEAD_AT + 5);
 }
 
 int64_t log_trace_changed_ns(const char *path)
