@@ -72,14 +72,14 @@ _excore() {
     'config --set' | 'config -s') : ;;
     *)
         case $verb in
-        serve) words='--data --listen --app --config --durability --log-level --set --migrate --help --version' ;;
+        serve) words='--data --listen --app --config --durability --log-level --set --new-log --migrate --help --version' ;;
         append) words='--data --url --tag --expected --id --metadata --schema-version --content-type --json --help --version' ;;
         read) words='--data --url --from --limit --backward --min-position --current --json --raw --help --version' ;;
         tail) words='--data --url --from --limit --types --tags --streams --correlation --no-follow --min-position --current --json --raw --help --version' ;;
         bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
         copy) words='--from --to --follow --verify-only --json --help --version' ;;
         status) words='--data --url --json --help --version' ;;
-        migrate) words='--data --create --dry-run --help --version' ;;
+        migrate) words='--data --create --new-log --without-wal --dry-run --help --version' ;;
         config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
         completion) words='bash --help --version' ;;
         help) words='serve append read tail bench copy status migrate config completion help version --help --version' ;;

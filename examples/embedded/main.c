@@ -6,12 +6,13 @@ static ex_status hello(const char *dir, ex_store **store, ex_cursor **cursor, ex
 {
     const ex_new_event event = {.type = EX_S("OrderPlaced"), .data = EX_S("{\"total_cents\":500}")};
     const ex_stream_write write = {.stream = EX_S("order-1"), .events = &event, .event_count = 1};
+    const ex_append append = {.writes = &write, .write_count = 1};
     const ex_read_stream read = {.stream = EX_S("order-1")};
     ex_event e;
     ex_status status;
 
     if ((status = ex_store_open(dir, NULL, store, err)) != EX_OK ||
-        (status = ex_store_append(*store, &(ex_append){&write, 1, NULL, 0}, NULL, err)) != EX_OK ||
+        (status = ex_store_append(*store, &append, NULL, err)) != EX_OK ||
         (status = ex_store_read_stream(*store, &read, cursor, err)) != EX_OK)
         return status;
     while ((status = ex_cursor_next(*cursor, &e, err)) == EX_OK)

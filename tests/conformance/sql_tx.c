@@ -248,7 +248,7 @@ static void test_tx_waits_for_a_lock(void **state)
     suite_table(s);
     must(insert(s->db, 1, &suite_err));
     ex_sql *other = NULL;
-    must(ex_sql_open(&(ex_sql_options){.place = s->place, .query_timeout_ms = 50}, &other,
+    must(ex_sql_open(&(ex_sql_options){.place = s->place, .query_timeout_ms = 500}, &other,
                      &suite_err));
     ex_sql_tx tx;
     must(ex_sql_begin(s->db, EX_SQL_WRITE, &tx, &suite_err));

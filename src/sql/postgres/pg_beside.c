@@ -13,6 +13,7 @@
 #include "sql/postgres/pg_int.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 #define BESIDE_MS 2000
 #define SLACK_MS  100 /* the clocks of two machines tick apart */
@@ -58,19 +59,30 @@ static const char question[] =
     "FROM pg_stat_activity WHERE pid = %d AND usename = current_user "
     "AND backend_start < clock_timestamp() - interval '%llu milliseconds') "
     "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM it) THEN true "
-    "WHEN (SELECT is_waiting FROM it) THEN (SELECT pg_terminate_backend(pid) IS NOT NULL FROM it) "
+    "WHEN (SELECT is_waiting FROM it) THEN (SELECT %s FROM it) "
     "ELSE false END";
 
-bool pg_is_flow_dead(ex_pg *pg, uint64_t silent_ms, pg_limit limit)
+/* Through a socket of this machine nothing gets lost: a server that is silent there is slow. */
+static bool is_local(const ex_pg *pg)
 {
-    char sql[sizeof(question) + 64];
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    return getsockname(PQsocket(pg->conn), (struct sockaddr *)&address, &len) == 0 &&
+           address.ss_family == AF_UNIX;
+}
+
+bool pg_is_flow_dead(ex_pg *pg, uint64_t silent_ms, bool may_end, pg_limit limit)
+{
+    static const char end[] = "pg_terminate_backend(pid) IS NOT NULL", leave[] = "true";
+    char sql[sizeof(question) + sizeof(end) + 64];
     uint64_t age_ms = (pg_now_ns() - pg->connected_ns) / 1000000;
     PGconn *conn = NULL;
     limit = pg_limit_within(limit, BESIDE_MS);
-    if (pg->pid == 0 || pg_connect_same(pg, limit, &conn))
+    if (pg->pid == 0 || is_local(pg) || pg_connect_same(pg, limit, &conn))
         return false; /* nobody can be asked: wait on */
     (void)snprintf(sql, sizeof(sql), question, (unsigned long long)silent_ms / 2, pg->pid,
-                   (unsigned long long)(age_ms > SLACK_MS ? age_ms - SLACK_MS : 0)); /* fits */
+                   (unsigned long long)(age_ms > SLACK_MS ? age_ms - SLACK_MS : 0),
+                   may_end ? end : leave); /* fits */
     PGresult *result = ask(conn, sql, limit);
     bool is_dead = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
                    PQgetvalue(result, 0, 0)[0] == 't';

@@ -93,9 +93,10 @@ EX_NODISCARD ex_status pg_connect(const ex_pg_target *target, pg_limit limit,
 /* pg_beside.c: over a short connection of its own to the same server */
 /* Ask the server to cancel what this connection does. */
 void pg_cancel_on_server(ex_pg *pg);
-/* Nothing was heard for `silent_ms`: does the server say that nothing will come any more? It then
- * has ended the session, so that its locks are free. Blocking: two seconds at most. */
-bool pg_is_flow_dead(ex_pg *pg, uint64_t silent_ms, pg_limit limit);
+/* Nothing was heard for `silent_ms`: does the server say that nothing will come any more? With
+ * `may_end` it then has ended the session, so that its locks are free. Never so through a socket of
+ * this machine. Blocking: two seconds at most. */
+bool pg_is_flow_dead(ex_pg *pg, uint64_t silent_ms, bool may_end, pg_limit limit);
 /* pg_connect.c, for it: the server that this connection is with, whichever of the list that is. */
 EX_NODISCARD ex_status pg_connect_same(const ex_pg *pg, pg_limit limit, PGconn **ret);
 

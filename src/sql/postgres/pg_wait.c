@@ -138,13 +138,15 @@ static bool cancel_again(ex_pg *pg, unsigned *tries, pg_limit *limit)
 /* Since when nothing moves, in either direction. */
 typedef struct silence {
     uint64_t since_ns;
-    uint32_t wait_ms; /* until the server is asked */
+    uint32_t wait_ms;   /* until the server is asked */
+    bool is_suspicious; /* it was, and said that it waits for us as well */
 } silence;
 
 static silence silence_begin(const ex_pg *pg)
 {
     uint64_t slow_ms = pg->unanswered / SLOWEST;
-    return (silence){pg_now_ns(), SILENCE_MS + (uint32_t)(slow_ms < 600000 ? slow_ms : 600000)};
+    return (silence){pg_now_ns(), SILENCE_MS + (uint32_t)(slow_ms < 600000 ? slow_ms : 600000),
+                     false};
 }
 
 static pg_limit silence_limit(const silence *s, pg_limit limit)
@@ -155,14 +157,18 @@ static pg_limit silence_limit(const silence *s, pg_limit limit)
     return limit;
 }
 
-/* It has lasted. True: the connection is dead. */
+/* It has lasted. True: the connection is dead. A server that got no processor for a moment looks
+ * like one that hears nothing: it must say so twice, and only the second time its session is ended.
+ */
 static bool silence_ask(ex_pg *pg, silence *s, pg_limit limit)
 {
     uint64_t silent_ms = (pg_now_ns() - s->since_ns) / NS_PER_MS;
-    bool is_dead = pg_is_flow_dead(pg, silent_ms, limit);
+    bool is_dead = pg_is_flow_dead(pg, silent_ms, s->is_suspicious, limit);
+    bool was_suspicious = s->is_suspicious;
+    s->is_suspicious = is_dead;
     s->wait_ms =
         (uint32_t)silent_ms + (silent_ms < SILENCE_MAX_MS ? (uint32_t)silent_ms : SILENCE_MAX_MS);
-    return is_dead;
+    return is_dead && was_suspicious;
 }
 
 ex_status pg_wait_result(ex_pg *pg, pg_limit limit, ex_error *err)
