@@ -62,6 +62,8 @@ void status_json_store(ex_json_writer *w, const ex_store_facts *store)
     ex_json_string_member(w, EX_S("engine"), ex_str(store->engine));
     ex_json_u64_member(w, EX_S("format"), store->format);
     ex_json_u64_member(w, EX_S("head"), store->head);
+    if (store->clock_ahead_us)
+        ex_json_i64_member(w, EX_S("clock_ahead_seconds"), store->clock_ahead_us / 1000000);
     ex_json_u64_member(w, EX_S("size_bytes"), store->size_bytes);
     if (store->durability)
         ex_json_string_member(w, EX_S("durability"), ex_str(store->durability));

@@ -4,7 +4,8 @@
  *   member   where              its members
  *   -------  -----------------  ---------------------------------------------------------------
  *   server   of a server only   version, commit, uptime_seconds
- *   store                       engine, format, head, size_bytes, durability (where it is known),
+ *   store                       engine, format, head, clock_ahead_seconds (when the log's last time
+ *                               is ahead), size_bytes, durability (where it is known),
  *                               log_id, epoch {id, number, first, reason, opened_at} (of a format
  *                               that has them), features []
  *   views    of a server        [context, name, state, position, lag, parked, error (when there is

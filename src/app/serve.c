@@ -142,6 +142,11 @@ static ex_status check_wal(void *ctx, ex_error *err)
     return ex_store_check_wal(ctx, err);
 }
 
+static ex_status check_clock(void *ctx, ex_error *err)
+{
+    return ex_store_check_clock(ctx, err);
+}
+
 static void report_slow_statement(void *ctx, ex_slice statement, uint32_t elapsed_ms)
 {
     (void)ctx;
@@ -179,20 +184,24 @@ static ex_status start_store(server *s, ex_error *err)
     report_epoch(s->store, before_us);
     const ex_health_check checks[] = {
         {.name = "store", .run = check_store, .ctx = s},
+        {.name = "clock", .run = check_clock, .ctx = s->store, .is_minor = true},
         {.name = "head", .run = check_head, .ctx = s, .is_minor = true},
         {.name = "wal", .run = check_wal, .ctx = s->store, .is_minor = true}};
     status = ex_health_add(s->health, &checks[0], err);
-    if (!status && ex_pg_is_url(s->settings->data))
+    if (!status)
         status = ex_health_add(s->health, &checks[1], err);
-    if (!status && ex_store_has_wal(s->store))
+    if (!status && ex_pg_is_url(s->settings->data))
         status = ex_health_add(s->health, &checks[2], err);
+    if (!status && ex_store_has_wal(s->store))
+        status = ex_health_add(s->health, &checks[3], err);
     return status;
 }
 
 static void stop_store(server *s)
 {
     (void)ex_health_remove(s->health, "store"); /* not there when adding it failed */
-    (void)ex_health_remove(s->health, "head");  /* nor for a directory */
+    (void)ex_health_remove(s->health, "clock");
+    (void)ex_health_remove(s->health, "head"); /* nor for a directory */
     (void)ex_health_remove(s->health, "wal");
     ex_store_close(s->store);
 }

@@ -157,6 +157,9 @@ static void put_store(ex_buf *out, const ex_json *store)
     ex_buf_printf(out, "\nlog     ends at position %" PRIu64 ", ", number_of(store, "head"));
     put_size(out, number_of(store, "size_bytes"));
     ex_buf_put_char(out, '\n');
+    if (number_of(store, "clock_ahead_seconds"))
+        ex_buf_printf(out, "        its last time is %" PRIu64 " s ahead of the clock\n",
+                      number_of(store, "clock_ahead_seconds"));
     put_epoch(out, store, ex_json_get(store, EX_S("epoch")));
 }
 

@@ -151,7 +151,7 @@ const char openapi_schemas[] =
     "'Status':{'type':'object','required':['server','store','views'],'properties':{"
     "'server':{'type':'object','properties':{'version':{'type':'string'},'commit':{'type':'string'},'uptime_seconds':" U64 "}},"
     "'store':{'type':'object','properties':{'engine':{'type':'string'},'format':" U64 ",'head':" U64 ","
-    "'size_bytes':" U64 ",'durability':{'type':'string','enum':['full','normal']}}},"
+    "'clock_ahead_seconds':" U64 ",'size_bytes':" U64 ",'durability':{'type':'string','enum':['full','normal']}}},"
     "'views':{'type':'array','items':{'type':'object','properties':{'context':{'type':'string'},'name':{'type':'string'},"
     "'state':{'type':'string','enum':['rebuilding','active','paused','error']},'position':" U64 ",'lag':" U64 ",'parked':" U64 ",'error':{'type':'string'}}}}}},"
 

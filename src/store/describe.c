@@ -28,6 +28,35 @@ static ex_status read_epochs(const store_reader_ops *ops, void *reader, ex_store
     return st;
 }
 
+/* Read, not remembered: it also is so while nobody writes, and where this process does not. */
+static ex_status measure_ahead(ex_store *s, uint64_t head, int64_t *ret_us, ex_error *err)
+{
+    ex_read_log last = {.after = head ? head - 1 : 0, .limit = 1};
+    ex_cursor *c = NULL;
+    ex_event event;
+    *ret_us = 0;
+    ex_status st = head ? ex_store_read_log(s, &last, &c, err) : EX_EEND;
+    st = st ? st : ex_cursor_next(c, &event, err);
+    if (st == EX_OK) {
+        int64_t ahead_us = event.recorded_at_us - ex_now_us(s->options.clock);
+        *ret_us = ahead_us >= STORE_AHEAD_US ? ahead_us : 0;
+    }
+    ex_cursor_close(c);
+    return st == EX_EEND ? EX_OK : st;
+}
+
+ex_status ex_store_check_clock(ex_store *s, ex_error *err)
+{
+    int64_t ahead_us = 0;
+    ex_status st = measure_ahead(s, ex_store_head(s), &ahead_us, err);
+    if (st || ahead_us == 0)
+        return st;
+    return ex_raise(err, EX_EAGAIN,
+                    "the log's last time is %lld s ahead of the clock: recorded_at stands still "
+                    "until the clock has come by it",
+                    (long long)(ahead_us / 1000000));
+}
+
 ex_status ex_store_describe(ex_store *s, ex_store_facts *ret, ex_error *err)
 {
     const store_driver_ops *ops = s->driver.ops;
@@ -44,6 +73,7 @@ ex_status ex_store_describe(ex_store *s, ex_store_facts *ret, ex_error *err)
     if (st == EX_OK)
         st = read_epochs(ops->reader, reader, &facts, err);
     reader_pool_give(&s->readers, reader, st != EX_OK);
+    st = st ? st : measure_ahead(s, facts.head, &facts.clock_ahead_us, err);
     if (st)
         return st;
     facts.format = size.format;

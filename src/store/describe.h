@@ -7,13 +7,14 @@
 #define EX_FEATURES_SIZE 512
 
 typedef struct ex_store_facts {
-    const char *engine;  /* static: "sqlite", "memory" … */
-    uint32_t format;     /* of what is stored; 0: nothing is */
-    uint64_t head;       /* position of the last event */
-    uint64_t size_bytes; /* of the log and all that commits with it, on the disk; 0: none */
-    ex_id log_id;        /* all zero: a format without one */
-    ex_log_epoch epoch;  /* the last one */
-    uint32_t epochs;     /* how many there are, of the last thousand */
+    const char *engine;     /* static: "sqlite", "memory" … */
+    uint32_t format;        /* of what is stored; 0: nothing is */
+    uint64_t head;          /* position of the last event */
+    int64_t clock_ahead_us; /* how far the last event's time is ahead of the clock; 0: it is not */
+    uint64_t size_bytes;    /* of the log and all that commits with it, on the disk; 0: none */
+    ex_id log_id;           /* all zero: a format without one */
+    ex_log_epoch epoch;     /* the last one */
+    uint32_t epochs;        /* how many there are, of the last thousand */
     char features[EX_FEATURES_SIZE]; /* of the stored log, separated by ", " */
     const char *durability; /* in force: "full", "normal", "none" (in memory); NULL: this process
                                does not write it */
@@ -41,5 +42,9 @@ EX_NODISCARD ex_status ex_store_inspect(const char *place, ex_store_format *ret,
 /** Ask the engine. @return EX_OK, EX_ETIMEOUT (no read connection), EX_ESTORAGE
  *  Thread: any. Blocking: a few queries. */
 EX_NODISCARD ex_status ex_store_describe(ex_store *s, ex_store_facts *ret, ex_error *err);
+
+/** For health. @return EX_OK; EX_EAGAIN: the log's last time is a second or more ahead of the
+ * clock, and by how much; why the log cannot be read. Thread: any. Blocking: a read. */
+EX_NODISCARD ex_status ex_store_check_clock(ex_store *s, ex_error *err);
 
 #endif

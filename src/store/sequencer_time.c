@@ -18,12 +18,11 @@
 #include "kernel/log.h"
 #include "store/sequencer_int.h"
 
-#define AHEAD_WARNING_US INT64_C(1000000)
-#define SETTLE_US        INT64_C(3600000000) /* after the start nothing is forgotten, or for the ttl */
+#define SETTLE_US INT64_C(3600000000) /* after the start nothing is forgotten, or for the ttl */
 
 static void tell_ahead(sequencer *q, int64_t ahead_us)
 {
-    bool is_ahead = ahead_us >= AHEAD_WARNING_US;
+    bool is_ahead = ahead_us >= STORE_AHEAD_US;
     ex_gauge_set(q->metrics->clock_ahead, is_ahead ? ahead_us / 1000000 : 0);
     if (is_ahead && !q->seen.has_warned)
         EX_LOG(

@@ -16,6 +16,9 @@
 #include "store/wal_report.h"
 #include "store/write_state.h"
 
+/** From here on it is told that the log's last time is ahead of the clock: nodes differ by less. */
+#define STORE_AHEAD_US INT64_C(1000000)
+
 struct sequencer;
 struct store_metrics;
 

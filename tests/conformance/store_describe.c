@@ -64,11 +64,55 @@ static void test_describe_inspects_without_changing_anything(void **state)
     assert_int_equal(ex_store_open(missing, &read_only, &store, NULL), EX_ENOTFOUND);
 }
 
+static _Atomic int64_t clock_offset_us;
+
+static int64_t shifted_now(void *ctx)
+{
+    (void)ctx;
+    return ex_now_us(ex_clock_system()) + clock_offset_us;
+}
+
+/* G-307 (issue 8, item 5): a log that is ahead of the clock is told, with how far, as long as it
+ * lasts and also when nobody writes. */
+static void test_describe_tells_that_the_log_is_ahead_of_the_clock(void **state)
+{
+    suite *s = *state;
+    static ex_clock clock;
+    ex_store_facts facts;
+    ex_error err = {0};
+    clock = *ex_clock_system();
+    clock.now_us = shifted_now;
+    clock_offset_us = INT64_C(3600) * 1000000;
+    suite_reopen(s, &(ex_store_options){.clock = &clock});
+    assert_int_equal(ex_store_check_clock(s->store, NULL), EX_OK); /* no event */
+    suite_fill(s, "a", 3);
+    assert_int_equal(ex_store_check_clock(s->store, NULL), EX_OK);
+    assert_int_equal(ex_store_describe(s->store, &facts, NULL), EX_OK);
+    assert_int_equal(facts.clock_ahead_us, 0);
+
+    clock_offset_us = 0; /* set right */
+    assert_int_equal(ex_store_check_clock(s->store, &err), EX_EAGAIN);
+    unsigned seconds = 0;
+    assert_int_equal(sscanf(err.message, "the log's last time is %u s ahead", &seconds), 1);
+    assert_in_range(seconds, 3300, 3600);
+    assert_int_equal(ex_store_describe(s->store, &facts, NULL), EX_OK);
+    assert_in_range(facts.clock_ahead_us / 1000000, 3300, 3600);
+    if (s->driver != SUITE_MEMORY) {
+        suite_reopen(s, &(ex_store_options){.read_only = true, .clock = &clock});
+        assert_int_equal(ex_store_check_clock(s->store, NULL), EX_EAGAIN);
+    }
+
+    clock_offset_us = INT64_C(3601) * 1000000; /* it has come by it */
+    assert_int_equal(ex_store_check_clock(s->store, NULL), EX_OK);
+    suite_reopen(s, NULL);
+}
+
 int store_describe_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_describe_tells_engine_head_and_size),
         STORE_TEST(test_describe_inspects_without_changing_anything),
+        STORE_TEST(test_describe_tells_that_the_log_is_ahead_of_the_clock),
     };
     return cmocka_run_group_tests_name("store describe", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "support/api_server.h"
 
 #include "model/openapi.h"
+#include "store/describe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,6 +110,46 @@ static void test_health_status(void **state)
     api_answer_done(&a);
 }
 
+static atomic_llong clock_offset_us;
+
+static int64_t shifted_now(void *ctx)
+{
+    (void)ctx;
+    return ex_now_us(ex_clock_system()) + clock_offset_us;
+}
+
+static ex_status check_clock(void *ctx, ex_error *err)
+{
+    return ex_store_check_clock(ctx, err);
+}
+
+/* G-307 (issue 8, item 5) */
+static void test_health_log_ahead_of_the_clock_is_degraded(void **state)
+{
+    (void)state;
+    ex_clock clock = *ex_clock_system();
+    clock.now_us = shifted_now;
+    api_server s;
+    api_server_start(&s, &(api_server_options){.in_memory = true, .store = {.clock = &clock}});
+    const ex_health_check check = {
+        .name = "clock", .run = check_clock, .ctx = s.store, .is_minor = true};
+    atomic_store(&clock_offset_us, 3600000000LL);
+    api_expect(&s, "POST", "/v1/streams/a-1", NULL, "{\"events\":[{\"type\":\"A\",\"data\":1}]}",
+               201);
+    atomic_store(&clock_offset_us, 0);
+    assert_int_equal(ex_health_add(s.health, &check, NULL), EX_OK);
+    api_answer a = api_call(&s, "GET", "/health/ready", NULL, NULL);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(api_text(a.json, "status"), "degraded");
+    assert_non_null(
+        strstr(api_text(json_object_get(a.json, "checks"), "clock"), " s ahead of the clock"));
+    api_answer_done(&a);
+    a = api_call(&s, "GET", "/v1/status", NULL, NULL);
+    assert_in_range(api_int(json_object_get(a.json, "store"), "clock_ahead_seconds"), 3300, 3600);
+    api_answer_done(&a);
+    api_server_stop(&s);
+}
+
 /* R-07-22 */
 static void test_health_drain_is_unready_but_alive(void **state)
 {
@@ -173,6 +214,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_health_failing_check_is_503, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_status, setup, teardown),
+        cmocka_unit_test(test_health_log_ahead_of_the_clock_is_degraded),
         cmocka_unit_test_setup_teardown(test_health_drain_is_unready_but_alive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_metrics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_openapi_covers_the_routes, setup, teardown),
