@@ -35,13 +35,19 @@ typedef struct decimal {
     int64_t exponent;
 } decimal;
 
+static int64_t bounded(int64_t exponent)
+{
+    if (exponent > EXPONENT_MAX)
+        return EXPONENT_MAX;
+    return exponent < -EXPONENT_MAX ? -EXPONENT_MAX : exponent;
+}
+
 static int64_t exponent_of(ex_slice text)
 {
     size_t i = text.len && (text.ptr[0] == '-' || text.ptr[0] == '+');
     int64_t n = 0;
     for (; i < text.len; i++)
-        n = n < EXPONENT_MAX ? 10 * n + (text.ptr[i] - '0') : EXPONENT_MAX;
-    n = n < EXPONENT_MAX ? n : EXPONENT_MAX;
+        n = bounded(10 * n + (text.ptr[i] - '0'));
     return text.len && text.ptr[0] == '-' ? -n : n;
 }
 
@@ -66,6 +72,7 @@ static decimal decimal_of(ex_slice text)
     if (end < text.len)
         d.exponent = exponent_of(ex_slice_of(text.ptr + end + 1, text.len - end - 1));
     d.exponent += last < point ? (int64_t)(point - 1 - last) : -(int64_t)(last - point);
+    d.exponent = bounded(d.exponent); /* once more: the form read back must be the same form */
     return d;
 }
 
