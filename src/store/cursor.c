@@ -139,6 +139,8 @@ static ex_status take_or_refill(ex_cursor *c, const ex_event **ret, ex_error *er
     if (c->left == 0 || c->fetch.is_at_end)
         return EX_EEND;
     ex_status st = refill(c, err);
+    if (st == EX_ECORRUPT && c->fetch.scan.is_stream) /* engines know streams by number */
+        return ex_error_context(err, st, "stream '%.*s'", EX_ARG(c->fetch.scan.stream));
     if (st)
         return st;
     *ret = chunk_take(&c->chunk);

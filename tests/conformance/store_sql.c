@@ -2,14 +2,12 @@
  * R-ES-01, R-ES-07, R-ES-17, R-08-11. SQLite only. */
 #include "conformance/store_suite.h"
 
-#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/sqlite/statements.h"
-#include "store/submission.h"
 
 static sqlite3 *open_raw(suite *s)
 {
@@ -184,107 +182,6 @@ static void test_sql_refuses_a_version_that_is_taken(void **state)
 /* ---- Streams whose chain is damaged ---- */
 
 #define STREAM_A "(SELECT id FROM streams WHERE name = 'a')"
-
-/* ---- Neighbours of a damaged stream ---- */
-
-enum { NEIGHBOURS = 60 };
-
-typedef struct neighbour {
-    ex_new_event event;
-    ex_stream_write write;
-    ex_append append;
-    char stream[16];
-    ex_status status;
-    sem_t *left;
-} neighbour;
-
-typedef struct holdup {
-    ex_submission submission; /* first */
-    sem_t entered, go, done;
-    bool was_staged;
-} holdup;
-
-static ex_status holdup_stage(ex_submission *s, ex_batch *b, ex_error *err)
-{
-    holdup *h = (holdup *)s;
-    (void)b, (void)err;
-    if (h->was_staged)
-        return EX_OK;
-    h->was_staged = true;
-    sem_post(&h->entered);
-    while (sem_wait(&h->go)) {
-    } /* interrupted by a signal: wait on */
-    return EX_OK;
-}
-
-static void holdup_retract(ex_submission *s)
-{
-    (void)s;
-}
-
-static void holdup_done(ex_submission *s, ex_status status, const ex_error *err)
-{
-    (void)status, (void)err;
-    sem_post(&((holdup *)s)->done);
-}
-
-static void on_neighbour(void *ctx, ex_status status, const ex_appended *appended,
-                         const ex_error *err)
-{
-    neighbour *n = ctx;
-    (void)appended, (void)err;
-    n->status = status;
-    sem_post(n->left);
-}
-
-/* G-304 (issue 8, item 15): appends to a damaged stream fail for good, those to other streams in
- * the same batch do not notice. */
-static void test_sql_damaged_stream_hurts_no_other(void **state)
-{
-    suite *s = *state;
-    static neighbour all[NEIGHBOURS];
-    sqlite3 *db = open_raw(s);
-    holdup h = {
-        .submission = {.stage = holdup_stage, .done = holdup_done, .retract = holdup_retract}};
-    sem_t left;
-    suite_fill(s, "a", 6);
-    suite_fill(s, "b", 1);
-    run_raw(db, "UPDATE stream_heads SET position = 0 WHERE stream_id = " STREAM_A);
-    suite_reopen(s, NULL);
-    sem_init(&left, 0, 0);
-    sem_init(&h.entered, 0, 0);
-    sem_init(&h.go, 0, 0);
-    sem_init(&h.done, 0, 0);
-    assert_int_equal(ex_store_submit(s->store, &h.submission, NULL), EX_OK);
-    while (sem_wait(&h.entered)) {
-    } /* interrupted by a signal: wait on */
-    for (int i = 0; i < NEIGHBOURS; i++) {
-        neighbour *n = &all[i];
-        (void)snprintf(n->stream, sizeof(n->stream), i % 20 == 7 ? "a" : "s-%d", i);
-        n->event = EVENT("T", "{}");
-        n->write = (ex_stream_write){ex_str(n->stream), EX_ANY, &n->event, 1};
-        n->append = (ex_append){.writes = &n->write, .write_count = 1};
-        n->left = &left;
-        assert_int_equal(ex_store_append_async(s->store, &n->append, NULL, on_neighbour, n, NULL),
-                         EX_OK);
-    }
-    sem_post(&h.go);
-    for (int i = 0; i < NEIGHBOURS; i++)
-        while (sem_wait(&left)) {
-        } /* interrupted by a signal: wait on */
-    while (sem_wait(&h.done)) {
-    } /* interrupted by a signal: wait on */
-    for (int i = 0; i < NEIGHBOURS; i++)
-        if (all[i].status != (i % 20 == 7 ? EX_ECORRUPT : EX_OK))
-            fail_msg("append %d to %s: %s", i, all[i].stream, ex_status_code(all[i].status));
-    assert_false(ex_status_is_retryable(EX_ECORRUPT));
-    assert_int_equal(ex_store_check_writes(s->store, NULL), EX_OK);
-    sem_destroy(&left);
-    sem_destroy(&h.entered);
-    sem_destroy(&h.go);
-    sem_destroy(&h.done);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
 
 static ex_status read_all(suite *s, bool by_filter, ex_direction direction, ex_error *err)
 {
@@ -580,7 +477,6 @@ static void test_sql_file_is_sound(void **state)
 int store_sql_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_sql_damaged_stream_hurts_no_other),
         STORE_TEST(test_sql_refuses_to_change_the_log),
         STORE_TEST(test_sql_view_shows_events_to_people),
         STORE_TEST(test_sql_view_of_one_stream),

@@ -82,5 +82,6 @@ int store_postgres_plans_tests(suite *s);
 int store_nodes_tests(suite *s);
 int store_blind_tests(suite *s);
 int store_fate_tests(suite *s);
+int store_damage_tests(suite *s);
 
 #endif

@@ -4,12 +4,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 
 #include <cmocka.h>
 
 #include <excore/runtime.h>
 
+#include "kernel/fingerprint.h"
+#include "store/submission.h"
 #include "support/accounts.h"
 #include "support/shared_model.h"
 
@@ -222,6 +225,68 @@ static void test_command_id_takes_effect_once(void **ctx)
     ex_command_call other = call_of("a", "deposit", "{\"cents\":6}");
     other.command_id = EX_S("cmd-1");
     assert_int_equal(ex_command_run(f.rt, &other, &f.arena, &f.err), EX_EIDEMPOTENCY);
+    tear_down(&f);
+}
+
+typedef struct earlier {
+    ex_submission submission; /* first */
+    uint64_t fingerprint;
+    ex_status status;
+    sem_t done;
+} earlier;
+
+/* The outcome of "cmd-new", under another id and with the other fingerprint. */
+static ex_status earlier_stage(ex_submission *s, ex_batch *b, ex_error *err)
+{
+    ex_command_record record = {0};
+    ex_status st = ex_batch_command_find(b, EX_S("cmd-new"), &record, err);
+    record.command_id = EX_S("cmd-old");
+    record.fingerprint = ((earlier *)s)->fingerprint;
+    return st ? st : ex_batch_command_record(b, &record, err);
+}
+
+static void earlier_done(ex_submission *s, ex_status status, const ex_error *err)
+{
+    (void)err;
+    ((earlier *)s)->status = status;
+    sem_post(&((earlier *)s)->done);
+}
+
+/* G-308 (issue 8, item 6): releases that rounded numbers to doubles made other fingerprints. */
+static void test_command_id_of_an_earlier_release_is_recognised(void **ctx)
+{
+    (void)ctx;
+    static const char *const parts[] = {"bank", "account", "a", "deposit", "{\"cents\":5}"};
+    fixture f;
+    set_up(&f);
+    assert_int_equal(run(&f, "a", "open", "{\"owner\":\"ann\"}"), EX_OK);
+    ex_command_call call = call_of("a", "deposit", "{\"cents\":5}");
+    call.command_id = EX_S("cmd-new");
+    assert_int_equal(ex_command_run(f.rt, &call, &f.arena, &f.err), EX_OK);
+
+    earlier e = {.submission = {.stage = earlier_stage, .done = earlier_done},
+                 .fingerprint = EX_FINGERPRINT_START};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        e.fingerprint = ex_fingerprint(e.fingerprint, ex_str(parts[i]));
+    assert_int_equal(sem_init(&e.done, 0, 0), 0);
+    assert_int_equal(ex_store_submit(f.store, &e.submission, &f.err), EX_OK);
+    while (sem_wait(&e.done)) {
+    } /* interrupted by a signal: wait on */
+    assert_int_equal(e.status, EX_OK);
+    sem_destroy(&e.done);
+
+    static const char *const same[] = {"{\"cents\":5}", "{ \"cents\" : 5 }"};
+    for (size_t i = 0; i < 2; i++) {
+        call = call_of("a", "deposit", same[i]);
+        call.command_id = EX_S("cmd-old");
+        assert_int_equal(ex_command_run(f.rt, &call, &f.arena, &f.err), EX_OK);
+        assert_true(call.result.is_duplicate);
+        assert_int_equal(call.result.position, 2);
+    }
+    call = call_of("a", "deposit", "{\"cents\":6}");
+    call.command_id = EX_S("cmd-old");
+    assert_int_equal(ex_command_run(f.rt, &call, &f.arena, &f.err), EX_EIDEMPOTENCY);
+    assert_int_equal(version_of(&f, "account-a"), 2);
     tear_down(&f);
 }
 
@@ -458,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_command_business_failure_is_an_outcome),
         cmocka_unit_test(test_command_without_events_succeeds),
         cmocka_unit_test(test_command_id_takes_effect_once),
+        cmocka_unit_test(test_command_id_of_an_earlier_release_is_recognised),
         cmocka_unit_test(test_command_id_takes_effect_once_across_threads),
         cmocka_unit_test(test_command_expected_version),
         cmocka_unit_test(test_command_sees_events_appended_beside_it),
