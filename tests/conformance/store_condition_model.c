@@ -157,7 +157,7 @@ static model_event *read_model(ex_store *store, uint64_t *ret_head)
     model_event *log = NULL;
     ex_cursor *c = NULL;
     ex_event e;
-    assert_int_equal(ex_store_read_log(store, &(ex_read_log){0}, &c, NULL), EX_OK);
+    assert_int_equal(ex_store_read_log(store, &(ex_read_log){.is_current = true}, &c, NULL), EX_OK);
     while (ex_cursor_next(c, &e, NULL) == EX_OK) {
         assert_int_equal(e.position, ++head);
         if (head >= room) {
