@@ -14,41 +14,47 @@
  *   9007199254740993.0           9007199254740993: an integer of at most 20 digits
  *   0.10000000000000000001       10000000000000000001e-20
  *
- * Exponents count up to 10^15, which no text that fits into memory reaches with
- * digits. Releases before wrote all numbers but 64-bit integers through doubles
- * (ex_json_canonical_rounded). (R-FN-07) */
+ * An exponent may have any number of digits: beyond 10^17 it is kept as text, and what
+ * the place of the point adds to it is added to the text. Releases before wrote all
+ * numbers but 64-bit integers through doubles (ex_json_canonical_rounded). (R-FN-07) */
 #include "kernel/json_rounded.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FEW_MEMBERS    16
 #define INTEGER_DIGITS 20 /* of the largest 64-bit integer */
-#define EXPONENT_MAX   INT64_C(1000000000000000)
+#define NEAR_DIGITS    17 /* an exponent of so many digits is counted in 64 bits */
 
 /* ---- Decimals ---- */
 
-/** Digits times ten to the power of `exponent`. */
+/** Digits times ten to the power of `exponent` (+ `far`). */
 typedef struct decimal {
     bool is_negative;
     ex_slice digits; /* from the first that is not 0 to the last; a point may stand between */
     size_t count;    /* of digits; 0: the number is 0 */
     int64_t exponent;
+    ex_slice far; /* a written exponent of more than NEAR_DIGITS digits, without sign and zeros in
+                     front; else empty */
+    bool is_far_negative;
 } decimal;
 
-static int64_t bounded(int64_t exponent)
+static void read_exponent(ex_slice text, decimal *d)
 {
-    if (exponent > EXPONENT_MAX)
-        return EXPONENT_MAX;
-    return exponent < -EXPONENT_MAX ? -EXPONENT_MAX : exponent;
-}
-
-static int64_t exponent_of(ex_slice text)
-{
-    size_t i = text.len && (text.ptr[0] == '-' || text.ptr[0] == '+');
+    bool is_negative = text.ptr[0] == '-';
+    size_t i = is_negative || text.ptr[0] == '+';
+    while (i < text.len && text.ptr[i] == '0')
+        i++;
+    if (text.len - i > NEAR_DIGITS) {
+        d->far = ex_slice_of(text.ptr + i, text.len - i);
+        d->is_far_negative = is_negative;
+        return;
+    }
     int64_t n = 0;
     for (; i < text.len; i++)
-        n = bounded(10 * n + (text.ptr[i] - '0'));
-    return text.len && text.ptr[0] == '-' ? -n : n;
+        n = 10 * n + (text.ptr[i] - '0');
+    d->exponent = is_negative ? -n : n;
 }
 
 /* Of a valid JSON number. */
@@ -70,15 +76,17 @@ static decimal decimal_of(ex_slice text)
     d.digits = ex_slice_of(text.ptr + first, last - first + 1);
     d.count = d.digits.len - (first < point && point < last);
     if (end < text.len)
-        d.exponent = exponent_of(ex_slice_of(text.ptr + end + 1, text.len - end - 1));
+        read_exponent(ex_slice_of(text.ptr + end + 1, text.len - end - 1), &d);
     d.exponent += last < point ? (int64_t)(point - 1 - last) : -(int64_t)(last - point);
-    d.exponent = bounded(d.exponent); /* once more: the form read back must be the same form */
     return d;
 }
 
+/* `a` is that of a double. */
 static bool is_same_decimal(const decimal *a, const decimal *b)
 {
-    if (a->is_negative != b->is_negative || a->count != b->count || a->exponent != b->exponent)
+    assert(a->far.len == 0);
+    if (a->is_negative != b->is_negative || a->count != b->count || a->exponent != b->exponent ||
+        b->far.len)
         return false;
     for (size_t n = 0, i = 0, j = 0; n < a->count; n++, i++, j++) {
         i += a->digits.ptr[i] == '.';
@@ -89,9 +97,35 @@ static bool is_same_decimal(const decimal *a, const decimal *b)
     return true;
 }
 
+/* The sum of `far` and `exponent`. The place of a point in a text is far below 10^NEAR_DIGITS, so
+ * the sign is that of `far`, and at most one digit comes or goes in front. */
+static void put_far_exponent(const decimal *d, ex_buf *out)
+{
+    int64_t carry = d->is_far_negative ? -d->exponent : d->exponent;
+    if (d->is_far_negative)
+        ex_buf_put_char(out, '-');
+    size_t first = out->len;
+    ex_buf_put_char(out, '0'); /* for a digit that comes */
+    ex_buf_put(out, d->far);
+    if (out->status)
+        return;
+    for (size_t i = out->len; carry != 0; i--) {
+        assert(i > first);
+        int64_t sum = out->ptr[i - 1] - '0' + carry;
+        int64_t digit = (sum % 10 + 10) % 10;
+        out->ptr[i - 1] = (char)('0' + digit);
+        carry = (sum - digit) / 10;
+    }
+    size_t zeros = 0;
+    while (out->ptr[first + zeros] == '0')
+        zeros++;
+    memmove(out->ptr + first, out->ptr + first + zeros, out->len - first - zeros);
+    out->len -= zeros;
+}
+
 static void put_decimal(const decimal *d, ex_buf *out)
 {
-    bool is_integer = d->exponent >= 0 && d->exponent <= INTEGER_DIGITS &&
+    bool is_integer = d->far.len == 0 && d->exponent >= 0 && d->exponent <= INTEGER_DIGITS &&
                       d->count + (size_t)d->exponent <= INTEGER_DIGITS;
     if (d->count == 0) {
         ex_buf_put_char(out, '0');
@@ -104,10 +138,13 @@ static void put_decimal(const decimal *d, ex_buf *out)
             ex_buf_put_char(out, d->digits.ptr[i]);
     for (int64_t i = 0; is_integer && i < d->exponent; i++)
         ex_buf_put_char(out, '0');
-    if (!is_integer) {
-        ex_buf_put_char(out, 'e');
+    if (is_integer)
+        return;
+    ex_buf_put_char(out, 'e');
+    if (d->far.len)
+        put_far_exponent(d, out);
+    else
         ex_buf_put_i64(out, d->exponent);
-    }
 }
 
 /* The shortest form of the double when that is the number itself: nearly always. */
