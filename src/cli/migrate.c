@@ -59,16 +59,21 @@ static ex_status run(const args *a, ex_error *err)
                         "the store has format %u and uses what this version of excore does not "
                         "know (%.200s): it may read it, only a newer one may write it",
                         f.found, f.unwritable);
-    if (f.found == f.known) {
-        printf("%s, format %u: up to date\n", f.engine, f.found);
-    } else if (args_has(a, "dry-run")) {
-        printf("%s, format %u: would be brought to format %u\n", f.engine, f.found, f.known);
-    } else {
+    bool is_dry = args_has(a, "dry-run");
+    bool is_up_to_date = f.found == f.known && !f.missing[0];
+    if (!is_dry && !is_up_to_date)
         st = migrate(a, place, true, err);
-        if (st == EX_OK)
-            printf("%s, format %u: brought to format %u\n", f.engine, f.found, f.known);
-    }
-    return st;
+    if (st)
+        return st;
+    printf("%s, format %u: ", f.engine, f.found);
+    if (is_up_to_date)
+        printf("up to date\n");
+    else if (f.found == f.known)
+        printf("%s %s; older versions of excore go on serving it\n", is_dry ? "lacks" : "got",
+               f.missing);
+    else
+        printf("%s to format %u\n", is_dry ? "would be brought" : "brought", f.known);
+    return EX_OK;
 }
 
 static int run_migrate(const cli *c, const args *a)

@@ -30,6 +30,7 @@ typedef struct ex_store_format {
     uint32_t known;
     char features[EX_FEATURES_SIZE];   /* that the store has, separated by ", " */
     char unwritable[EX_FEATURES_SIZE]; /* of those, the ones that keep this program from writing */
+    char missing[EX_FEATURES_SIZE];    /* that a migration would add, compatible ones */
 } ex_store_format;
 
 /** Look at the format of a store without opening it as one: an older one is no failure, and nothing

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* What this build knows, of whatever class. */
-static const char *const known[] = {STORE_FEATURE_EPOCHS};
+static const char *const known[] = {STORE_FEATURE_EPOCHS, STORE_FEATURE_LOG_VIEWS};
 
 static bool is_known(ex_slice name)
 {
@@ -42,6 +42,22 @@ void store_features_add(store_features *f, ex_slice name, ex_slice class_name)
         return;
     bool is_readable = ex_slice_is(class_name, "read-only compatible");
     add_name(is_readable ? f->unwritable : f->unreadable, name);
+}
+
+bool store_features_has(const store_features *f, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = f->all; (at = strstr(at, name)) != NULL; at += len)
+        if ((at == f->all || at[-1] == ' ') && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+void store_features_miss(store_features *f, const store_addition *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!store_features_has(f, list[i].name))
+            add_name(f->missing, ex_str(list[i].name));
 }
 
 ex_status store_features_check(const store_features *f, bool to_write, const char *what,

@@ -12,6 +12,8 @@
 #ifndef EXCORE_STORE_FEATURES_H
 #define EXCORE_STORE_FEATURES_H
 
+#include <stdbool.h>
+
 #include <excore/error.h>
 
 #define STORE_FEATURES_SIZE 512
@@ -20,6 +22,9 @@
  *  the log would not be told to those who hold positions. */
 #define STORE_FEATURE_EPOCHS     "epochs"
 #define STORE_FEATURE_EPOCHS_SQL "INSERT INTO features VALUES ('epochs', 'read-only compatible');"
+/** The views of the log for people (stream_log, tag_log). */
+#define STORE_FEATURE_LOG_VIEWS     "log-views"
+#define STORE_FEATURE_LOG_VIEWS_SQL "INSERT INTO features VALUES ('log-views', 'compatible');"
 /** Both engines' table. */
 #define STORE_FEATURES_CHECK                                                                       \
     "CHECK (class IN ('compatible', 'read-only compatible', 'incompatible'))"
@@ -30,9 +35,20 @@ typedef struct store_features {
     char all[STORE_FEATURES_SIZE];
     char unwritable[STORE_FEATURES_SIZE]; /* unknown here, read-only compatible */
     char unreadable[STORE_FEATURES_SIZE]; /* unknown here, incompatible */
+    char missing[STORE_FEATURES_SIZE];    /* that this build would add; see store_features_miss */
 } store_features;
 
+/** What came after a format and is compatible with it: a store that lacks it gets it, one that has
+ * it is served by older builds as before. */
+typedef struct store_addition {
+    const char *name;
+    const char *sql; /* makes it, and its row in `features` */
+} store_addition;
+
 void store_features_add(store_features *f, ex_slice name, ex_slice class_name);
+bool store_features_has(const store_features *f, const char *name);
+/** Once all are added: name in `missing` what the store lacks of the list. */
+void store_features_miss(store_features *f, const store_addition *list, size_t count);
 /** May this build open the store? @param what for people: the file or schema
  *  @return EX_OK, EX_EFORMAT (names the features that it does not know) */
 EX_NODISCARD ex_status store_features_check(const store_features *f, bool to_write,

@@ -171,6 +171,7 @@ ex_status ex_store_inspect(const char *place, ex_store_format *ret, ex_error *er
     *ret = (ex_store_format){.engine = ops->name, .found = format.found, .known = format.known};
     memcpy(ret->features, format.features.all, sizeof(ret->features));
     memcpy(ret->unwritable, format.features.unwritable, sizeof(ret->unwritable));
+    memcpy(ret->missing, format.features.missing, sizeof(ret->missing));
     return EX_OK;
 }
 

@@ -60,6 +60,19 @@ expect 0 "$excore" status --data "$open_file_again" --json
 is "$(jq -c '[.store.format, .store.epoch.reason, .store.epoch.first]' <<<"$out")" '[4,"migrated",1]'
 rm -rf "$open_file_again"
 
+# What came later is added to a file that is written, and not to one that is read.
+open_file_again=$(mktemp -d)
+gunzip -c "$formats/sqlite-4.db.gz" >"$open_file_again/events.db"
+expect 0 "$excore" migrate --data "$open_file_again" --dry-run
+is "$out" "sqlite, format 4: lacks log-views; older versions of excore go on serving it"
+expect 0 "$excore" status --data "$open_file_again" --json
+is "$(jq -c .store.features <<<"$out")" '["epochs"]'
+expect 0 "$excore" append more T '{}' --data "$open_file_again" --tag k:v
+expect 0 "$excore" migrate --data "$open_file_again"
+is "$out" "sqlite, format 4: up to date"
+is "$(sqlite3 "$open_file_again/events.db" "SELECT stream, version FROM tag_log WHERE tag = 'k:v'")" "more|1"
+rm -rf "$open_file_again"
+
 # ---- PostgreSQL ----
 start_database pg
 db=$place

@@ -103,6 +103,8 @@ for table in $tables; do
     denied "$(as reports)" "DELETE FROM $table"
 done
 denied "$(as reports)" "DELETE FROM excore.log"
+is "$(sql "$(as reports)" -c "SELECT version, position FROM excore.stream_log WHERE stream = 'order-o-1'")" "1|1"
+is "$(sql "$(as reports)" -c "SELECT count(*) FROM excore.tag_log WHERE tag = 'none'")" 0
 
 sql "$(as shop_owner)" -c "$(grep -oE 'GRANT USAGE ON SCHEMA excore_views TO reports' section.md)" ||
     fail "the owner cannot let reports into excore_views"
@@ -124,7 +126,7 @@ while IFS='|' read -r table privilege; do
     has "$err" "on table $table"
     sql "$(as shop_owner)" -c "GRANT $privilege ON excore.$table TO shop"
 done < <(sql "$(as excore)" -c "SELECT table_name, privilege_type FROM information_schema.table_privileges
-    WHERE grantee = 'shop' AND table_schema = 'excore' AND table_name <> 'log' ORDER BY 1, 2")
+    WHERE grantee = 'shop' AND table_schema = 'excore' AND table_name NOT LIKE '%log' ORDER BY 1, 2")
 is "$needed" 31
 sql "$(as shop_owner)" -c 'REVOKE USAGE ON SCHEMA excore FROM shop'
 refused "$(as shop)" 'role "shop" lacks a grant on schema excore'

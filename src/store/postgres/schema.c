@@ -30,6 +30,8 @@
  *   excore_migrations  version                  what was done to this schema: sql/sql_migrate.h
  *   nodes, leases      id; name                 who is there and does what: sql/postgres/pg_lease.h
  *   log (view)                                  the log for people and reports
+ *   stream_log (view)                           the same by stream, found through its index
+ *   tag_log (view)                              the same by tag: an event for each of its tags
  *
  * What the log says cannot be changed: triggers refuse UPDATE, DELETE and
  * TRUNCATE on events and on everything that gives them meaning. Names compare
@@ -153,6 +155,35 @@ static const char schema_4[] =
     STORE_FEATURE_EPOCHS_SQL;
 /* clang-format on */
 
+/* What the views show of an event. */
+#define LOG_COLUMNS                                                                                \
+    "  split_part(e.stream, '-', 1) AS category, e.type,"                                          \
+    "  encode(substr(e.id, 1, 16), 'hex')::uuid AS id, coalesce(e.schema_version, 1) AS "          \
+    "schema_version,"                                                                              \
+    "  coalesce(e.content_type, 'application/json') AS content_type,"                              \
+    "  event_json(e.content_type, e.data) AS data, e.data AS data_bytes,"                          \
+    "  coalesce(event_json(NULL, e.metadata), '{}') AS metadata,"                                  \
+    "  coalesce(event_tag_names(e.tags), '{}') AS tags, e.correlation_id, e.causation_id,"         \
+    "  timestamptz 'epoch' + e.recorded_at * interval '1 microsecond' AS recorded_at"
+
+/* A function that catches exceptions makes subtransactions, which no parallel query may, not even
+ * in its leader; so whoever asks for it must not be given one. OFFSET 0 keeps the planner from
+ * reading all events when a tag is common by its statistics, which are those of the average tag. */
+static const char log_views[] =
+    "ALTER FUNCTION event_json(text, bytea) PARALLEL UNSAFE;"
+    "CREATE VIEW stream_log AS SELECT s.name AS stream, e.version, e.position," LOG_COLUMNS
+    " FROM streams s JOIN events e ON e.stream_id = s.id;"
+    "COMMENT ON VIEW stream_log IS 'the log by stream: WHERE stream = … reads the events of that "
+    "stream only';"
+    "CREATE VIEW tag_log AS SELECT g.name AS tag, t.position, e.stream, e.version," LOG_COLUMNS
+    " FROM tags g JOIN event_tags t ON t.tag_id = g.id"
+    "  CROSS JOIN LATERAL (SELECT * FROM events WHERE events.position = t.position OFFSET 0) e;"
+    "COMMENT ON VIEW tag_log IS 'the log by tag, each event once for each of its "
+    "tags';" STORE_FEATURE_LOG_VIEWS_SQL;
+
+static const store_addition additions[] = {{STORE_FEATURE_LOG_VIEWS, log_views}};
+#define ADDITION_COUNT (sizeof(additions) / sizeof(additions[0]))
+
 static const ex_sql_migration list[PG_SCHEMA_VERSION] = {
     {.version = 1, .name = "the log", .postgres = schema_1},
     {.version = 2, .name = "nodes and leases", .postgres = pg_lease_schema},
@@ -219,6 +250,8 @@ static ex_status look(ex_sql *db, const ex_pg_target *t, found *f, ex_error *err
     return st;
 }
 
+/* ---- Features ---- */
+
 static ex_status read_features(ex_sql *db, store_features *ret, ex_error *err)
 {
     ex_sql_stmt *s = NULL;
@@ -240,6 +273,7 @@ static ex_status check_features(ex_sql *db, const ex_pg_target *t, uint32_t vers
     char what[EX_ERROR_MESSAGE_SIZE];
     *ret = (store_features){0};
     ex_status st = version >= 3 ? read_features(db, ret, err) : EX_OK;
+    store_features_miss(ret, additions, ADDITION_COUNT);
     (void)snprintf(what, sizeof(what), "schema '%s' of %s", t->schema,
                    t->label); /* cut is fine: for people */
     return st ? st : store_features_check(ret, to_write, what, err);
@@ -273,6 +307,16 @@ typedef struct wanted {
     pg_schema_wish wish;
 } wanted;
 
+static ex_status add_what_came_later(ex_sql *db, ex_error *err)
+{
+    store_features has;
+    ex_status st = read_features(db, &has, err);
+    for (size_t i = 0; st == EX_OK && i < ADDITION_COUNT; i++)
+        if (!store_features_has(&has, additions[i].name))
+            st = ex_sql_script(db, additions[i].sql, err);
+    return st;
+}
+
 /* One at a time, whoever opens first; the others look again and find it done. All or nothing. */
 static ex_status migrate(ex_sql *db, void *ctx, ex_error *err)
 {
@@ -283,7 +327,8 @@ static ex_status migrate(ex_sql *db, void *ctx, ex_error *err)
     st = st ? st : ex_sql_migrate_lock(db, err);
     st = st ? st : look(db, w->target, &f, err);
     st = st ? st : check(&f, w->target, w->wish, err);
-    return st ? st : ex_sql_migrate(db, &m, err);
+    st = st ? st : ex_sql_migrate(db, &m, err);
+    return st ? st : add_what_came_later(db, err);
 }
 
 ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, ex_error *err)
@@ -296,7 +341,9 @@ ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, ex_error
     st = st ? st : look(db, w.target, &f, err);
     st = st ? st : check(&f, w.target, wish, err);
     st = st ? st : check_features(db, w.target, f.version, to_write, &features, err);
-    if (st == EX_OK && f.version < PG_SCHEMA_VERSION)
+    bool is_behind =
+        f.version < PG_SCHEMA_VERSION || (wish == PG_SCHEMA_MIGRATE && features.missing[0]);
+    if (st == EX_OK && is_behind)
         st = ex_sql_transact(db, EX_SQL_WRITE, migrate, &w, err);
     ex_sql_close(db);
     return st;

@@ -18,11 +18,13 @@
  *   idempotency_audit  (stored_position,        refused appends: same id, other content
  *                       given_fingerprint)
  *   log_identity       one                      one row: the log's id, the file that it lies in,
- * and whether it is open (wal_proof.h) (log_epoch.c) log_epochs         number its epochs
- * (excore/log_id.h) features           name                     what has come since format 4
- * (store/features.h) log (view)                                  the log for people with the
- * sqlite3 shell stream_log (view)                           the same by stream: WHERE stream =
- * '...' reads the events of that stream only
+ *                                               and whether it is open (wal_proof.h, log_epoch.c)
+ *   log_epochs         number                   its epochs (excore/log_id.h)
+ *   features           name                     what has come since format 4 (store/features.h)
+ *   log (view)                                  the log for people with the sqlite3 shell
+ *   stream_log (view)                           the same by stream: WHERE stream = '...' reads the
+ *                                               events of that stream only
+ *   tag_log (view)                              the same by tag: an event for each of its tags
  *
  * What the log says cannot be changed: triggers refuse UPDATE and DELETE on
  * events and on everything that gives them meaning. The head of a stream moves
@@ -121,6 +123,18 @@ static const char schema_v4[] =
     ") STRICT, WITHOUT ROWID;"
     STORE_FEATURE_EPOCHS_SQL;
 
+/* From the index, in its order: a tag that few events have is found as fast in a long log. */
+static const char log_views[] =
+    "CREATE VIEW tag_log AS SELECT g.name AS tag, l.position, l.stream, l.category, l.version,"
+    "  l.type, l.id, l.schema_version, l.content_type, l.data, l.metadata, l.tags,"
+    "  l.correlation_id, l.causation_id, l.recorded_at"
+    "  FROM tags g CROSS JOIN event_tags t ON t.tag_id = g.id"
+    "  CROSS JOIN log l ON l.position = t.position;"
+    STORE_FEATURE_LOG_VIEWS_SQL;
+
+static const store_addition additions[] = {{STORE_FEATURE_LOG_VIEWS, log_views}};
+#define ADDITION_COUNT (sizeof(additions) / sizeof(additions[0]))
+
 /* The first makes a file of format SCHEMA_OLDEST, each further one brings a file to the next. */
 static const char *const migrations[] = {schema_v3, schema_v4};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == SCHEMA_VERSION - SCHEMA_OLDEST + 1,
@@ -180,8 +194,10 @@ ex_status sqlite_schema_version(sqlite_conn *c, const char *path, uint32_t *ret,
         st = log_features_read(c, ret_features, err);
     if (st == EX_OK)
         st = check_features(ret_features, path, false, err);
-    if (st == EX_OK)
-        *ret = (uint32_t)f.version;
+    if (st)
+        return st;
+    store_features_miss(ret_features, additions, ADDITION_COUNT);
+    *ret = (uint32_t)f.version;
     return st;
 }
 
@@ -209,7 +225,27 @@ static ex_status run_migrations(sqlite_conn *c, int64_t from, ex_error *err)
         st = sqlite_conn_exec(c, migrations[i], err);
     if (st == EX_OK && from < 4)
         st = log_epoch_first(c, from ? EX_EPOCH_MIGRATED : EX_EPOCH_CREATED, err);
+    return st;
+}
+
+static ex_status add_what_came_later(sqlite_conn *c, const store_features *has, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (size_t i = 0; st == EX_OK && i < ADDITION_COUNT; i++)
+        if (!store_features_has(has, additions[i].name))
+            st = sqlite_conn_exec(c, additions[i].sql, err);
+    return st;
+}
+
+static ex_status bring_up_to_date(sqlite_conn *c, int64_t from, ex_error *err)
+{
     char sql[128];
+    store_features features = {0};
+    ex_status st = from == SCHEMA_VERSION ? EX_OK : run_migrations(c, from, err);
+    if (st == EX_OK)
+        st = log_features_read(c, &features, err);
+    if (st == EX_OK)
+        st = add_what_came_later(c, &features, err);
     (void)snprintf(sql, sizeof(sql), /* always fits */
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;", SCHEMA_APPLICATION_ID,
                    SCHEMA_VERSION);
@@ -220,15 +256,14 @@ static ex_status run_migrations(sqlite_conn *c, int64_t from, ex_error *err)
 
 ex_status sqlite_schema_migrate(sqlite_conn *c, const char *path, ex_error *err)
 {
-    file_format f = {0};
-    ex_status st = read_format(c, &f, err);
-    if (st == EX_OK)
-        st = check_readable(&f, path, err);
-    if (st || f.version == SCHEMA_VERSION)
+    store_features features = {0};
+    uint32_t version = 0;
+    ex_status st = sqlite_schema_version(c, path, &version, &features, err);
+    if (st || (version == SCHEMA_VERSION && !features.missing[0]))
         return st;
     st = sqlite_conn_exec(c, "BEGIN EXCLUSIVE", err);
     if (st == EX_OK)
-        st = run_migrations(c, f.version, err);
+        st = bring_up_to_date(c, version, err);
     if (st == EX_OK)
         st = sqlite_conn_exec(c, "COMMIT", err);
     if (st) {
