@@ -1,6 +1,6 @@
 /* serve.c: the server is a list of parts. They start in this order and stop in the opposite one:
  *
- *   log → metrics → health → application → store → node → runtime → api → http
+ *   log → place → metrics → health → application → store → node → runtime → api → http
  *
  * When a part does not start, those before it are stopped and its error is the
  * server's (R-01-25). Ending is the same walk from the last part: http drains first
@@ -12,6 +12,7 @@
 #include "app/application.h"
 #include "app/last_resort.h"
 #include "app/version.h"
+#include "kernel/path.h"
 #include "model/openapi.h"
 #include "observe/health.h"
 #include "store/wal_report.h"
@@ -25,6 +26,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -32,6 +34,7 @@
 
 typedef struct server {
     const settings *settings;
+    char *place; /* store.data from the root on */
     application application;
     ex_metrics *metrics;
     ex_health *health;
@@ -60,6 +63,23 @@ static void count_lost_lines(void *ctx)
 {
     ex_counter *lost = ctx; /* collectors run one after another */
     ex_counter_add(lost, ex_log_lost() - ex_counter_value(lost));
+}
+
+/* Before an application is loaded: what it does to the process's directory does not count. */
+static ex_status find_place(server *s, ex_error *err)
+{
+    const char *data = s->settings->data;
+    if (ex_pg_is_url(data))
+        return ex_pg_url_absolute(data, &s->place, err);
+    if (strcmp(data, EX_STORE_MEMORY) != 0)
+        return ex_path_absolute(data, &s->place, err);
+    s->place = strdup(data);
+    return s->place ? EX_OK : ex_raise(err, EX_ENOMEM, "no memory for a path");
+}
+
+static void forget_place(server *s)
+{
+    free(s->place);
 }
 
 static ex_status start_metrics(server *s, ex_error *err)
@@ -178,7 +198,7 @@ static ex_status start_store(server *s, ex_error *err)
     options.on_slow = report_slow_statement;
     options.on_write_end = report_write_end;
     int64_t before_us = ex_now_us(ex_clock_system());
-    ex_status status = ex_store_open(s->settings->data, &options, &s->store, err);
+    ex_status status = ex_store_open(s->place, &options, &s->store, err);
     if (status)
         return status;
     report_epoch(s->store, before_us);
@@ -209,8 +229,7 @@ static void stop_store(server *s)
 /* Also without an application, so that every node is seen. */
 static ex_status start_node(server *s, ex_error *err)
 {
-    const char *data = s->settings->data;
-    const ex_leases_options options = {.url = ex_pg_is_url(data) ? data : NULL,
+    const ex_leases_options options = {.url = ex_pg_is_url(s->place) ? s->place : NULL,
                                        .version = app_version(),
                                        .ttl_ms = s->settings->lease_ms,
                                        .metrics = s->metrics};
@@ -264,7 +283,7 @@ static ex_status start_runtime(server *s, ex_error *err)
     if (!s->application.app)
         return EX_OK;
     ex_runtime_options options = s->settings->runtime;
-    options.dir = s->settings->data;
+    options.dir = s->place;
     options.metrics = s->metrics;
     options.report = report;
     options.slow_statement_ms = s->settings->store.slow_ms;
@@ -310,7 +329,7 @@ static ex_status start_api(server *s, ex_error *err)
     options.runtime = s->runtime;
     options.metrics = s->metrics;
     options.health = s->health;
-    options.nodes_url = ex_pg_is_url(s->settings->data) ? s->settings->data : NULL;
+    options.nodes_url = ex_pg_is_url(s->place) ? s->place : NULL;
     options.version = app_version();
     options.commit = app_commit();
     ex_status status = api_new(&options, &s->api, err);
@@ -351,6 +370,7 @@ typedef struct part {
 
 static const part parts[] = {
     {"log", start_log, stop_log},
+    {"place", find_place, forget_place},
     {"metrics", start_metrics, stop_metrics},
     {"health", start_health, stop_health},
     {"application", start_application, stop_application},

@@ -6,6 +6,7 @@
  * several pieces, and lines must not mix. The level is a separate atomic, so
  * that a call below it costs one load. */
 #include "kernel/log_line.h"
+#include "kernel/path.h"
 
 #include <excore/clock.h>
 
@@ -35,7 +36,7 @@ typedef struct log_output {
 static pthread_rwlock_t config = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static log_output main_output = {.fd = -1};
 static log_output error_output = {.fd = -1}; /* stderr when the main output is stdout */
-static char file_path[PATH_SIZE];            /* "" for stdout and stderr */
+static char *file_path;                      /* absolute; NULL for stdout and stderr */
 static ex_log_format format;
 static char service_name[SERVICE_SIZE];
 
@@ -105,10 +106,11 @@ static ex_status open_file(const char *path, int *ret, ex_error *err)
 /* With `config` held for writing. */
 static void close_file(void)
 {
-    if (file_path[0] && main_output.fd >= 0)
+    if (file_path && main_output.fd >= 0)
         close(main_output.fd);
     main_output.fd = error_output.fd = -1;
-    file_path[0] = '\0';
+    free(file_path);
+    file_path = NULL;
 }
 
 static ex_status check_options(const ex_log_options *o, ex_error *err)
@@ -135,15 +137,14 @@ static bool level_of(const ex_log_options *o, ex_log_level *ret)
     return false;
 }
 
-/* Take over checked options. `fd` is the open file, or stdout or stderr. */
-static void install(const ex_log_options *o, const char *output, int fd, bool is_file)
+/* Take over checked options. `fd` is the open file `path`, or with NULL stdout or stderr. */
+static void install(const ex_log_options *o, char *path, int fd)
 {
     pthread_rwlock_wrlock(&config);
     close_file();
     format = o->format;
     main_output = output_over(fd, format);
-    if (is_file)
-        memcpy(file_path, output, strlen(output) + 1);
+    file_path = path;
     if (fd == STDOUT_FILENO)
         error_output = output_over(STDERR_FILENO, format);
     const char *name = o->service_name ? o->service_name : "excore";
@@ -160,13 +161,18 @@ ex_status ex_log_open(const ex_log_options *options, ex_error *err)
     bool is_stdout = strcmp(output, "stdout") == 0;
     bool is_file = !is_stdout && strcmp(output, "stderr") != 0;
     int fd = is_stdout ? STDOUT_FILENO : STDERR_FILENO;
+    char *path = NULL; /* absolute: it is opened again later on, wherever the process stands then */
     if (is_file)
-        status = open_file(output, &fd, err);
-    if (status)
+        status = ex_path_absolute(output, &path, err);
+    if (is_file && !status)
+        status = open_file(path, &fd, err);
+    if (status) {
+        free(path);
         return status;
+    }
     ex_log_level level;
     bool is_known = level_of(options, &level);
-    install(options, output, fd, is_file);
+    install(options, path, fd);
     ex_log_set_level(level);
     if (!is_known)
         EX_LOG(EX_LOG_WARN, "unknown log level, using info",
@@ -179,7 +185,7 @@ ex_status ex_log_reopen(ex_error *err)
     ex_status status = EX_OK;
     int fd = -1;
     pthread_rwlock_wrlock(&config);
-    if (file_path[0]) {
+    if (file_path) {
         status = open_file(file_path, &fd, err);
         if (status == EX_OK) {
             close(main_output.fd);

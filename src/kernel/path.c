@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 char *ex_path_join(const char *dir, const char *name)
 {
@@ -16,6 +17,22 @@ char *ex_path_join(const char *dir, const char *name)
     path[dir_len] = '/';
     memcpy(path + dir_len + 1, name, name_len + 1);
     return path;
+}
+
+ex_status ex_path_absolute(const char *path, char **ret, ex_error *err)
+{
+    if (!*path)
+        return ex_raise(err, EX_EINVAL, "a path must not be empty");
+    char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+    if (*path != '/' && !here)
+        return ex_raise(err, errno == ENOMEM ? EX_ENOMEM : EX_EFILESYSTEM,
+                        "'%s': the current directory: %s", path, strerror(errno));
+    char *made = here ? ex_path_join(here, path) : strdup(path);
+    free(here);
+    if (!made)
+        return ex_raise(err, EX_ENOMEM, "no memory for the path '%s'", path);
+    *ret = made;
+    return EX_OK;
 }
 
 static ex_status raise(const char *path, int cause, ex_error *err)

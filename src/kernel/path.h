@@ -13,6 +13,12 @@
  *  @return EX_OK, EX_EINVAL (empty), EX_ENOTFOUND (the directory above is missing), EX_EFILESYSTEM,
  *          EX_ENOMEM. Thread: any. Blocking: file system. */
 EX_NODISCARD ex_status ex_path_resolve(const char *path, char **ret, ex_error *err);
+/** The path from the root on, otherwise as it is: a symbolic link that is changed later leads to
+ *  where it leads then, as in what is opened anew on purpose.
+ *  @param ret the caller's, to be freed
+ *  @return EX_OK, EX_EINVAL (empty), EX_EFILESYSTEM (the process's directory is gone), EX_ENOMEM.
+ *          Thread: any. */
+EX_NODISCARD ex_status ex_path_absolute(const char *path, char **ret, ex_error *err);
 /** "DIR/NAME", to be freed; NULL: no memory. */
 char *ex_path_join(const char *dir, const char *name);
 

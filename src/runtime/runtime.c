@@ -125,7 +125,7 @@ static void report_slow_decide(void *ctx, const char *name, uint64_t running_ms)
 /* Without a database that others may share every view is ours. */
 static ex_status join_nodes(ex_runtime *rt, ex_error *err)
 {
-    const char *dir = rt->options.dir;
+    const char *dir = rt->options.dir; /* absolute */
     ex_leases_options options = {.url = dir && ex_pg_is_url(dir) ? dir : NULL,
                                  .ttl_ms = rt->options.lease_ms,
                                  .metrics = rt->options.metrics};

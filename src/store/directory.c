@@ -22,8 +22,7 @@ ex_status store_directory_init(store_directory *d, const char *place, bool must_
     made.shown = strdup(place);
     ex_status st = made.shown ? EX_OK : ex_raise(err, EX_ENOMEM, "no memory to open a store");
     if (st == EX_OK && ex_pg_is_url(place)) {
-        made.path = strdup(place);
-        st = made.path ? EX_OK : ex_raise(err, EX_ENOMEM, "no memory to open a store");
+        st = ex_pg_url_absolute(place, &made.path, err);
     } else if (st == EX_OK) {
         st = ex_path_resolve(place, &made.path, err);
     }

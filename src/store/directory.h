@@ -6,8 +6,8 @@
 
 #include "store/lock_file.h"
 
-/** What a caller gave as a store's place, and what is opened. Either may be a postgres:// URL; then
- *  both are the same. */
+/** What a caller gave as a store's place, and what is opened. Either may be a postgres:// URL,
+ * whose files are absolute in `path`. */
 typedef struct store_directory {
     char *shown; /* as it was given, for messages */
     char *path;  /* absolute: opened whatever the process's directory is later on */

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # A directory is the one that was named: names with a meaning to SQLite, and several names of one (issue 8, item 3).
+# $3: an application that goes elsewhere.
 # shellcheck disable=SC2119
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+wanderer=$linked
 
 # G-202: every verb opens such a directory, and the lock holds under each of its names.
 mkdir real
@@ -29,4 +31,15 @@ expect 0 ls -d real/data 'file:data' "copy of file:data"
 if [ -e data ] || [ -e a ]; then
     fail "a part of a name was taken for the whole"
 fi
+
+# G-201: whatever an application does to the process's directory, every path of the configuration is what it was.
+mkdir elsewhere
+start_server --data data --listen 127.0.0.1:0 --app "$wanderer" --set log.output=server.log
+expect 0 "$excore" append s T '{}' --url "$url"
+mv server.log server.log.1
+kill -HUP "$server"
+wait_for file_has server.log "log reopened"
+stop_server
+[ -f data/events.db ] && [ -f data/views.db ] || fail "the store is elsewhere"
+is "$(ls -A elsewhere)" ""
 finish

@@ -17,7 +17,7 @@ refused() {
 # ---- The directory ----
 refused 1 "the directory above is missing" --data missing/store
 touch file
-refused 1 "'file' is not a directory" --data file
+refused 1 "/file' is not a directory" --data file
 mkdir readonly
 chmod 555 readonly
 if [ "$(id -u)" = 0 ]; then
@@ -44,7 +44,7 @@ printf 'this is not a database, and longer than any header of one is%.0s' {1..20
 refused 1 "alien" --data alien
 
 start_server --data taken --listen 127.0.0.1:0
-refused 1 "store 'taken' is in use by process $server" --data taken --listen 127.0.0.1:0
+refused 1 "/taken' is in use by process $server" --data taken --listen 127.0.0.1:0
 
 # ---- The address ----
 refused 1 "cannot listen on 127.0.0.1:$port: address already in use" --data other --listen "127.0.0.1:$port"

@@ -37,7 +37,7 @@ is "$soft" "$(awk '/Max open files/ { print $5 }' "/proc/$server/limits")"
 
 # A second server is told who has the store, and leaves the first alone.
 expect 1 "$excore" serve --data store --listen 127.0.0.1:0
-has "$err" "excore serve: store 'store' is in use by process $server"
+has "$err" "/store' is in use by process $server"
 is "$out" ""
 is "$(get "$url/health/ready")" 200
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # docs/guarantees.md is true: each promise has a number of its own and a test that exists and cites
-# it, and no file cites a number that is not there.
+# it, and no file cites a number that is not there. Every test is one that ctest runs.
+# $1: the build folder.
 # shellcheck source=tests/repo/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -44,4 +45,14 @@ found=$(check "$scratch/bad.md" | grep -cE '^FAIL: G-99[89]') || true
 [ "$found" -eq 5 ] || fail "the checker finds $found of 5 faults"
 
 check $page
+
+# A test that is not in a CMakeLists.txt lies there and proves nothing.
+find "$1/tests" -name CTestTestfile.cmake -exec cat {} + >"$scratch/run"
+while read -r file; do
+    name=$(basename "$file")
+    case $name in
+    *.sh) grep -qF "/$name\"" "$scratch/run" || fail "$file is run by no test" ;;
+    *.c) grep -qE "[./]${name%.c}[\" ]" "$scratch/run" || fail "$file is run by no test" ;;
+    esac
+done < <(git ls-files 'tests/**/test_*.sh' 'tests/**/test_*.c' 'tests/test_*')
 finish

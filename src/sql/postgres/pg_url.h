@@ -36,6 +36,13 @@ EX_NODISCARD ex_status ex_pg_target_init(ex_pg_target *ret, const char *url, ex_
 /** A zeroed one is accepted; the password is wiped. */
 void ex_pg_target_done(ex_pg_target *t);
 
+/** The URL with the files that it names (sslrootcert, sslcert, sslkey, sslcrl, sslcrldir,
+ * passfile), or that libpq's environment names in its place, from the root on: connections are
+ * opened when they are needed, and the process may have gone elsewhere.
+ *  @param ret the caller's, to be freed
+ *  @return EX_OK, EX_EINVAL (no good URL), EX_EFILESYSTEM, EX_ENOMEM. Thread: any. */
+EX_NODISCARD ex_status ex_pg_url_absolute(const char *url, char **ret, ex_error *err);
+
 #define EX_PG_PLACE_SIZE (EX_PG_LABEL_SIZE + EX_PG_NAME_SIZE + 32)
 
 /** What may be shown of a place, a directory or a URL: no password, the schema by name. A directory

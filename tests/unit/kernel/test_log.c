@@ -423,6 +423,25 @@ static void test_log_reopens_a_moved_file(void **state)
     assert_int_equal(ex_log_reopen(NULL), EX_OK); /* nothing open: nothing to do */
 }
 
+/* G-201 (issue 8, item 3) */
+static void test_log_reopens_its_file_after_a_chdir(void **state)
+{
+    (void)state;
+    char back[4096];
+    assert_non_null(getcwd(back, sizeof(back)));
+    assert_int_equal(chdir(folder), 0);
+    const ex_log_options o = {.level = EX_LOG_INFO, .format = EX_LOG_JSON, .output = "relative"};
+    assert_int_equal(ex_log_open(&o, NULL), EX_OK);
+    assert_int_equal(rename("relative", "relative.1"), 0);
+    assert_int_equal(chdir(back), 0);
+    assert_int_equal(ex_log_reopen(NULL), EX_OK);
+    EX_LOG(EX_LOG_INFO, "three");
+    ex_log_close();
+    char *text = slurp("relative");
+    assert_int_equal(count_lines(text), 1);
+    free(text);
+}
+
 static void test_log_refuses_bad_options(void **state)
 {
     (void)state;
@@ -671,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_log_level_decides_and_changes_while_running),
         cmocka_unit_test(test_log_unknown_level_is_info_and_one_warning),
         cmocka_unit_test(test_log_reopens_a_moved_file),
+        cmocka_unit_test(test_log_reopens_its_file_after_a_chdir),
         cmocka_unit_test(test_log_refuses_bad_options),
         cmocka_unit_test(test_log_sends_errors_to_stderr_when_the_output_is_stdout),
         cmocka_unit_test(test_log_error_has_code_message_and_place),

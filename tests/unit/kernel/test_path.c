@@ -64,6 +64,37 @@ static void test_path_resolve(void **state)
     temp_dir_remove(&dir);
 }
 
+static void test_path_absolute(void **state)
+{
+    (void)state;
+    temp_dir dir = temp_dir_make();
+    char back[4096], want[256];
+    assert_non_null(getcwd(back, sizeof(back)));
+    assert_int_equal(chdir(dir.path), 0);
+    assert_int_equal(symlink("there", "link"), 0);
+    static const char *const rows[][2] = {
+        {"link/file", "%s/link/file"}, {"a/../b", "%s/a/../b"}, {"/x/y", "/x/y"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *have = NULL;
+        assert_int_equal(ex_path_absolute(rows[i][0], &have, NULL), EX_OK);
+        (void)snprintf(want, sizeof(want), "%s%s", rows[i][0][0] == '/' ? "" : dir.path,
+                       rows[i][1] + (rows[i][0][0] == '/' ? 0 : 2));
+        assert_string_equal(have, want);
+        free(have);
+    }
+    char *none = NULL;
+    ex_error err = {0};
+    assert_int_equal(ex_path_absolute("", &none, &err), EX_EINVAL);
+    assert_int_equal(mkdir("gone", 0700), 0);
+    assert_int_equal(chdir("gone"), 0);
+    assert_int_equal(rmdir("../gone"), 0);
+    assert_int_equal(ex_path_absolute("x", &none, &err), EX_EFILESYSTEM);
+    assert_int_equal(ex_path_absolute("/x", &none, &err), EX_OK);
+    free(none);
+    assert_int_equal(chdir(back), 0);
+    temp_dir_remove(&dir);
+}
+
 static void test_path_join(void **state)
 {
     (void)state;
@@ -80,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_path_resolve),
+        cmocka_unit_test(test_path_absolute),
         cmocka_unit_test(test_path_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,6 +100,44 @@ static void test_pg_url_hosts_of_the_environment(void **state)
         assert_string_equal(t.label, "10.1.2.3:5432/x");
         ex_pg_target_done(&t);
     }
+}
+
+/* G-201 (issue 8, item 3): libpq opens these files again for every connection; of a parameter that
+ * stands twice it takes the last. */
+static void test_pg_url_files_are_absolute(void **state)
+{
+    (void)state;
+    char here[4096];
+    assert_non_null(getcwd(here, sizeof(here)));
+    assert_int_equal(chdir("/usr"), 0);
+    static const struct {
+        const char *name, *url, *more;
+    } rows[] = {
+        {"nothing to do", "postgres://h/x?schema=s&sslcrldir=/r", ""},
+        {"relative", "postgres://h/x?sslrootcert=ca.crt&schema=s&sslcrldir=/r",
+         "&sslrootcert=/usr/ca.crt"},
+        {"the environment's", "postgres://h/x", "?sslcrldir=/usr/revoked"},
+        {"escaped", "postgres://h/x?sslkey=a%20b%26c%3F%25&sslcrldir=/r",
+         "&sslkey=/usr/a%20b%26c%3F%25"},
+        {"absolute", "postgres://h/x?sslcert=/etc/c.crt&sslcrldir=/r", ""},
+        {"the system's", "postgres://h/x?sslrootcert=system&sslcrldir=/r", ""},
+        {"beside a password", "postgres://a:p%40%2F@h/x?sslcrldir=/r&passfile=p&sslcrl=../c",
+         "&sslcrl=/usr/../c&passfile=/usr/p"},
+    };
+    assert_int_equal(setenv("PGSSLCRLDIR", "revoked", 1), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char want[256], *url = NULL;
+        ex_pg_target t;
+        (void)snprintf(want, sizeof(want), "%s%s", rows[i].url, rows[i].more);
+        assert_int_equal(ex_pg_url_absolute(rows[i].url, &url, NULL), EX_OK);
+        if (strcmp(url, want) != 0)
+            fail_msg("%s: %s", rows[i].name, url);
+        assert_int_equal(ex_pg_target_init(&t, url, NULL), EX_OK);
+        ex_pg_target_done(&t);
+        free(url);
+    }
+    assert_int_equal(unsetenv("PGSSLCRLDIR"), 0);
+    assert_int_equal(chdir(here), 0);
 }
 
 /* R-01-34 */
@@ -241,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pg_url_parts),
         cmocka_unit_test(test_pg_url_refused),
+        cmocka_unit_test(test_pg_url_files_are_absolute),
         cmocka_unit_test(test_pg_url_tls_in_production),
         cmocka_unit_test(test_pg_url_hosts_of_the_environment),
         cmocka_unit_test(test_pg_url_shown_without_password),
