@@ -27,7 +27,7 @@ static size_t write_command(void *ctx, uint64_t number, char *out, size_t room)
     const char *round = ctx;
     (void)number;
     return (size_t)snprintf(out, room, /* fits */
-                            "POST /v1/orders/order/%s-%llu/create HTTP/1.1\r\nhost: bench\r\n"
+                            "POST /v1/orders/order/%s-%llu/create HTTP/1.1\r\nhost: localhost\r\n"
                             "content-type: application/json\r\ncontent-length: %zu\r\n\r\n%s",
                             round, (unsigned long long)number, sizeof(body) - 1, body);
 }
@@ -35,7 +35,7 @@ static size_t write_command(void *ctx, uint64_t number, char *out, size_t room)
 static size_t write_health(void *ctx, uint64_t number, char *out, size_t room)
 {
     (void)ctx, (void)number;
-    return (size_t)snprintf(out, room, "GET /health/live HTTP/1.1\r\nhost: bench\r\n\r\n");
+    return (size_t)snprintf(out, room, "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n");
 }
 
 static void measure_commands(const bench_server *server, double seconds, int rounds)
@@ -86,7 +86,7 @@ static void append_one(live *l, uint32_t number)
     int size = snprintf(body, sizeof(body),
                         "{\"events\":[{\"type\":\"Ticked\",\"data\":{\"number\":%u}}]}", number);
     int len = snprintf(request, sizeof(request),
-                       "POST /v1/streams/tick-%u HTTP/1.1\r\nhost: bench\r\n"
+                       "POST /v1/streams/tick-%u HTTP/1.1\r\nhost: localhost\r\n"
                        "content-type: application/json\r\ncontent-length: %d\r\n\r\n%s",
                        number % 100, size, body);
     l->have = 0;

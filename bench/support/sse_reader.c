@@ -21,7 +21,7 @@ void sse_reader_open(sse_reader *r, const bench_server *server, uint64_t after)
     *r = (sse_reader){.is_in_head = true, .is_in_size = true, .buffer = malloc(BUFFER_SIZE)};
     r->fd = bench_server_connect(server, false);
     int len = snprintf(request, sizeof(request),
-                       "GET /v1/events?after=%llu HTTP/1.1\r\nhost: bench\r\n"
+                       "GET /v1/events?after=%llu HTTP/1.1\r\nhost: localhost\r\n"
                        "accept: text/event-stream\r\n\r\n",
                        (unsigned long long)after);
     if (!r->buffer || send(r->fd, request, (size_t)len, MSG_NOSIGNAL) != len)

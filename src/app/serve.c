@@ -524,6 +524,16 @@ static void raise_descriptor_limit(const settings *s)
                ex_f_u64("connection_limit", s->http.connection_limit));
 }
 
+/* Whoever reaches it by another name is answered 421: better read here first. */
+static void tell_hosts(const settings *s)
+{
+    bool is_local = strcmp(s->http.host, "localhost") == 0 || strcmp(s->http.host, "::1") == 0 ||
+                    strncmp(s->http.host, "127.", 4) == 0;
+    if (!is_local && !*s->http.hosts)
+        EX_LOG(EX_LOG_INFO, "requests must name this machine or an address in Host; further names "
+                            "belong in server.hosts");
+}
+
 static void put_address(const server *s, char *out, size_t size)
 {
     const char *host = s->settings->http.host;
@@ -555,6 +565,7 @@ ex_status serve_run(const settings *s, const ex_app *app, serve_ready_fn *ready,
     put_address(&self, address, sizeof(address));
     ex_leases_set_address(self.leases, address);
     ready_line(&self, address, line, sizeof(line));
+    tell_hosts(s);
     EX_LOG(EX_LOG_INFO, "ready", ex_f_cstr("host", s->http.host),
            ex_f_u64("port", http_server_port(self.http)),
            ex_f_cstr("data", ex_pg_show_place(s->data, place)),

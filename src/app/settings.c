@@ -6,6 +6,7 @@
  * from meaning "default" in an options structure. */
 #include "app/settings.h"
 
+#include "api/http/guard.h"
 #include "sql/postgres/pg_url.h"
 
 #include <inttypes.h>
@@ -28,6 +29,8 @@
       "production: a PostgreSQL that is not on this machine needs TLS (sslmode=require or stronger)")                \
     X("server.host", STRING, "127.0.0.1", 0, 0, NULL, http.host,                                                     \
       "address to listen on; 0.0.0.0 or :: is every address")                                                        \
+    X("server.hosts", STRING, "", 0, 0, NULL, http.hosts,                                                            \
+      "names in Host that it answers to, besides addresses, localhost and server.host; with commas; *: any")         \
     X("server.port", INT, "8080", 0, 65535, NULL, http.port, "port to listen on; 0 picks a free one")                 \
     X("server.loops", INT, "1", 1, 64, NULL, http.loops, "loop threads that own the connections")                    \
     X("server.header_limit", BYTES, "64KiB", KIB, MIB, NULL, http.header_limit_bytes,                                \
@@ -179,9 +182,20 @@ static void check_tls(const settings *s, ex_buf *faults)
     ex_pg_target_done(&target);
 }
 
+static void check_hosts(const settings *s, ex_buf *faults)
+{
+    guard g;
+    ex_error err = {0};
+    if (guard_init(&g, &s->http, &err))
+        ex_buf_printf(faults, "server.hosts: %s\n", err.message);
+    else
+        guard_done(&g);
+}
+
 static void check(const settings *s, ex_buf *faults)
 {
     check_tls(s, faults);
+    check_hosts(s, faults);
     if (!*s->data)
         ex_buf_printf(faults, "store.data: must not be empty\n");
     if (!*s->http.host)

@@ -348,7 +348,7 @@ static tally send_bodies(int count_all)
     for (int i = 0; i < count_all; i++) {
         sender *s = &senders[i];
         int n = snprintf(s->head_text, sizeof(s->head_text),
-                         "POST /v1/streams/body-%d HTTP/1.1\r\nhost: x\r\ncontent-type: "
+                         "POST /v1/streams/body-%d HTTP/1.1\r\nhost: localhost\r\ncontent-type: "
                          "application/json\r\ncontent-length: %zu\r\n\r\n",
                          i, self.body.len);
         s->head = ex_slice_of(s->head_text, (size_t)n);

@@ -12,7 +12,7 @@ get() {
 body='{"events":[{"type":"Slow","data":{"a":1}}]}'
 begin_request() {
     exec {request}<>"/dev/tcp/$host/$port"
-    printf 'POST /v1/streams/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    printf 'POST /v1/streams/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
         "$1" "${#body}" "${body:0:10}" >&"$request"
     wait_for is_in_flight
 }

@@ -30,6 +30,24 @@ for i in 1 2 3 4 5; do
 done
 curl -sS "$url/metrics" >metrics.txt
 
+# ---- What a page of somebody else can send (issue 9, item 9; G-901, G-902) ----
+ask() {
+    curl -sS -o answer -w '%{http_code}' "$@"
+}
+port=${url##*:}
+for protocol in --http1.1 --http2-prior-knowledge; do
+    is "$(ask $protocol -X POST "$url/v1/orders/order/o-1/cancel")" 415
+    is "$(ask $protocol -d '' "$url/v1/orders/order/o-1/cancel")" 415
+    is "$(ask $protocol -F a=b "$url/v1/orders/order/o-1/cancel")" 415
+    is "$(ask $protocol --json '{}' -H 'Origin: http://evil.example' "$url/v1/orders/order/o-1/cancel")" 403
+    is "$(ask $protocol --resolve "evil.example:$port:127.0.0.1" "http://evil.example:$port/v1/events")" 421
+    is "$(jq -r .detail answer | grep -c 'EXCORE_SERVER_HOSTS')" 1
+    is "$(ask $protocol -H 'Host: localhost' "$url/v1/events")" 200
+    is "$(ask $protocol --json '{"reason":"r"}' -H 'Sec-Fetch-Site: same-origin' -H "Origin: $url" "$url/v1/orders/order/o-1/cancel")" 422
+done
+is "$(ask -X OPTIONS -D head -H 'Origin: http://evil.example' -H 'Access-Control-Request-Method: POST' "$url/v1/append")" 204
+is "$(grep -ci '^access-control' head)" 0
+
 # ---- /metrics ----
 if command -v promtool >/dev/null; then
     promtool check metrics <metrics.txt >promtool.out 2>&1 || fail "promtool: $(<promtool.out)"

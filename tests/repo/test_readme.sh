@@ -14,6 +14,8 @@ url=$found
 grep -q "$scratch/data" "$scratch/run.out" || fail "make run does not say where the data lies"
 grep -qE 'durability[ =]full' "$scratch/run.out" || fail "make run does not name the durability mode"
 
+names='' # what lines of the form NAME=http… set for later ones
+
 # What follows the log for ever is ended after a moment, and must have printed something by then.
 paste() {
     local line=$1 out code=0
@@ -21,7 +23,7 @@ paste() {
     *text/event-stream* | *excore\ tail*) line="timeout -s INT 2 $line" ;;
     *curl*) line=${line/curl /curl --fail-with-body } ;;
     esac
-    out=$(cd "$scratch" && bash -c "$line" 2>&1) || code=$?
+    out=$(cd "$scratch" && bash -c "$names$line" 2>&1) || code=$?
     case $code in
     0 | 124) [ -n "$out" ] || fail "prints nothing: $line" ;;
     *) fail "exit $code: $line: $out" ;;
@@ -33,12 +35,23 @@ while read -r line; do
     paste "${line%%  \#*}"
 done < <(grep '^  curl' "$scratch/run.out")
 
-# The blocks marked sh; lines that end in a backslash go on in the next.
-while read -r line; do
-    case $line in
-    curl* | excore*) paste "${line//http:\/\/127.0.0.1:8080/$url}" ;;
-    esac
-done < <(awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md | sed -e ':a' -e '/\\$/N; s/\\\n//; ta')
+# The blocks marked sh; lines that end in a backslash go on in the next. They work more than once (issue 9, item 14).
+paste_readme() {
+    local line
+    while read -r line; do
+        line=${line//http:\/\/127.0.0.1:8080/$url}
+        case $line in
+        order=http*) names="$(bash -c "$line; declare -p order"); " ;;
+        *text/event-stream* | *excore\ tail*) [ "$1" = again ] || paste "$line" ;;
+        curl* | excore*) paste "$line" ;;
+        esac
+    done < <(awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md | sed -e ':a' -e '/\\$/N; s/\\\n//; ta')
+}
+paste_readme first
+sleep 1 # the example names its order by the second
+paste_readme again
+shown=$(grep -A1 'open-orders' "$scratch/pasted" | grep -c '"total_cents":500') || true
+[ "$shown" -eq 3 ] || fail "an open order was shown $shown times, not by make run and twice by the README"
 
 count=$(grep -cE '^(timeout -s INT 2 )?(curl|excore) ' "$scratch/pasted")
 [ "$count" -ge 15 ] || fail "only $count lines were found to paste"

@@ -45,6 +45,7 @@ void api_server_start(api_server *s, const api_server_options *options)
     must(api_new(&ao, &s->api, &err), &err);
     api_routes(s->api, &routes, &route_count);
     ho.metrics = s->metrics;
+    ho.hosts = ho.hosts ? ho.hosts : ""; /* as the program does */
     must(http_server_start(&ho, routes, route_count, &s->http, &err), &err);
     s->port = http_server_port(s->http);
 }

@@ -126,7 +126,7 @@ static ssize_t on_upload(nghttp2_session *s, int32_t id, uint8_t *buf, size_t ro
 h2_answer *h2_request(h2_client *c, const char *method, const char *path, ex_slice body)
 {
     nghttp2_nv nva[] = {H2_NV(":method", method), H2_NV(":scheme", "http"),
-                        H2_NV(":path", path),     H2_NV(":authority", "here"),
+                        H2_NV(":path", path),     H2_NV(":authority", "localhost"),
                         H2_NV("x-test", "one"),   H2_NV("x-test", "two")};
     nghttp2_data_provider upload = {.read_callback = on_upload};
     int32_t id = nghttp2_submit_request(c->session, NULL, nva, 6, body.len ? &upload : NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "api/http/access.h"
 #include "api/http/exchange.h"
+#include "api/http/guard.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ typedef struct http_shared {
     router *router;       /* immutable */
     access_metrics metrics;
     budget budget;
+    guard guard; /* immutable */
     atomic_uint inflight;
     atomic_uint connections;
 } http_shared;

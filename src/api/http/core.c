@@ -90,6 +90,8 @@ ex_status http_shared_init(http_shared *s, const http_options *options, const ht
     ex_status status = access_register(options->metrics, &s->metrics, err);
     if (!status && options->metrics && ex_metrics_on_collect(options->metrics, measure_memory, s))
         status = ex_raise(err, EX_ENOMEM, "no memory for the metrics of the HTTP server");
+    if (!status)
+        status = guard_init(&s->guard, &s->options, err);
     return status ? status : router_new(routes, route_count, &s->router, err);
 }
 
@@ -98,6 +100,7 @@ void http_shared_done(http_shared *s)
     ex_metrics_off_collect(s->options.metrics, measure_memory, s);
     router_free(s->router);
     s->router = NULL;
+    guard_done(&s->guard);
     budget_done(&s->budget);
 }
 

@@ -339,6 +339,15 @@ void exchange_route(http_exchange *x)
         x->params[i] = match.params[i];
 }
 
+/* Load balancers ask for health under any name, and learn nothing else by it. */
+static ex_status check_sender(const http_exchange *x, ex_error *err)
+{
+    const guard *g = &x->core->shared->guard;
+    bool is_any = x->route && x->route->is_for_any_host;
+    ex_status s = is_any ? EX_OK : guard_check_host(g, x, err);
+    return s || !x->route ? s : guard_check_change(g, x, err);
+}
+
 void exchange_dispatch(http_exchange *x)
 {
     ex_error err;
@@ -348,7 +357,9 @@ void exchange_dispatch(http_exchange *x)
     x->request_bytes = x->body.len;
     access_started(x);
     exchange_limit_arena(x);
-    if (!x->route)
+    if (check_sender(x, &err))
+        http_respond_error(x, &err);
+    else if (!x->route)
         answer_unrouted(x, x->allowed);
     else if (!enter(x))
         respond_status(x, EX_EOVERLOADED, "too many requests in flight");

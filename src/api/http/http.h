@@ -48,12 +48,15 @@ typedef struct http_route {
     http_handler *handler;
     void *ctx;
     http_trait trait;
+    bool is_for_any_host; /* answered under any name (guard.h) */
 } http_route;
 
 typedef struct http_options {
-    const char *host;            /* ["127.0.0.1"] */
-    uint16_t port;               /* 0 picks one */
-    uint32_t loops;              /* [1] loop threads, each with its own listening socket */
+    const char *host;  /* ["127.0.0.1"] */
+    uint16_t port;     /* 0 picks one */
+    const char *hosts; /* names in Host besides addresses and localhost, with commas; *: any.
+                          NULL: no look at who sends a request (guard.h) */
+    uint32_t loops;    /* [1] loop threads, each with its own listening socket */
     uint32_t header_limit_bytes; /* [64 KiB] request line and all headers: 431 (414 for the line) */
     uint32_t header_count_limit; /* [100] */
     uint32_t body_limit_bytes;   /* [4 MiB] 413 */

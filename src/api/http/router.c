@@ -91,6 +91,7 @@ static ex_status add_route(router *r, const http_route *source, ex_error *err)
     rt->handler = source->handler;
     rt->ctx = source->ctx;
     rt->trait = source->trait;
+    rt->is_for_any_host = source->is_for_any_host;
     path_segments segments;
     if (!source->pattern || !source->handler || (unsigned)source->method >= HTTP_METHODS ||
         !split(ex_str(source->pattern), &segments))

@@ -20,6 +20,7 @@ typedef struct route {
     http_handler *handler;
     void *ctx;
     http_trait trait;
+    bool is_for_any_host;
     uint32_t index; /* 0 .. router_count - 1 */
     uint32_t param_count;
     ex_slice params[ROUTER_PARAMS_MAX]; /* names, in path order */

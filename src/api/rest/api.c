@@ -49,6 +49,14 @@ static void add_operator_route(api *a, const char *pattern, http_handler *handle
     a->routes[a->route_count - 1].trait = HTTP_OPERATOR;
 }
 
+/* For probes of those who look after many servers and know them by names of their own. */
+static void add_probe_route(api *a, const char *pattern, http_handler *handler, http_trait trait)
+{
+    add_operator_route(a, pattern, handler);
+    a->routes[a->route_count - 1].trait = trait;
+    a->routes[a->route_count - 1].is_for_any_host = true;
+}
+
 static void add_routes(api *a)
 {
     add_route(a, HTTP_POST_, "/v1/streams/{stream}", route_append_stream);
@@ -56,10 +64,9 @@ static void add_routes(api *a)
     add_long_route(a, "/v1/streams/{stream}", route_read_stream);
     add_long_route(a, "/v1/events", route_read_log);
     add_operator_route(a, "/v1/status", route_status);
-    add_operator_route(a, "/health/live", route_live);
-    a->routes[a->route_count - 1].trait = HTTP_LIVENESS;
-    add_operator_route(a, "/health/ready", route_ready);
-    add_operator_route(a, "/ready", route_ready);
+    add_probe_route(a, "/health/live", route_live, HTTP_LIVENESS);
+    add_probe_route(a, "/health/ready", route_ready, HTTP_OPERATOR);
+    add_probe_route(a, "/ready", route_ready, HTTP_OPERATOR);
     add_operator_route(a, "/health", route_health);
     if (a->options.metrics)
         add_operator_route(a, "/metrics", route_metrics);

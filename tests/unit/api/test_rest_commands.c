@@ -261,7 +261,8 @@ static void test_commands_expected_version(void **state)
 static void test_commands_empty_body_is_an_empty_object(void **state)
 {
     (void)state;
-    api_answer a = api_call(&server, "POST", "/v1/bank/account/empty/touch", NULL, NULL);
+    api_answer a = api_call(&server, "POST", "/v1/bank/account/empty/touch",
+                            "Content-Type: application/json\r\n", NULL);
     assert_int_equal(a.status, 201);
     assert_int_equal(json_array_size(json_object_get(a.json, "events")), 0);
     api_answer_done(&a);

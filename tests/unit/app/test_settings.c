@@ -91,8 +91,9 @@ static void test_settings_defaults_match_the_headers(void **state)
 static settings without_pointers(const settings *s, ex_buf *texts)
 {
     settings bare = *s;
-    const char **const fields[] = {&bare.data,           &bare.app,        &bare.http.host,
-                                   &bare.log.level_name, &bare.log.output, &bare.log.service_name};
+    const char **const fields[] = {
+        &bare.data,           &bare.app,        &bare.http.host,       &bare.http.hosts,
+        &bare.log.level_name, &bare.log.output, &bare.log.service_name};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         ex_buf_printf(texts, "%s|", *fields[i]);
         *fields[i] = NULL;
@@ -161,13 +162,18 @@ static void test_settings_faults_of_two_keys(void **state)
     static const ex_config_flag flags[] = {{"api.page_events_limit", "10"},
                                            {"runtime.state_cache", "1MiB"},
                                            {"store.data", ""},
-                                           {"server.host", ""}};
+                                           {"server.host", ""},
+                                           {"server.hosts", "a.example, b:80"}};
     settings s = {0};
     ex_buf faults;
     ex_buf_init(&faults, 0);
-    assert_int_equal(settings_load(NULL, flags, 4, &s, &faults, NULL), EX_EINVAL);
-    static const char *const wanted[] = {"api.stream_page_events: ", "api.log_page_events: ",
-                                         "runtime.state_limit: ", "store.data: ", "server.host: "};
+    assert_int_equal(settings_load(NULL, flags, 5, &s, &faults, NULL), EX_EINVAL);
+    static const char *const wanted[] = {"api.stream_page_events: ",
+                                         "api.log_page_events: ",
+                                         "runtime.state_limit: ",
+                                         "store.data: ",
+                                         "server.host: ",
+                                         "server.hosts: \"b:80\""};
     ex_buf_put_char(&faults, '\0');
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         assert_non_null(strstr(faults.ptr, wanted[i]));
