@@ -42,13 +42,14 @@ typedef struct sqlite_driver {
     log_identity *identity;
     ex_file_mark mark; /* of the file at `path`: readers that are opened later must meet the same */
     /* the sequencer's thread */
-    sqlite_conn writer; /* zeroed while it could not be opened */
-    file_watch watch;   /* but for what is immutable */
-    bool has_written;   /* in this batch */
-    bool is_claimed;    /* log_epoch_begin has run */
-    uint64_t head;      /* as the batch began */
-    uint64_t position;  /* of the last event that was written in this batch; 0: none */
-    ex_id adopted;      /* the log's id from this batch on; nil: as before */
+    sqlite_conn writer;      /* zeroed while it could not be opened */
+    file_watch watch;        /* but for what is immutable */
+    bool has_written;        /* in this batch */
+    bool is_claimed;         /* log_epoch_begin has run */
+    wal_proof_alone claimed; /* what events.db said alone then */
+    uint64_t head;           /* as the batch began */
+    uint64_t position;       /* of the last event that was written in this batch; 0: none */
+    ex_id adopted;           /* the log's id from this batch on; nil: as before */
     log_trace trace;
     sqlite_written written;
     bool is_unknown; /* what became of `written`; no other batch begins before */

@@ -24,6 +24,12 @@ static void beside(const char *log_path, const char *name, char ret[PATH_MAX])
     (void)snprintf(ret, PATH_MAX, "%.*s/%s", dir, log_path, name); /* far below: SQLite's limit */
 }
 
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
 static bool has_bytes(const char *path)
 {
     struct stat st;
@@ -32,8 +38,10 @@ static bool has_bytes(const char *path)
 
 void wal_proof_look(const char *log_path, wal_proof *ret)
 {
-    char wal[PATH_MAX];
+    char wal[PATH_MAX], shm[PATH_MAX];
     beside(log_path, STORE_LOG_FILE "-wal", wal);
+    beside(log_path, STORE_LOG_FILE "-shm", shm);
+    ret->has_lost_wal = is_there(shm) && !is_there(wal);
     ret->has_log = has_bytes(log_path);
     ret->has_wal = has_bytes(wal);
 }
@@ -107,15 +115,19 @@ ex_status wal_proof_set_aside(const char *log_path, bool only_wal, ex_error *err
 
 static const char head_sql[] = "SELECT ifnull(max(position), 0) FROM events";
 
-/* A file of a format that has no mark counts as closed. */
-static ex_status read_mark(sqlite_conn *c, int64_t *ret, ex_error *err)
+/* A file of a format that has no mark counts as open when its WAL was there. */
+static ex_status read_mark(sqlite_conn *c, const wal_proof *seen, int64_t *ret, ex_error *err)
 {
     int64_t has_identity = 0;
     *ret = 0;
     ex_status st = sqlite_conn_number(
         c, "SELECT count(*) FROM sqlite_schema WHERE name = 'log_identity'", &has_identity, err);
-    if (st || !has_identity)
+    if (st)
         return st;
+    if (!has_identity) {
+        *ret = seen->has_lost_wal ? WAL_PROOF_OPEN : 0;
+        return EX_OK;
+    }
     return sqlite_conn_number(c, "SELECT ifnull(max(is_open), 0) FROM log_identity", ret, err);
 }
 
@@ -175,12 +187,13 @@ static ex_status has_all(sqlite_conn *c, const char *log_path, bool *ret, ex_err
 
 /* A writer that closes the log takes its mark away, then the WAL: whoever looks meanwhile has seen
  * a WAL that is gone, but a second look sees no mark either. */
-static ex_status check_missing(sqlite_conn *c, const char *log_path, ex_error *err)
+static ex_status check_missing(sqlite_conn *c, const char *log_path, const wal_proof *seen,
+                               ex_error *err)
 {
     wal_proof now;
     int64_t mark = 0;
     for (int i = 0; i < 3; i++) {
-        ex_status st = read_mark(c, &mark, err);
+        ex_status st = read_mark(c, seen, &mark, err);
         if (st || !(mark & WAL_PROOF_OPEN))
             return st;
         wal_proof_look(log_path, &now);
@@ -192,42 +205,70 @@ static ex_status check_missing(sqlite_conn *c, const char *log_path, ex_error *e
     return st || is_whole ? st : raise_missing(log_path, err);
 }
 
-typedef struct alone {
-    int64_t tables, mark, head;
-} alone;
+static ex_status read_log_id(sqlite_conn *c, ex_id *ret, ex_error *err)
+{
+    ex_arena arena;
+    store_epochs e;
+    ex_arena_init(&arena, 0);
+    ex_status st = log_epoch_read(c, &arena, &e, err);
+    *ret = e.log_id;
+    ex_arena_done(&arena);
+    return st;
+}
 
-static ex_status read_alone(const char *log_path, const char *vfs, alone *ret, ex_error *err)
+static ex_status read_alone(sqlite_conn *c, wal_proof_alone *ret, ex_error *err)
+{
+    int64_t tables = 0, head = 0;
+    ex_status st = sqlite_conn_number(
+        c, "SELECT count(*) FROM sqlite_schema WHERE name = 'log_identity'", &tables, err);
+    if (st || !tables)
+        return st;
+    st = read_mark(c, &(wal_proof){0}, &ret->mark, err);
+    if (st == EX_OK)
+        st = read_log_id(c, &ret->log_id, err);
+    if (st == EX_OK)
+        st = sqlite_conn_number(c, head_sql, &head, err);
+    ret->head = (uint64_t)head;
+    ret->is_known = st == EX_OK;
+    return st;
+}
+
+void wal_proof_look_alone(const char *log_path, const char *vfs, wal_proof_alone *ret)
 {
     sqlite_conn c;
+    *ret = (wal_proof_alone){0};
     char *uri = wal_proof_alone_uri(log_path);
-    if (!uri)
-        return ex_raise(err, EX_ENOMEM, "no memory to open '%s'", log_path);
     sqlite_conn_options options = {uri, vfs, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
                                    SMALL_CACHE_BYTES};
-    ex_status st = sqlite_conn_open(&c, &options, err);
+    if (uri && sqlite_conn_open(&c, &options, NULL) == EX_OK) {
+        (void)read_alone(&c, ret, NULL); /* then it is not known */
+        sqlite_conn_close(&c);
+    }
     free(uri);
-    if (st)
-        return st;
-    st = sqlite_conn_number(&c, "SELECT count(*) FROM sqlite_schema WHERE name = 'log_identity'",
-                            &ret->tables, err);
-    if (st == EX_OK && ret->tables)
-        st = read_mark(&c, &ret->mark, err);
-    if (st == EX_OK && ret->tables)
-        st = sqlite_conn_number(&c, head_sql, &ret->head, err);
-    sqlite_conn_close(&c);
-    return st;
+}
+
+bool wal_proof_is_ours(const char *log_path, const char *vfs, const wal_proof_alone *then,
+                       const ex_id *log_id)
+{
+    wal_proof_alone now;
+    wal_proof_look_alone(log_path, vfs, &now);
+    if (!then->is_known || !now.is_known)
+        return true;
+    bool is_same_log = ex_id_eq(&now.log_id, &then->log_id) || ex_id_eq(&now.log_id, log_id);
+    return is_same_log && now.head >= then->head;
 }
 
 /* The file alone says that it was closed: then the WAL has no event that it has not. */
 static ex_status check_foreign(sqlite_conn *c, const char *log_path, const char *vfs, ex_error *err)
 {
-    alone a = {0};
+    wal_proof_alone a;
     int64_t head = 0;
     /* cut off in the middle of a checkpoint it need not be readable without its WAL */
-    if (read_alone(log_path, vfs, &a, NULL) || !a.tables || a.mark & WAL_PROOF_OPEN)
+    wal_proof_look_alone(log_path, vfs, &a);
+    if (!a.is_known || a.mark & WAL_PROOF_OPEN)
         return EX_OK;
     ex_status st = sqlite_conn_number(c, head_sql, &head, err);
-    if (st == EX_ECORRUPT || (st == EX_OK && head != a.head))
+    if (st == EX_ECORRUPT || (st == EX_OK && (uint64_t)head != a.head))
         return raise_foreign(log_path, err);
     return st;
 }
@@ -240,5 +281,5 @@ ex_status wal_proof_check(sqlite_conn *c, const char *log_path, const char *vfs,
     if (without_wal)
         return EX_OK;
     ex_status st = check_empty(c, log_path, seen, err);
-    return st ? st : check_missing(c, log_path, err);
+    return st ? st : check_missing(c, log_path, seen, err);
 }

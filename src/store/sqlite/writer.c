@@ -54,8 +54,10 @@ static ex_status set_up(sqlite_driver *d, ex_error *err)
         st = sqlite_schema_migrate(&d->writer, d->path, err);
     if (st == EX_OK)
         st = sqlite_conn_exec(&d->writer, sql, err);
-    if (st == EX_OK && !d->is_claimed)
+    if (st == EX_OK && !d->is_claimed) {
         st = log_epoch_begin(&d->writer, d->path, is_normal, &d->trace, d->identity, err);
+        wal_proof_look_alone(d->path, d->vfs, &d->claimed);
+    }
     d->is_claimed |= st == EX_OK;
     if (st == EX_OK && is_normal)
         st = sqlite_conn_exec(&d->writer, "PRAGMA synchronous = NORMAL", err);
@@ -133,10 +135,16 @@ ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
     return st;
 }
 
+static bool is_ours(const sqlite_driver *d)
+{
+    const ex_id log_id = log_identity_log_id(d->identity);
+    return wal_proof_is_ours(d->path, d->vfs, &d->claimed, &log_id);
+}
+
 void sqlite_writer_close(sqlite_driver *d)
 {
     bool is_in_order = d->writer.db && d->is_claimed && d->watch.db.inode &&
-                       file_watch_check(&d->watch, d->writer.db, 0, NULL) == EX_OK &&
+                       file_watch_check(&d->watch, d->writer.db, 0, NULL) == EX_OK && is_ours(d) &&
                        log_epoch_end(&d->writer);
     if (is_in_order) { /* also where another process has the file open: then closing copies nothing
                         */

@@ -121,6 +121,11 @@ static const struct row {
      0},
     {"the same, with all but the WAL", "cp $K/* .; rm events.db-wal", EX_ECORRUPT,
      "which is missing", 0},
+    {"one of format 3, alone", "gzip -dc $F/sqlite-3.db.gz >events.db", EX_OK, NULL, 3},
+    {"one of format 3 whose WAL was there",
+     "gzip -dc $F/sqlite-3.db.gz >events.db; : >events.db-shm", EX_ECORRUPT, "which is missing", 0},
+    {"one of format 3 that was only read",
+     "gzip -dc $F/sqlite-3.db.gz >events.db; : >events.db-shm; : >events.db-wal", EX_OK, NULL, 3},
     {"an empty WAL instead", "cp $K/events.db .; : >events.db-wal", EX_ECORRUPT, "which is missing",
      0},
     {"a file of an older build that was never checkpointed",
@@ -142,7 +147,8 @@ static const struct row {
 
 static void make(const fixture *f, const char *dir, const char *command)
 {
-    shell("C=%s; K=%s; mkdir %s; cd %s; %s", f->closed, f->killed, dir, dir, command);
+    shell("C=%s; K=%s; F=%s/formats; mkdir %s; cd %s; %s", f->closed, f->killed, TESTS_DIR, dir,
+          dir, command);
 }
 
 static void check_row(const fixture *f, const struct row *row, bool read_only)
@@ -257,12 +263,47 @@ static void test_wal_proof_with_a_foreign_reader(void **state)
     }
 }
 
+/* A backup is copied over events.db under a running store, whose file keeps its inode, and whose
+ * pages are in memory. What is in the WAL does not belong to that file. */
+static void test_wal_proof_of_a_file_that_was_written_over(void **state)
+{
+    const fixture *f = *state;
+    static const struct {
+        const char *name, *command;
+    } overs[] = {
+        {"an older state of the same log", "cp ../before.db events.db"},
+        {"another log", "cp $C/events.db events.db"},
+    };
+    for (size_t i = 0; i < sizeof(overs) / sizeof(overs[0]); i++) {
+        char dir[128];
+        ex_store *s = NULL;
+        ex_error err = {0};
+        (void)snprintf(dir, sizeof(dir), "%s/over", f->top.path);
+        make(f, dir, "true");
+        write_and_end(dir, false);
+        shell("cp %s/events.db %s/before.db", dir, f->top.path);
+        write_and_end(dir, false);
+        assert_int_equal(ex_store_open(dir, NULL, &s, NULL), EX_OK);
+        assert_int_equal(put(s, 3), EX_OK);
+        shell("C=%s; cd %s; %s", f->closed, dir, overs[i].command);
+        shell("sha256sum %s/events.db >%s/sum", dir, f->top.path);
+        ex_store_close(s);
+        shell("sha256sum --quiet -c %s/sum", f->top.path); /* nothing was written into it */
+        shell("[ -s %s/events.db-wal ]", dir);             /* nothing is lost */
+        if (ex_store_open(dir, NULL, &s, &err) != EX_ECORRUPT)
+            fail_msg("%s: %s", overs[i].name, err.message);
+        assert_non_null(strstr(err.message, "belongs to another events.db"));
+        shell("rm -r %s", dir);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wal_proof_of_what_is_there),
         cmocka_unit_test(test_wal_proof_is_overruled),
         cmocka_unit_test(test_wal_proof_with_a_foreign_reader),
+        cmocka_unit_test(test_wal_proof_of_a_file_that_was_written_over),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
