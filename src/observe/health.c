@@ -4,8 +4,11 @@
  * thread for each check, waits for all of them, writes the answer once and
  * keeps it. Callers that come meanwhile wait for that answer.
  * Possible failures: a check that outlives the limit is "error: timeout"; its
- * thread goes on by itself with references to the check and to `h`, its late
- * outcome is dropped, and no further run of it starts until it has returned. */
+ * thread goes on by itself with a reference to the check, its late outcome is
+ * dropped, and no further run of it starts until it has returned.
+ * Ending: whoever removes a check joins its thread, however long that takes:
+ * what the check uses is freed next. Only a check that owns its context
+ * (free_ctx) is left behind after the limit, with references to itself and `h`. */
 #include "observe/health.h"
 
 #include <excore/clock.h>
@@ -37,7 +40,10 @@ typedef struct check {
     bool is_minor;
 
     uint32_t refs;              /* the registry, the round, the thread */
-    bool is_running;            /* a thread is inside `run`, maybe since an earlier round */
+    pthread_t thread;           /* of the last run */
+    bool has_thread;            /* to be joined */
+    bool is_running;            /* it is inside `run`, maybe since an earlier round */
+    bool is_left;               /* nobody joins it: it has a reference to `h` */
     bool is_awaited;            /* and the current round waits for it */
     char outcome[OUTCOME_SIZE]; /* "ok" or "error: …" of the last round; "" before the first */
     bool has_changed;           /* the outcome differs from the round before */
@@ -48,7 +54,7 @@ struct ex_health {
 
     pthread_mutex_t mu;
     pthread_cond_t changed; /* a run or a round ended, or draining began */
-    uint32_t refs;          /* the owner and each running thread */
+    uint32_t refs;          /* the owner and each thread that is left behind */
     check *checks[EX_HEALTH_CHECKS_MAX];
     size_t count;
     size_t awaited; /* runs that the current round waits for */
@@ -99,6 +105,15 @@ static void free_health(ex_health *h)
     free(h);
 }
 
+/* Its thread has left `run`, or is about to: it takes no lock any more. With h->mu held. */
+static void join(check *c)
+{
+    assert(!c->is_running);
+    if (c->has_thread)
+        (void)pthread_join(c->thread, NULL); /* our own thread, joined once */
+    c->has_thread = false;
+}
+
 /* Wait for a change; false when `deadline_ns` has passed. With h->mu held. */
 static bool wait_until(ex_health *h, uint64_t deadline_ns)
 {
@@ -132,9 +147,13 @@ static void *run_main(void *arg)
         r.h->awaited--;
         set_outcome(r.c, status, err.message[0] ? err.message : ex_status_text(status));
     }
+    bool is_left = r.c->is_left;
     check *dead = drop_check(r.c);
+    assert(is_left || !dead); /* whoever joins this thread has a reference, too */
     pthread_cond_broadcast(&r.h->changed);
     pthread_mutex_unlock(&r.h->mu);
+    if (!is_left)
+        return NULL;
     free_check(dead);
     /* only now: ex_health_free must not return before the context is free */
     pthread_mutex_lock(&r.h->mu);
@@ -146,16 +165,6 @@ static void *run_main(void *arg)
     return NULL;
 }
 
-/* A detached thread that takes no signals. */
-static ex_status spawn(health_run *r)
-{
-    pthread_t thread;
-    ex_status st = ex_thread_start(&thread, "ex-health", run_main, r, NULL);
-    if (!st)
-        pthread_detach(thread);
-    return st;
-}
-
 /* With h->mu held. */
 static void start_run(ex_health *h, check *c)
 {
@@ -163,18 +172,18 @@ static void start_run(ex_health *h, check *c)
         set_outcome(c, EX_ETIMEOUT, "timeout");
         return;
     }
+    join(c);
     health_run *r = malloc(sizeof(*r));
     if (r)
         *r = (health_run){h, c};
-    if (!r || spawn(r)) {
+    if (!r || ex_thread_start(&c->thread, "ex-health", run_main, r, NULL)) {
         free(r);
         set_outcome(c, EX_EAGAIN, "cannot start a thread");
         return;
     }
     /* the thread takes the lock before it touches any of this */
     c->refs++;
-    h->refs++;
-    c->is_running = c->is_awaited = true;
+    c->has_thread = c->is_running = c->is_awaited = true;
     h->awaited++;
 }
 
@@ -336,13 +345,32 @@ static size_t find_check(const ex_health *h, const char *name)
     return i;
 }
 
-/* Let a check go that is out of the list, after its run under way. With h->mu held, returns
- * without. */
-static void retire(ex_health *h, check *c)
+/* Wait for the run under way; one that owns its context is left behind when it takes too long. With
+ * h->mu held. */
+static void end_run(ex_health *h, check *c)
 {
     uint64_t deadline = now_ns() + h->limit_ns;
-    while (c->is_running && wait_until(h, deadline))
-        continue;
+    bool is_late = false;
+    while (c->is_running && !is_late) {
+        if (c->free_ctx)
+            is_late = !wait_until(h, deadline);
+        else
+            pthread_cond_wait(&h->changed, &h->mu);
+    }
+    if (!c->is_running) {
+        join(c);
+        return;
+    }
+    (void)pthread_detach(c->thread); /* our own thread, which nobody joins from here on */
+    c->has_thread = false;
+    c->is_left = true;
+    h->refs++;
+}
+
+/* Let a check go that is out of the list. With h->mu held, returns without. */
+static void retire(ex_health *h, check *c)
+{
+    end_run(h, c);
     check *dead = drop_check(c);
     pthread_mutex_unlock(&h->mu);
     free_check(dead);
@@ -422,12 +450,14 @@ void ex_health_free(ex_health *h)
     pthread_mutex_lock(&h->mu);
     assert(!h->has_round); /* nobody else uses it */
     uint64_t deadline = now_ns() + h->limit_ns;
-    while (h->refs > 1 && wait_until(h, deadline))
-        continue;
     check *dead[EX_HEALTH_CHECKS_MAX];
     size_t count = h->count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        end_run(h, h->checks[i]);
         dead[i] = drop_check(h->checks[i]);
+    }
+    while (h->refs > 1 && wait_until(h, deadline))
+        continue;
     h->count = 0;
     bool is_last = --h->refs == 0;
     pthread_mutex_unlock(&h->mu);

@@ -23,8 +23,9 @@ typedef struct ex_health_check {
     bool is_minor;    /* its failure degrades the service, which can serve all the same */
     ex_health_fn *run;
     void *ctx;
-    void (*free_ctx)(
-        void *ctx); /* nullable: called once, when the check is gone and no run uses ctx */
+    /** Called once, when the check is gone and no run uses ctx. NULL: ctx is the caller's, and
+     *  removing the check waits for the end of its run. */
+    void (*free_ctx)(void *ctx);
 } ex_health_check;
 
 typedef struct ex_health_options {
@@ -36,13 +37,15 @@ typedef struct ex_health_options {
  */
 EX_NODISCARD ex_status ex_health_new(const ex_health_options *options, ex_health **ret,
                                      ex_error *err);
-/** Free. NULL is accepted. No other thread may use `h` any more. Waits at most limit_ms for runs
- * under way; one that hangs longer keeps its context (see free_ctx) until it returns. */
+/** Free. NULL is accepted. No other thread may use `h` any more. Waits for runs under way, at most
+ * limit_ms for those that own their context (see free_ctx): one that hangs longer keeps it until it
+ * returns. */
 void ex_health_free(ex_health *h);
 
 /** Add a check, or replace the one of that name. On failure `free_ctx` is not called.
  *  @return EX_OK, EX_EINVAL (name), EX_ETOOLARGE (too many checks), EX_ENOMEM
- *  Thread: any. Blocking: while the replaced check runs, at most limit_ms. */
+ *  Thread: any. Blocking: while the replaced check runs; at most limit_ms when it has a free_ctx.
+ */
 EX_NODISCARD ex_status ex_health_add(ex_health *h, const ex_health_check *check, ex_error *err);
 /** Remove a check; false when there is none of that name. Thread and blocking as above. */
 bool ex_health_remove(ex_health *h, const char *name);

@@ -314,17 +314,6 @@ static void take_unstaged(sequencer *q)
     }
 }
 
-/* An engine that does not answer must not make each batch in line wait anew. */
-static void fail_overdue(sequencer *q, const ex_error *cause)
-{
-    ex_error err = {0};
-    ex_submission *s;
-    (void)ex_raise(&err, EX_ESTORAGE, "nothing of it was stored, its time was over: %s",
-                   cause->message);
-    while ((s = sequencer_take_overdue(q)) != NULL)
-        s->done(s, EX_ESTORAGE, &err);
-}
-
 /* @return EX_EAGAIN: nothing is stored, and it may be tried again with all questions asked */
 static ex_status try_batch(sequencer *q, ex_error *err)
 {
@@ -387,7 +376,7 @@ static void run_batch(sequencer *q)
             take_unstaged(q);
         sequencer_fail(q, &err);
         if (sequencer_shared(q))
-            fail_overdue(q, &err);
+            sequencer_fail_overdue(q, &err);
     }
     if (q->batch.has_missed_news)
         sequencer_want_full_news(q);

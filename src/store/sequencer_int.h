@@ -98,6 +98,9 @@ bool sequencer_split(sequencer *q);
 
 /** The batch ended with `cause`: answer all that was staged. */
 void sequencer_fail(sequencer *q, const ex_error *cause);
+/** Those who wait and could not be served in time any more get `cause`, too: an engine that does
+ * not answer must not make each batch in line wait anew. */
+void sequencer_fail_overdue(sequencer *q, const ex_error *cause);
 /** Tell each staged submission how it ended. */
 void sequencer_acknowledge(sequencer *q);
 /** begin has found out what became of the batch before. */

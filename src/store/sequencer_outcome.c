@@ -27,17 +27,20 @@ static void observe_done(sequencer *q)
     }
 }
 
+static void answer(sequencer *q, ex_submission *s, ex_status status, const ex_error *err)
+{
+    if (s->search) { /* it came back, and was not staged again */
+        condition_search_forget(s);
+        q->queue.held--;
+    }
+    s->done(s, status, err);
+}
+
 void sequencer_acknowledge(sequencer *q)
 {
     observe_done(q);
-    for (uint32_t i = 0; i < q->staged_count; i++) {
-        const staged *s = &q->staged[i];
-        if (s->submission->search) { /* the batch failed before it was staged again */
-            condition_search_forget(s->submission);
-            q->queue.held--;
-        }
-        s->submission->done(s->submission, s->status, s->err);
-    }
+    for (uint32_t i = 0; i < q->staged_count; i++)
+        answer(q, q->staged[i].submission, q->staged[i].status, q->staged[i].err);
 }
 
 /* ---- Failing ---- */
@@ -110,6 +113,16 @@ void sequencer_fail(sequencer *q, const ex_error *cause)
         s->status = s->err->status;
     }
     sequencer_acknowledge(q);
+}
+
+void sequencer_fail_overdue(sequencer *q, const ex_error *cause)
+{
+    ex_error err = {0};
+    ex_submission *s;
+    (void)ex_raise(&err, EX_ESTORAGE, "nothing of it was stored, its time was over: %s",
+                   cause->message);
+    while ((s = sequencer_take_overdue(q)) != NULL)
+        answer(q, s, EX_ESTORAGE, &err);
 }
 
 void sequencer_learn_fate(sequencer *q, store_fate fate)

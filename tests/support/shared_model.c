@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <unistd.h>
+
 #include "store/store_internal.h"
 
 shared_model_state shared_model;
@@ -54,7 +56,14 @@ static ex_status model_begin(void *impl, store_head *ret, ex_error *err)
 {
     atomic_fetch_add(&shared_model.begun, 1);
     model.is_wrong = false;
-    ex_status st = store_memory_driver.begin(impl, ret, err);
+    ex_status st = atomic_load(&shared_model.begin_fails);
+    if (st) {
+        void (*on_failing)(void) = atomic_exchange(&shared_model.on_failing, NULL);
+        if (on_failing)
+            on_failing();
+        return ex_raise(err, st, "the model cannot begin");
+    }
+    st = store_memory_driver.begin(impl, ret, err);
     if (model.lookup)
         atomic_fetch_add(&shared_model.asked, 1);
     if (st == EX_OK && model.lookup)
@@ -64,6 +73,8 @@ static ex_status model_begin(void *impl, store_head *ret, ex_error *err)
 
 static ex_status model_begin_blind(void *impl, uint64_t known, store_head *ret, ex_error *err)
 {
+    if (atomic_load(&shared_model.begin_fails))
+        return EX_EAGAIN;
     atomic_fetch_add(&shared_model.begun_blind, 1);
     ex_status st = store_memory_driver.begin(impl, ret, err);
     model.is_wrong = ret->position != known;
@@ -130,6 +141,13 @@ static void model_rollback(void *impl)
     store_memory_driver.rollback(impl);
 }
 
+static ex_status model_match(void *reader, store_match *m, ex_error *err)
+{
+    while (atomic_load(&shared_model.holds_searches))
+        (void)usleep(1000);
+    return store_memory_driver.reader->match(reader, m, err);
+}
+
 static const store_shared_ops model_shared = {
     .expect = model_expect,
     .begin_blind = model_begin_blind,
@@ -143,19 +161,27 @@ static const store_shared_ops model_shared = {
 
 /* ---- The store ---- */
 
-ex_status shared_model_open(ex_store **ret, ex_error *err)
+ex_status shared_model_open_with(const ex_store_options *options, ex_store **ret, ex_error *err)
 {
     static store_driver_ops driver;
+    static store_reader_ops reader;
+    reader = *store_memory_driver.reader;
+    reader.match = model_match;
     driver = store_memory_driver;
+    driver.reader = &reader;
     driver.shared = &model_shared;
     driver.open = model_open;
     driver.begin = model_begin;
     driver.write = model_write;
     driver.commit = model_commit;
     driver.rollback = model_rollback;
-    const ex_store_options options = {.in_memory = true};
     const store_internals internals = {.driver = &driver};
-    return store_open_with(NULL, &options, &internals, ret, err);
+    return store_open_with(NULL, options, &internals, ret, err);
+}
+
+ex_status shared_model_open(ex_store **ret, ex_error *err)
+{
+    return shared_model_open_with(&(ex_store_options){.in_memory = true}, ret, err);
 }
 
 void shared_model_reset(void)
@@ -167,6 +193,9 @@ void shared_model_reset(void)
     atomic_store(&shared_model.committed, 0);
     atomic_store(&shared_model.rolled_back, 0);
     shared_model.commit_fails = EX_OK;
+    atomic_store(&shared_model.begin_fails, EX_OK);
+    atomic_store(&shared_model.on_failing, NULL);
+    atomic_store(&shared_model.holds_searches, false);
 }
 
 void shared_model_others_append(const char *stream, const char *type, const char *data)

@@ -17,11 +17,17 @@ typedef struct shared_model_state {
     /* set between batches */
     ex_status commit_fails; /* the next one: nothing is stored */
     store_epochs epochs;    /* told by the next begin or refresh, once; count 0: none */
+    /* any time */
+    atomic_bool holds_searches;       /* for conditions */
+    _Atomic(ex_status) begin_fails;   /* each, until it is reset */
+    void (*_Atomic on_failing)(void); /* called by the first one that fails; nullable */
 } shared_model_state;
 
 extern shared_model_state shared_model;
 
 ex_status shared_model_open(ex_store **ret, ex_error *err);
+/** The same with options, which are in memory. */
+ex_status shared_model_open_with(const ex_store_options *options, ex_store **ret, ex_error *err);
 /** Count from zero. */
 void shared_model_reset(void);
 /** Another node appends one event. Between our batches only. */

@@ -319,6 +319,44 @@ static void test_health_free_leaves_a_hanging_check_behind(void **state)
         sched_yield();
 }
 
+/* Returns long after the limit, once somebody is about to remove it. */
+static ex_status outlive_limit(void *ctx, ex_error *err)
+{
+    gate *g = ctx;
+    (void)err;
+    sem_post(&g->entered);
+    while (sem_wait(&g->leave))
+        continue;
+    (void)usleep(100000);
+    atomic_fetch_add(&g->runs, 1);
+    return EX_OK;
+}
+
+/* A server was stopped while a check hung on its database: the store was freed under it. G-803;
+ * issue 8, item 14 */
+static void test_health_removing_waits_for_who_borrows_its_context(void **state)
+{
+    enum { REMOVE, REPLACE, FREE, WAYS };
+    (void)state;
+    for (int way = REMOVE; way < WAYS; way++) {
+        gate g;
+        gate_init(&g);
+        ex_health *h = new_health(10, 1);
+        add(h, "slow", outlive_limit, &g);
+        expect(h, "{\"status\":\"unhealthy\",\"checks\":{\"slow\":\"error: timeout\"}}");
+        sem_wait(&g.entered);
+        sem_post(&g.leave);
+        if (way == REMOVE)
+            assert_true(ex_health_remove(h, "slow"));
+        else if (way == REPLACE)
+            add(h, "slow", pass, NULL);
+        if (way != FREE)
+            assert_int_equal(atomic_load(&g.runs), 1);
+        ex_health_free(h);
+        assert_int_equal(atomic_load(&g.runs), 1);
+    }
+}
+
 /* R-07-22 */
 static void test_health_draining_is_unhealthy_at_once(void **state)
 {
@@ -466,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_health_hanging_check_times_out_alone),
         cmocka_unit_test(test_health_check_that_recovers_is_run_again),
         cmocka_unit_test(test_health_free_leaves_a_hanging_check_behind),
+        cmocka_unit_test(test_health_removing_waits_for_who_borrows_its_context),
         cmocka_unit_test(test_health_draining_is_unhealthy_at_once),
         cmocka_unit_test(test_health_checks_come_and_go_while_probes_run),
         cmocka_unit_test(test_health_logs_changes_with_their_cause),
