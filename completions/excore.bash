@@ -13,7 +13,7 @@ _excore() {
     local verb=${COMP_WORDS[1]} words=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _excore_words 'serve append read tail bench copy status migrate config completion help version --help --version'
+        _excore_words 'serve append read tail bench copy status migrate check config completion help version --help --version'
         return
     fi
     # Bash hands over --name=value as three words.
@@ -63,6 +63,13 @@ _excore() {
     'status --data' | 'status -d') _excore_files -d ;;
     'status --url' | 'status -u') : ;;
     'migrate --data' | 'migrate -d') _excore_files -d ;;
+    'check --data' | 'check -d') _excore_files -d ;;
+    'check --listen' | 'check -l') : ;;
+    'check --app' | 'check -a') _excore_files -f ;;
+    'check --config' | 'check -c') _excore_files -f ;;
+    'check --durability') _excore_words 'full normal' ;;
+    'check --log-level') _excore_words 'debug info warn error off' ;;
+    'check --set' | 'check -s') : ;;
     'config --data' | 'config -d') _excore_files -d ;;
     'config --listen' | 'config -l') : ;;
     'config --app' | 'config -a') _excore_files -f ;;
@@ -80,9 +87,10 @@ _excore() {
         copy) words='--from --to --follow --verify-only --json --help --version' ;;
         status) words='--data --url --json --help --version' ;;
         migrate) words='--data --create --new-log --without-wal --dry-run --help --version' ;;
+        check) words='--data --listen --app --config --durability --log-level --set --help --version' ;;
         config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
         completion) words='bash --help --version' ;;
-        help) words='serve append read tail bench copy status migrate config completion help version --help --version' ;;
+        help) words='serve append read tail bench copy status migrate check config completion help version --help --version' ;;
         version) words='--json --help --version' ;;
         esac
         _excore_words "$words"

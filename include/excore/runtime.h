@@ -42,8 +42,8 @@ typedef struct ex_runtime_options {
     struct ex_leases *leases; /* [its own] */
 } ex_runtime_options;
 
-/** Check the application (names, duplicates, type tables, event names), open views.db, start the
- * views. All faults are in the one message of err, the first by name.
+/** Check the application (names, duplicates, type tables, event names, each query on the engine),
+ * open views.db, start the views. All faults are in the one message of err, the first by name.
  *  @param app    must outlive the runtime
  *  @return EX_OK, EX_EINVAL, EX_EEXISTS (a name registered twice: both named), EX_EFILESYSTEM,
  * EX_EFORMAT, EX_ENOMEM Thread: any. Blocking: yes, independent of the size of the log. */

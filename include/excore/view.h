@@ -86,9 +86,11 @@ typedef enum ex_query_kind {
 
 /** A named query: a SELECT over the view's tables with :name parameters.
  *
- *  `sql` is for SQLite and PostgreSQL alike. What they read alike and answer differently is refused
- *  at start, on both, with the words at fault: docs/views.md in the source has the list. A query
- *  that needs more is written once for each engine that is used, and then not checked:
+ *  It is tried at start, on empty tables: parameters, columns and their kinds, tables
+ * (docs/views.md, `excore check`). `sql` is for SQLite and PostgreSQL alike. What they read alike
+ * and answer differently is refused at start, on both, with the words at fault: docs/views.md in
+ * the source has the list. A query that needs more is written once for each engine that is used,
+ * and then may hold anything:
  *
  *      .on_sqlite = "SELECT …, json_extract(notes, '$[0]') AS first_note FROM …",
  *      .on_postgres = "SELECT …, notes::json ->> 0 AS first_note FROM …", */
@@ -101,7 +103,8 @@ typedef struct ex_query_def {
     const char *sql;       /* without ORDER BY and LIMIT; NULL when both of the next are there */
     const char *on_sqlite; /* used instead of sql on that engine */
     const char *on_postgres;
-    /* PAGE, LIST: result columns that order rows uniquely, none optional; NULL-terminated */
+    /* PAGE, LIST: result columns that order rows, none optional; between equal rows the key
+     * decides, the row type's EX_KEY field or one named as a table's key */
     const char *order_by[4];
     bool is_descending; /* all of order_by */
     const char *doc;

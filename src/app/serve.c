@@ -330,6 +330,7 @@ static ex_status start_api(server *s, ex_error *err)
     options.metrics = s->metrics;
     options.health = s->health;
     options.nodes_url = ex_pg_is_url(s->place) ? s->place : NULL;
+    options.shows_causes = s->settings->env == ENV_DEVELOPMENT || s->settings->env == ENV_TEST;
     options.version = app_version();
     options.commit = app_commit();
     ex_status status = api_new(&options, &s->api, err);

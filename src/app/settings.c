@@ -26,7 +26,7 @@
 /* clang-format off */
 #define SETTINGS_MAP(X)                                                                                              \
     X("service.env", ENUM, "development", 0, 0, "development|staging|production|test", env,                           \
-      "production: a PostgreSQL that is not on this machine needs TLS (sslmode=require or stronger)")                \
+      "development, test: answers with 500 carry the cause; production: a PostgreSQL elsewhere needs TLS (sslmode=require or stronger)")                \
     X("server.host", STRING, "127.0.0.1", 0, 0, NULL, http.host,                                                     \
       "address to listen on; 0.0.0.0 or :: is every address")                                                        \
     X("server.hosts", STRING, "", 0, 0, NULL, http.hosts,                                                            \

@@ -19,6 +19,7 @@ const cli_verb *const cli_verbs[] = {
     &cli_verb_copy,
     &cli_verb_status,
     &cli_verb_migrate,
+    &cli_verb_check,
     &cli_verb_config,
     &cli_verb_completion,
     &cli_verb_help,

@@ -6,20 +6,20 @@
  * come or go between two pages neither repeat nor hide others. */
 #include "kernel/base64.h"
 #include "kernel/cancel.h"
-#include "runtime/query_words.h"
+#include "runtime/query_sql.h"
 #include "runtime/registry.h"
 #include "runtime/row.h"
 #include "runtime/view_damage.h"
 #include "runtime/views.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PAGE_DEFAULT     20u
 #define PAGE_MAX         100u
 #define LIST_MAX         1000u
 #define WAIT_DEFAULT_MS  5000u
-#define KEYS_MAX         4
 #define CURSOR_MAX_BYTES 4096
 #define SLOW_SECONDS     0.5
 
@@ -30,11 +30,10 @@ typedef struct query_run {
     ex_buf *out;
     ex_error *err;
     uint32_t limit;
-    uint32_t key_count;
-    uint32_t key_columns[KEYS_MAX]; /* of the row type */
-    const ex_json *after;           /* array of the cursor's keys, NULL: first page */
-    void *params;                   /* struct of def->params, NULL: none */
-    bool is_too_early;              /* no tables yet, or the rows were below min_position again */
+    query_keys keys;
+    const ex_json *after; /* array of the cursor's keys, NULL: first page */
+    void *params;         /* struct of def->params, NULL: none */
+    bool is_too_early;    /* no tables yet, or the rows were below min_position again */
 } query_run;
 
 /* ---- Parameters ---- */
@@ -75,14 +74,6 @@ static ex_json convert(const ex_json *value, const ex_field *f)
     return *end == '\0' && end != text && errno == 0 ? number : *value;
 }
 
-static const ex_field *find_field(const ex_type *type, ex_slice name)
-{
-    for (uint32_t i = 0; i < type->field_count; i++)
-        if (ex_slice_is(name, type->fields[i].name))
-            return &type->fields[i];
-    return NULL;
-}
-
 static ex_status read_params(query_run *q)
 {
     const ex_json *given = q->call->params;
@@ -102,7 +93,7 @@ static ex_status read_params(query_run *q)
         return ex_raise(q->err, EX_ENOMEM, "no memory for parameters");
     for (uint32_t i = 0; i < count; i++) {
         const ex_json_member *m = &given->as.members[i];
-        const ex_field *f = find_field(q->def->params, m->key);
+        const ex_field *f = query_field(q->def->params, m->key);
         object.as.members[i].key = m->key;
         object.as.members[i].value = f ? convert(&m->value, f) : m->value;
     }
@@ -149,10 +140,10 @@ static ex_status read_cursor(query_run *q)
     const ex_json *name = ex_json_get(tree, EX_S("query"));
     const ex_json *after = ex_json_get(tree, EX_S("after"));
     if (!name || name->kind != EX_JSON_STRING || !ex_slice_eq(name->as.text, query_name(q)) ||
-        !after || after->kind != EX_JSON_ARRAY || after->count != q->key_count)
+        !after || after->kind != EX_JSON_ARRAY || after->count != q->keys.count)
         return bad_cursor(q);
     for (uint32_t i = 0; i < after->count; i++)
-        if (!fits_column(&after->as.items[i], &q->def->row->fields[q->key_columns[i]]))
+        if (!fits_column(&after->as.items[i], &q->def->row->fields[q->keys.columns[i]]))
             return bad_cursor(q);
     q->after = after;
     return EX_OK;
@@ -180,8 +171,8 @@ static ex_slice make_cursor(query_run *q, ex_sql_stmt *st)
     ex_json_string_member(&w, EX_S("query"), query_name(q));
     ex_json_key(&w, EX_S("after"));
     ex_json_begin_array(&w);
-    for (uint32_t i = 0; i < q->key_count; i++)
-        write_key(&w, st, q->key_columns[i]);
+    for (uint32_t i = 0; i < q->keys.count; i++)
+        write_key(&w, st, q->keys.columns[i]);
     ex_json_end_array(&w);
     ex_json_end_object(&w);
     ex_slice cursor = {NULL, 0};
@@ -195,97 +186,6 @@ static ex_slice make_cursor(query_run *q, ex_sql_stmt *st)
 }
 
 /* ---- SQL ---- */
-
-static ex_status find_keys(query_run *q)
-{
-    for (uint32_t i = 0; i < KEYS_MAX && q->def->order_by[i]; i++) {
-        int column = -1;
-        for (uint32_t k = 0; k < q->def->row->field_count; k++)
-            if (strcmp(q->def->order_by[i], q->def->row->fields[k].name) == 0)
-                column = (int)k;
-        if (column < 0)
-            return ex_raise(q->err, EX_EINTERNAL,
-                            "query '%s' orders by %s, which is no column of %s", q->def->name,
-                            q->def->order_by[i], q->def->row->name);
-        q->key_columns[q->key_count++] = (uint32_t)column;
-    }
-    return EX_OK;
-}
-
-/* Texts are ordered by their bytes, also those that the query has made. */
-static void put_keys(const query_run *q, ex_sql_engine engine, const char *suffix, ex_buf *sql)
-{
-    for (uint32_t i = 0; i < q->key_count; i++) {
-        const ex_field *f = &q->def->row->fields[q->key_columns[i]];
-        bool is_text = row_column_type(f) == EX_SQL_TEXT;
-        ex_buf_put_str(sql, i ? ", " : "");
-        row_sql_name(ex_str(f->name), sql);
-        ex_buf_put_str(sql, is_text && engine == EX_SQL_POSTGRES ? " COLLATE \"C\"" : "");
-        ex_buf_put_str(sql, suffix);
-    }
-}
-
-static bool is_text_param(const ex_query_def *def, const query_word *w)
-{
-    if (w->kind != QUERY_PARAM)
-        return false;
-    const ex_field *f = find_field(def->params, ex_slice_of(w->text.ptr + 1, w->text.len - 1));
-    return f && row_column_type(f) == EX_SQL_TEXT;
-}
-
-/* PostgreSQL compares and folds a parameter as its database does, unless it is told otherwise. */
-static void put_with_collations(const ex_query_def *def, ex_buf *sql)
-{
-    ex_slice own = ex_str(def->sql);
-    size_t done = 0, offset = 0;
-    for (;;) {
-        query_word w = query_word_next(own, &offset);
-        if (w.kind == QUERY_END)
-            break;
-        if (!is_text_param(def, &w))
-            continue;
-        size_t at = (size_t)(w.text.ptr - own.ptr);
-        ex_buf_put(sql, ex_slice_of(own.ptr + done, at - done));
-        ex_buf_printf(sql, "(%.*s COLLATE \"C\")", EX_ARG(w.text));
-        done = offset;
-    }
-    ex_buf_put(sql, ex_slice_of(own.ptr + done, own.len - done));
-}
-
-static void put_own_sql(const ex_query_def *def, ex_sql_engine engine, ex_buf *sql)
-{
-    const char *own = engine == EX_SQL_SQLITE ? def->on_sqlite : def->on_postgres;
-    if (own || engine == EX_SQL_SQLITE || !def->params)
-        ex_buf_put_str(sql, own ? own : def->sql);
-    else
-        put_with_collations(def, sql);
-}
-
-static void write_sql(const query_run *q, ex_sql_engine engine, ex_buf *sql)
-{
-    if (q->def->kind == EX_QUERY_COUNT) {
-        put_own_sql(q->def, engine, sql);
-        return;
-    }
-    ex_buf_put_str(sql, "SELECT ");
-    row_sql_columns(q->def->row, sql);
-    ex_buf_put_str(sql, " FROM (");
-    put_own_sql(q->def, engine, sql);
-    ex_buf_put_str(sql, "\n) AS excore_rows"); /* its last line may be a comment */
-    if (q->after) {
-        ex_buf_put_str(sql, " WHERE (");
-        put_keys(q, engine, "", sql);
-        ex_buf_put_str(sql, q->def->is_descending ? ") < (" : ") > (");
-        for (uint32_t i = 0; i < q->key_count; i++)
-            ex_buf_printf(sql, "%s:excore_after_%u", i ? ", " : "", i);
-        ex_buf_put_str(sql, ")");
-    }
-    if (q->key_count) {
-        ex_buf_put_str(sql, " ORDER BY ");
-        put_keys(q, engine, q->def->is_descending ? " DESC" : "", sql);
-    }
-    ex_buf_put_str(sql, " LIMIT :excore_limit");
-}
 
 /* A key of the cursor as a value of its column's type: PostgreSQL compares no others. */
 static ex_sql_value key_value(const ex_json *key, ex_sql_type type)
@@ -305,10 +205,10 @@ static ex_sql_value key_value(const ex_json *key, ex_sql_type type)
 
 static void bind_after(const query_run *q, ex_sql_stmt *st)
 {
-    for (uint32_t i = 0; q->after && i < q->key_count; i++) {
-        char name[] = "excore_after_0";
-        name[sizeof(name) - 2] = (char)('0' + i);
-        const ex_field *f = &q->def->row->fields[q->key_columns[i]];
+    for (uint32_t i = 0; q->after && i < q->keys.count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "excore_after_%u", i); /* fits */
+        const ex_field *f = &q->def->row->fields[q->keys.columns[i]];
         ex_sql_bind(st, ex_sql_param(st, ex_str(name)),
                     key_value(&q->after->as.items[i], row_column_type(f)));
     }
@@ -321,7 +221,7 @@ static ex_status prepare(query_run *q, ex_sql *db, ex_sql_stmt **ret)
 {
     ex_buf sql;
     ex_buf_init(&sql, 0);
-    write_sql(q, ex_sql_engine_of(db), &sql);
+    query_sql_write(q->def, &q->keys, q->after != NULL, ex_sql_engine_of(db), &sql);
     ex_status st = ex_buf_status(&sql) ? ex_raise(q->err, EX_ENOMEM, "no memory for a query")
                                        : ex_sql_prepare(db, ex_buf_slice(&sql), ret, q->err);
     ex_buf_done(&sql);
@@ -337,11 +237,22 @@ static ex_status prepare(query_run *q, ex_sql *db, ex_sql_stmt **ret)
 /* Nothing comes after a null, and it stands first on SQLite and last on PostgreSQL. */
 static ex_status check_keys(query_run *q, const ex_sql_stmt *st)
 {
-    for (uint32_t i = 0; i < q->key_count; i++)
-        if (ex_sql_is_null(st, q->key_columns[i]))
+    for (uint32_t i = 0; i < q->keys.count; i++)
+        if (ex_sql_is_null(st, q->keys.columns[i]))
             return ex_raise(q->err, EX_EINTERNAL, "query '%s' orders by %s, which is null in a row",
                             q->def->name, q->def->order_by[i]);
     return EX_OK;
+}
+
+/* The current row is the first of the next page: one that cannot be told from the last of this page
+ * would never be seen. */
+static ex_status check_next(query_run *q, ex_sql_stmt *st, ex_slice cursor)
+{
+    if (!cursor.ptr || !ex_slice_eq(make_cursor(q, st), cursor))
+        return EX_OK;
+    return ex_raise(q->err, EX_EINTERNAL,
+                    "rows are equal in all that they are ordered by, and the next page would lose "
+                    "some: add a column to order_by that tells them apart");
 }
 
 static ex_status write_rows(query_run *q, ex_sql_stmt *st)
@@ -354,18 +265,20 @@ static ex_status write_rows(query_run *q, ex_sql_stmt *st)
     while ((status = ex_sql_step(st, q->err)) == EX_OK) {
         if (count == q->limit) {
             is_done = false;
+            status = check_next(q, st, cursor);
             ex_sql_reset(st); /* the one row too many only tells that there is more */
+            if (status)
+                return status;
             status = EX_EEND;
             break;
         }
+        ex_buf_put(q->out, count++ ? EX_S(",") : EX_S(""));
         status = check_keys(q, st);
+        status = status ? status : row_write_json(q->def->row, st, q->out, q->err);
         if (status) {
             ex_sql_reset(st);
             return status;
         }
-        if (count++)
-            ex_buf_put_char(q->out, ',');
-        row_write_json(q->def->row, st, q->out);
         if (count == q->limit && q->def->kind == EX_QUERY_PAGE)
             cursor = make_cursor(q, st);
     }
@@ -385,22 +298,37 @@ static ex_status write_rows(query_run *q, ex_sql_stmt *st)
     return EX_OK;
 }
 
+/* Whatever is no whole number counts nothing. */
+static ex_status write_count(query_run *q, const ex_sql_stmt *st)
+{
+    ex_sql_value v = ex_sql_column(st, 0);
+    if (v.is_null || v.type != EX_SQL_I64)
+        return ex_raise(q->err, EX_EINTERNAL, "query '%s' counts, and gave %s", q->def->name,
+                        v.is_null ? "NULL" : "what is no whole number");
+    ex_buf_put_i64(q->out, v.as.i64);
+    return EX_OK;
+}
+
 static ex_status write_single(query_run *q, ex_sql_stmt *st)
 {
+    bool is_count = q->def->kind == EX_QUERY_COUNT;
     ex_status status = ex_sql_step(st, q->err);
     if (status && status != EX_EEND)
         return status;
-    bool is_count = q->def->kind == EX_QUERY_COUNT;
     ex_buf_put(q->out, is_count ? EX_S("{\"count\":") : EX_S("{\"item\":"));
-    if (status == EX_EEND)
+    if (status == EX_EEND) {
         ex_buf_put(q->out, is_count ? EX_S("0") : EX_S("null"));
-    else if (is_count)
-        ex_buf_put_i64(q->out, ex_sql_i64(st, 0));
-    else
-        row_write_json(q->def->row, st, q->out);
-    if (status == EX_OK)
-        ex_sql_reset(st);
-    return EX_OK;
+        return EX_OK;
+    }
+    status = is_count ? write_count(q, st) : row_write_json(q->def->row, st, q->out, q->err);
+    if (!status) {
+        status = ex_sql_step(st, q->err);
+        if (status == EX_OK)
+            status =
+                ex_raise(q->err, EX_EINTERNAL, "query '%s' gave more than one row", q->def->name);
+    }
+    ex_sql_reset(st);
+    return status == EX_EEND ? EX_OK : status;
 }
 
 /* How far the rows of this transaction are; `known` is the runner's word, from before it. */
@@ -504,9 +432,8 @@ static ex_status run(ex_runtime *rt, query_run *q)
         return ex_raise(q->err, EX_EINTERNAL, "query '%s' reads a view that no context lists",
                         q->def->name);
     q->limit = clamp_limit(q->call, q->def);
-    ex_status st =
-        q->def->kind == EX_QUERY_PAGE || q->def->kind == EX_QUERY_LIST ? find_keys(q) : EX_OK;
-    st = st ? st : read_params(q);
+    q->keys = query_keys_of(q->def);
+    ex_status st = read_params(q);
     st = st ? st : read_cursor(q);
     if (st)
         return st;
@@ -535,6 +462,15 @@ static void count(ex_runtime *rt, const ex_query_def *def, ex_status status, uin
     ex_counter_add(ex_counter_with(rt->metrics.slow_queries, labels), seconds > SLOW_SECONDS);
 }
 
+/* What is not the caller's fault is somebody's to look after, who has to know where. */
+static ex_status name_failure(const query_run *q, ex_status st)
+{
+    if (st == EX_OK || st == EX_EINVAL || st == EX_ECANCELLED || st == EX_ECLOSED)
+        return st;
+    return ex_error_context(q->err, st, "query %.*s/%s of view %s", EX_ARG(q->call->context),
+                            q->def->name, q->def->view->name);
+}
+
 ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scratch, ex_buf *out,
                        ex_error *err)
 {
@@ -548,6 +484,7 @@ ex_status ex_query_run(ex_runtime *rt, const ex_query_call *call, ex_arena *scra
         st = run(rt, &q);
         view_damage_note(rt->options.dir, st);
         count(rt, q.def, st, started_ns);
+        st = name_failure(&q, st);
     }
     runtime_leave(rt);
     return st;

@@ -236,6 +236,7 @@ static ex_status check_context(const ex_context *c, ex_error *err)
         st = check_view(c->views[i], err);
     for (uint32_t i = 0; !st && i < c->query_count; i++) {
         st = check_query(c->queries[i], err);
+        st = st ? ex_error_context(err, st, "context %s", c->name) : EX_OK;
         for (uint32_t k = 0; !st && k < i; k++)
             if (strcmp(c->queries[i]->name, c->queries[k]->name) == 0)
                 st = twice(err, "query", c->queries[i]->name, c->name);
@@ -317,6 +318,29 @@ static ex_status check_all_versions(const ex_app *app, ex_error *err)
     return st;
 }
 
+static bool has_view(const ex_app *app, const ex_view_def *view)
+{
+    for (uint32_t c = 0; c < app->context_count; c++)
+        for (uint32_t v = 0; v < app->contexts[c]->view_count; v++)
+            if (app->contexts[c]->views[v] == view)
+                return true;
+    return false;
+}
+
+/* What nobody builds has no rows to ask for. */
+static ex_status check_views_of_queries(const ex_app *app, ex_error *err)
+{
+    for (uint32_t c = 0; c < app->context_count; c++)
+        for (uint32_t q = 0; q < app->contexts[c]->query_count; q++)
+            if (!has_view(app, app->contexts[c]->queries[q]->view))
+                return ex_raise(err, EX_EINVAL,
+                                "context %s: query %s reads view %s, which no context lists in "
+                                "its EX_VIEWS",
+                                app->contexts[c]->name, app->contexts[c]->queries[q]->name,
+                                app->contexts[c]->queries[q]->view->name);
+    return EX_OK;
+}
+
 ex_status registry_check(const ex_app *app, ex_error *err)
 {
     if (app->abi != EX_APP_ABI)
@@ -331,6 +355,7 @@ ex_status registry_check(const ex_app *app, ex_error *err)
     if (!st)
         st = check_all_views(app, err);
     st = st ? st : check_all_versions(app, err);
+    st = st ? st : check_views_of_queries(app, err);
     return st ? ex_error_context(err, st, "application '%s'", app->name ? app->name : "") : EX_OK;
 }
 

@@ -390,52 +390,72 @@ ex_status row_read(const ex_type *row, const ex_sql_value *values, ex_arena *are
 
 /* ---- Row to JSON ---- */
 
-static void write_column(const ex_field *f, const ex_sql_stmt *st, uint32_t column, ex_buf *out)
+/* A query's expression may give anything, on SQLite also where PostgreSQL knows the type. */
+static bool fits_answer(const ex_field *f, ex_sql_value *v)
+{
+    bool is_number = v->type == EX_SQL_I64 || v->type == EX_SQL_F64;
+    return row_column_type(f) == EX_SQL_F64 ? is_number : fits(f, v);
+}
+
+static void write_value(const ex_field *f, const ex_sql_value *v, ex_buf *out)
 {
     char time[EX_TIME_TEXT_SIZE];
     switch (f->kind) {
     case EX_KIND_BOOL:
     case EX_KIND_OPT_BOOL:
-        ex_buf_put(out, ex_sql_bool(st, column) ? EX_S("true") : EX_S("false"));
+        ex_buf_put(out, v->as.boolean ? EX_S("true") : EX_S("false"));
         return;
     case EX_KIND_I32:
     case EX_KIND_U32:
     case EX_KIND_I64:
     case EX_KIND_U64:
     case EX_KIND_OPT_I64:
-        ex_buf_put_i64(out, ex_sql_i64(st, column));
+        ex_buf_put_i64(out, v->as.i64);
         return;
     case EX_KIND_DOUBLE:
     case EX_KIND_OPT_DOUBLE:
-        ex_json_put_double(out, ex_sql_f64(st, column));
+        ex_json_put_double(out, v->type == EX_SQL_F64 ? v->as.f64 : (double)v->as.i64);
         return;
     case EX_KIND_TIME:
-        ex_json_put_string(out, ex_time_text(ex_sql_i64(st, column), time));
+        ex_json_put_string(out, ex_time_text(v->as.i64, time));
         return;
     case EX_KIND_TEXT:
     case EX_KIND_OPT_TEXT:
     case EX_KIND_ENUM:
-        ex_json_put_string(out, ex_sql_bytes(st, column));
+        ex_json_put_string(out, v->as.bytes);
         return;
     default:
-        ex_buf_put(out, ex_sql_bytes(st, column));
+        ex_buf_put(out, v->as.bytes);
         return;
     }
 }
 
-void row_write_json(const ex_type *row, const ex_sql_stmt *st, ex_buf *out)
+static ex_status raise_null(const ex_type *row, const ex_field *f, ex_error *err)
+{
+    return ex_raise(err, EX_EINTERNAL, "column %s is null in a row, and not optional in %s",
+                    f->name, row->name);
+}
+
+ex_status row_write_json(const ex_type *row, const ex_sql_stmt *st, ex_buf *out, ex_error *err)
 {
     bool is_first = true;
     ex_buf_put_char(out, '{');
     for (uint32_t i = 0; i < row->field_count; i++) {
         const ex_field *f = &row->fields[i];
-        if (ex_sql_is_null(st, i))
+        ex_sql_value v = ex_sql_column(st, i);
+        if (v.is_null && type_is_optional(f))
             continue;
+        if (v.is_null)
+            return raise_null(row, f, err);
+        if (!fits_answer(f, &v))
+            return ex_raise(err, EX_EINTERNAL, "column %s is not of the kind that %s says", f->name,
+                            row->name);
         ex_buf_put(out, is_first ? EX_S("\"") : EX_S(",\""));
         ex_buf_put_str(out, f->name);
         ex_buf_put(out, EX_S("\":"));
-        write_column(f, st, i, out);
+        write_value(f, &v, out);
         is_first = false;
     }
     ex_buf_put_char(out, '}');
+    return EX_OK;
 }

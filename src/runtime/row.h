@@ -60,7 +60,9 @@ EX_NODISCARD ex_status row_bind_names(const ex_type *row, const void *value, ex_
 /** Fill the struct from values in the order of the fields; copies into `arena`. */
 EX_NODISCARD ex_status row_read(const ex_type *row, const ex_sql_value *values, ex_arena *arena,
                                 void *ret, ex_error *err);
-/** Append the statement's current row as JSON, columns in the order of the fields. */
-void row_write_json(const ex_type *row, const ex_sql_stmt *st, ex_buf *out);
+/** Append the statement's current row as JSON, columns in the order of the fields.
+ *  @return EX_OK, EX_EINTERNAL (a value is not of its field's kind, or null and not optional) */
+EX_NODISCARD ex_status row_write_json(const ex_type *row, const ex_sql_stmt *st, ex_buf *out,
+                                      ex_error *err);
 
 #endif

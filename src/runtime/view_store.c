@@ -94,7 +94,7 @@ static void put_tables(ex_sql_engine engine, const ex_view_def *def, ex_buf *sql
     }
 }
 
-static ex_status create_tables(ex_sql *db, const ex_view_def *def, ex_error *err)
+ex_status view_store_create_tables(ex_sql *db, const ex_view_def *def, ex_error *err)
 {
     ex_buf sql;
     ex_buf_init(&sql, 0);
@@ -212,7 +212,7 @@ static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
         p->place = c.place;
         return EX_OK;
     }
-    st = create_tables(db, p->def, err);
+    st = view_store_create_tables(db, p->def, err);
     st = st ? st : view_parked_forget(db, p->def, err);
     return st ? st : write_checkpoint(db, p->def, p->fingerprint, err);
 }

@@ -1,6 +1,9 @@
 /* views.c: start and stop of the read models. */
 #include "runtime/views.h"
 
+#include "runtime/app_check.h"
+#include "runtime/query_sql.h"
+
 #include "runtime/view_damage.h"
 
 #include <stdio.h>
@@ -99,20 +102,54 @@ static uint32_t count_views(const ex_app *app)
 }
 
 /* A query that is written for one engine must be written for this one. */
-static ex_status check_queries(const views *v, ex_error *err)
+static ex_status check_engine(const views *v, ex_error *err)
 {
     const ex_app *app = v->rt->app;
-    bool is_sqlite = v->engine == EX_SQL_SQLITE;
     for (uint32_t c = 0; c < app->context_count; c++) {
         for (uint32_t i = 0; i < app->contexts[c]->query_count; i++) {
             const ex_query_def *q = app->contexts[c]->queries[i];
-            if (!q->sql && !(is_sqlite ? q->on_sqlite : q->on_postgres))
+            bool is_sqlite = v->engine == EX_SQL_SQLITE;
+            if (!query_sql_own(q, v->engine))
                 return ex_raise(err, EX_EINVAL, "query %s of view %s has no SQL for %s: write %s",
                                 q->name, q->view->name, is_sqlite ? "SQLite" : "PostgreSQL",
                                 is_sqlite ? "on_sqlite" : "on_postgres");
         }
     }
     return EX_OK;
+}
+
+typedef struct faults {
+    uint32_t count;
+    ex_error first;
+} faults;
+
+static void count_fault(void *ctx, const ex_error *fault)
+{
+    faults *f = ctx;
+    if (f->count++ == 0)
+        f->first = *fault;
+}
+
+/* What a query's SQL means is the same on both engines, so it is tried on SQLite in either case. */
+static ex_status check_queries(const views *v, ex_error *err)
+{
+    faults f = {0};
+    ex_error why = {0};
+    ex_status st = check_engine(v, err);
+    st = st ? st : app_check_queries(v->rt->app, v->rt->options.dir, count_fault, &f, &why);
+    if (st == EX_EFORBIDDEN) {
+        runtime_report(v->rt, "queries are tried on SQLite only", v->rt->app->name, &why);
+        st = EX_OK;
+    } else if (st && why.status && err) {
+        *err = why;
+    }
+    if (st || f.count == 0)
+        return st;
+    if (err)
+        *err = f.first;
+    return f.count == 1 ? f.first.status
+                        : ex_error_context(err, f.first.status,
+                                           "the first of %u faults, which 'check --app' lists", f.count);
 }
 
 static ex_status start_runners(views *v, uint32_t count, ex_error *err)

@@ -164,6 +164,8 @@ EX_NODISCARD ex_status view_begin(view_runner *r, ex_sql *db, ex_sql_tx *ret, ex
 EX_NODISCARD ex_status view_store_place(const char *dir, char path[PATH_MAX], ex_sql_options *ret,
                                         ex_error *err);
 EX_NODISCARD ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err);
+/** Drop the view's tables and make them anew, empty, with their indexes. */
+EX_NODISCARD ex_status view_store_create_tables(ex_sql *db, const ex_view_def *def, ex_error *err);
 /** Create what is missing; drop and recreate the tables of a changed definition (position 0).
  *  @param ret the checkpoint; without a proof everything but the position is nil
  *  @return EX_EFORMAT when another node has a newer version of the view */

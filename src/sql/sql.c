@@ -185,6 +185,11 @@ uint32_t ex_sql_param(const ex_sql_stmt *st, ex_slice name)
     return sql_text_find(&st->text, name);
 }
 
+ex_slice ex_sql_param_name(const ex_sql_stmt *st, uint32_t at)
+{
+    return sql_text_name(&st->text, at);
+}
+
 void ex_sql_bind(ex_sql_stmt *st, uint32_t at, ex_sql_value value)
 {
     assert(at >= 1 && at <= st->text.count && !st->is_active);
@@ -254,6 +259,18 @@ ex_status ex_sql_step(ex_sql_stmt *st, ex_error *err)
     st->spent_ns += is_timed ? now_ns() - begun : 0;
     if (status)
         end(st);
+    return sql_note_failure(st->db, status);
+}
+
+ex_status ex_sql_describe(ex_sql_stmt *st, ex_sql_column_fn *fn, void *ctx, ex_error *err)
+{
+    assert(!st->is_active);
+    ex_status status = start(st, err);
+    for (uint32_t i = 0; !status && i < st->columns; i++) {
+        ex_sql_column_info column = st->db->ops->describe(st, i);
+        fn(ctx, &column);
+    }
+    end(st);
     return sql_note_failure(st->db, status);
 }
 

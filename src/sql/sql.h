@@ -100,6 +100,23 @@ void ex_sql_cancel(ex_sql *db);
 EX_NODISCARD ex_status ex_sql_prepare(ex_sql *db, ex_slice text, ex_sql_stmt **ret, ex_error *err);
 /** The place of a :name parameter, 0 when the text has none of that name. */
 uint32_t ex_sql_param(const ex_sql_stmt *st, ex_slice name);
+/** The name of the parameter at that place, from 1; {NULL, 0} behind the last and for $1. */
+ex_slice ex_sql_param_name(const ex_sql_stmt *st, uint32_t at);
+
+/** A column of what a statement gives, as far as the engine can tell without a row. */
+typedef struct ex_sql_column_info {
+    const char *name;
+    bool is_known; /* else the rows decide: an expression on SQLite, a NUMERIC on PostgreSQL */
+    ex_sql_type type;
+    const char *declared; /* SQLite: the type in CREATE TABLE, NULL for an expression */
+} ex_sql_column_info;
+
+/** Borrowed for the call. Must not use the connection. */
+typedef void ex_sql_column_fn(void *ctx, const ex_sql_column_info *column);
+/** Call fn for each column of the result, in order. On PostgreSQL the statement is run for it, with
+ *  what is bound: let it end with LIMIT 0. */
+EX_NODISCARD ex_status ex_sql_describe(ex_sql_stmt *st, ex_sql_column_fn *fn, void *ctx,
+                                       ex_error *err);
 
 /* Bind parameter `at` (from 1; one out of range is our bug). Bytes are borrowed until the statement
  * is reset or, when queued, until ex_sql_queue returns. What is not bound is null. */

@@ -37,6 +37,8 @@ typedef struct sql_ops {
     ex_status (*flush)(void *conn, ex_error *err);
     void (*reset)(ex_sql_stmt *st);
     ex_sql_value (*column)(const ex_sql_stmt *st, uint32_t column);
+    /* Of a statement that was started: the column, without a row. */
+    ex_sql_column_info (*describe)(const ex_sql_stmt *st, uint32_t column);
     /* Several statements without parameters. */
     ex_status (*script)(void *conn, const char *sql, ex_error *err);
     /* False: no transaction is open (any more), whatever the port believes. */

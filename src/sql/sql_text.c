@@ -46,6 +46,16 @@ uint32_t sql_text_find(const sql_text *t, ex_slice name)
     return 0;
 }
 
+ex_slice sql_text_name(const sql_text *t, uint32_t at)
+{
+    const char *p = t->names.ptr;
+    if (at == 0 || at > t->name_count)
+        return (ex_slice){NULL, 0};
+    for (uint32_t i = 1; i < at; i++)
+        p += strlen(p) + 1;
+    return ex_str(p);
+}
+
 static void put_param(scan *s, uint32_t number)
 {
     if (number > SQL_PARAMS_MAX || number == 0)

@@ -22,5 +22,7 @@ EX_NODISCARD ex_status sql_text_init(sql_text *ret, ex_slice text, char prefix, 
 void sql_text_done(sql_text *t);
 /** The number of a named parameter from 1, or 0. */
 uint32_t sql_text_find(const sql_text *t, ex_slice name);
+/** The name of parameter `at`, from 1; {NULL, 0} when it has none. */
+ex_slice sql_text_name(const sql_text *t, uint32_t at);
 
 #endif

@@ -280,7 +280,8 @@ static void read_view_row(input *in, ex_arena *arena)
     ex_status status = row_read(&thing_type, values, arena, &value, &err);
     FUZZ_CHECK(status == EX_OK || (status == EX_ECORRUPT && err.message[0]));
     ex_buf_init(&out, 0);
-    row_write_json(&thing_type, st, &out);
+    ex_status written = row_write_json(&thing_type, st, &out, &err);
+    FUZZ_CHECK(written == EX_OK || (written == EX_EINTERNAL && err.message[0]));
     FUZZ_CHECK(ex_buf_status(&out) == EX_OK);
     ex_buf_done(&out);
     if (status == EX_OK && ex_type_validate(&thing_type, &value, NULL) == EX_OK)

@@ -26,6 +26,7 @@ typedef struct api_options {
     ex_runtime *runtime;              /* [none] commands and queries; 404 without */
     ex_metrics *metrics;              /* [none] /metrics answers 404 without */
     struct ex_health *health;         /* [none] readiness is then always healthy */
+    bool shows_causes;                /* [no] a failure of ours carries its cause to the client */
     const char *nodes_url;            /* [none] the PostgreSQL that nodes share; copied */
     const ex_clock *clock;            /* [system] */
     const char *version;              /* ["unknown"] shown by /health */

@@ -59,6 +59,19 @@ void route_jobs_cancel(api *a)
 
 /* ---- The way of a job ---- */
 
+/* In development who asks is who has to know. Elsewhere it is in the log only (problem.c). */
+static void put_cause(void *ctx, const ex_error *err, ex_json_writer *w)
+{
+    route_job *j = ctx;
+    if (j->problem)
+        j->problem(j, err, w);
+    int http_status = err->http_status ? err->http_status : ex_status_http(err->status);
+    bool is_shown = err->status == EX_EAGAIN || err->status == EX_EOVERLOADED ||
+                    err->status == EX_ECLOSED || err->status == EX_ETIMEOUT;
+    if (j->api->options.shows_causes && http_status >= 500 && !is_shown && err->message[0])
+        ex_json_string_member(w, EX_S("cause"), ex_str(err->message));
+}
+
 static void on_posted(void *arg)
 {
     route_job *j = arg;
@@ -72,7 +85,7 @@ static void on_posted(void *arg)
     if (!st)
         st = j->answer(j, &out, &j->err);
     if (st)
-        http_respond_problem(j->x, &j->err, j->problem, j);
+        http_respond_problem(j->x, &j->err, put_cause, j);
     ex_buf_done(&out);
     gate_leave(g);
 }

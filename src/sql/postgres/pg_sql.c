@@ -290,6 +290,40 @@ static ex_sql_value column(const ex_sql_stmt *st, uint32_t column)
     }
 }
 
+static ex_sql_column_info describe(const ex_sql_stmt *st, uint32_t column)
+{
+    const pg_rows *rows = st->impl;
+    ex_sql_column_info info = {.name = ex_pg_result_name(&rows->result, (int)column),
+                               .is_known = true,
+                               .type = EX_SQL_TEXT};
+    switch (ex_pg_result_type(&rows->result, (int)column)) {
+    case EX_PG_BOOL:
+        info.type = EX_SQL_BOOL;
+        break;
+    case EX_PG_INT8:
+    case EX_PG_INT2:
+    case EX_PG_INT4:
+    case OID_OID:
+        info.type = EX_SQL_I64;
+        break;
+    case EX_PG_FLOAT4:
+    case EX_PG_FLOAT8:
+        info.type = EX_SQL_F64;
+        break;
+    case EX_PG_BYTEA:
+    case EX_PG_UUID:
+        info.type = EX_SQL_BLOB;
+        break;
+    case OID_NUMERIC: /* a whole number or a double, as its value is */
+        info.type = EX_SQL_I64;
+        info.is_known = false;
+        break;
+    default:
+        break;
+    }
+    return info;
+}
+
 static ex_status script(void *conn, const char *sql, ex_error *err)
 {
     pg_db *db = conn;
@@ -322,6 +356,7 @@ const sql_ops sql_postgres_ops = {
     .flush = flush,
     .reset = reset,
     .column = column,
+    .describe = describe,
     .script = script,
     .has_tx = has_tx,
 };

@@ -268,6 +268,25 @@ static ex_sql_value column(const ex_sql_stmt *st, uint32_t column)
     }
 }
 
+/* By the affinity of what CREATE TABLE says; the rows of an expression may be of any type. */
+static ex_sql_column_info describe(const ex_sql_stmt *st, uint32_t column)
+{
+    sqlite3_stmt *impl = st->impl;
+    const char *declared = sqlite3_column_decltype(impl, (int)column);
+    ex_sql_column_info info = {.name = sqlite3_column_name(impl, (int)column),
+                               .is_known = declared != NULL,
+                               .type = EX_SQL_TEXT,
+                               .declared = declared};
+    if (declared && strstr(declared, "INT"))
+        info.type = EX_SQL_I64;
+    else if (declared && strstr(declared, "REAL"))
+        info.type = EX_SQL_F64;
+    else if (declared && strstr(declared, "BLOB"))
+        info.type = EX_SQL_BLOB;
+    info.name = info.name ? info.name : "";
+    return info;
+}
+
 static bool has_tx(const void *conn)
 {
     const sqlite_db *db = conn;
@@ -290,6 +309,7 @@ const sql_ops sql_sqlite_ops = {
     .step = step,
     .reset = reset,
     .column = column,
+    .describe = describe,
     .script = run_script,
     .has_tx = has_tx,
 };
