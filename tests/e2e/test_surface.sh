@@ -16,7 +16,7 @@ stop_server
 is "$code" 0
 
 # A new process: the state is not in its cache and is folded from the log.
-start_server --data store --app "$orders" --listen 127.0.0.1:0
+start_server --data store --app "$orders" --listen 127.0.0.1:0 --set api.min_position_timeout=100ms --set log.format=json
 is "$(call /v1/orders/order/o-1/cancel -d '{"reason":"test"}')" 201
 is "$(call /v1/orders/order/o-1/cancel -d '{"reason":"test"}')" 422
 is "$(call /v1/streams/s-1 -d '{"events":[{"type":"T","data":1}]}')" 201
@@ -29,6 +29,18 @@ for i in 1 2 3 4 5; do
     is "$(call "/made/up/$i")" 404
 done
 curl -sS "$url/metrics" >metrics.txt
+
+# ---- What clients ask for wrongly is no error of ours in the log (issue 9, item 10) ----
+ask_raw() {
+    exec 3<>"/dev/tcp/127.0.0.1/${url##*:}"
+    printf '%s\r\nHost: localhost\r\n\r\n' "$1" >&3
+    head -1 <&3 | cut -d' ' -f2
+    exec 3>&-
+}
+is "$(ask_raw 'BREW /v1/events HTTP/1.1')" 501
+is "$(ask_raw 'GET /v1/events HTTP/3.0')" 505
+is "$(call '/v1/events?min_position=1000000')" 504
+is "$(grep -c '"level":"error"' serve.log)" 0
 
 # ---- What a page of somebody else can send (issue 9, item 9; G-901, G-902) ----
 ask() {

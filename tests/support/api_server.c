@@ -43,6 +43,8 @@ void api_server_start(api_server *s, const api_server_options *options)
     ao.metrics = s->metrics;
     ao.health = s->health;
     must(api_new(&ao, &s->api, &err), &err);
+    if (options->openapi)
+        must(api_set_openapi(s->api, ex_str(options->openapi), &err), &err);
     api_routes(s->api, &routes, &route_count);
     ho.metrics = s->metrics;
     ho.hosts = ho.hosts ? ho.hosts : ""; /* as the program does */

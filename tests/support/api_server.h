@@ -17,6 +17,7 @@ typedef struct api_server_options {
     http_options http;
     const ex_app *app;          /* NULL: no runtime */
     ex_runtime_options runtime; /* dir and metrics are filled in */
+    const char *openapi;        /* [none] what /openapi.json answers */
     uint32_t drain_ms;          /* [2000] */
 } api_server_options;
 

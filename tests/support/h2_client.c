@@ -109,8 +109,8 @@ bool h2_turn(h2_client *c)
     return nghttp2_session_send(c->session) == 0;
 }
 
-static ssize_t on_upload(nghttp2_session *s, int32_t id, uint8_t *buf, size_t room, uint32_t *flags,
-                         nghttp2_data_source *source, void *ctx)
+ssize_t h2_on_upload(nghttp2_session *s, int32_t id, uint8_t *buf, size_t room, uint32_t *flags,
+                     nghttp2_data_source *source, void *ctx)
 {
     (void)s, (void)source;
     ex_slice *left = &((h2_client *)ctx)->answers[id].upload;
@@ -128,7 +128,7 @@ h2_answer *h2_request(h2_client *c, const char *method, const char *path, ex_sli
     nghttp2_nv nva[] = {H2_NV(":method", method), H2_NV(":scheme", "http"),
                         H2_NV(":path", path),     H2_NV(":authority", "localhost"),
                         H2_NV("x-test", "one"),   H2_NV("x-test", "two")};
-    nghttp2_data_provider upload = {.read_callback = on_upload};
+    nghttp2_data_provider upload = {.read_callback = h2_on_upload};
     int32_t id = nghttp2_submit_request(c->session, NULL, nva, 6, body.len ? &upload : NULL, NULL);
     assert_true(id > 0 && id < STREAMS_MAX);
     c->answers[id].upload = body;

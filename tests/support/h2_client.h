@@ -41,6 +41,9 @@ bool h2_turn(h2_client *c);
 /** Queue a request; it goes out with the next turn. x-test comes twice, as "one" and "two". The
  * answer belongs to the client; the body is borrowed until it was sent. */
 h2_answer *h2_request(h2_client *c, const char *method, const char *path, ex_slice body);
+/** The read callback that sends an answer's `upload`. */
+ssize_t h2_on_upload(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length,
+                     uint32_t *data_flags, nghttp2_data_source *source, void *ctx);
 /** Turn until the stream is closed. */
 void h2_await(h2_client *c, const h2_answer *a);
 /** Request and await. */

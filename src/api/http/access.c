@@ -160,6 +160,12 @@ void access_started(const http_exchange *x)
            ex_f_str("remote_addr", remote_address(x, peer, sizeof(peer))));
 }
 
+/* 501 and 505 are what the client asked for, 504 is a time that it set or that was written down. */
+static bool is_our_failure(int status)
+{
+    return status >= 500 && status != 501 && status != 504 && status != 505;
+}
+
 void access_completed(http_exchange *x, int status)
 {
     uint64_t now_ns = ex_monotonic_ns(ex_clock_system());
@@ -173,7 +179,7 @@ void access_completed(http_exchange *x, int status)
         ex_histogram_observe(s->request_size, (double)x->request_bytes);
         ex_histogram_observe(s->response_size, (double)x->response_bytes);
     }
-    EX_LOG(status >= 500 ? EX_LOG_ERROR : EX_LOG_DEBUG, "request completed",
+    EX_LOG(is_our_failure(status) ? EX_LOG_ERROR : EX_LOG_DEBUG, "request completed",
            ex_f_str("method", x->method_name), ex_f_str("path", x->path),
            ex_f_str("request_id", http_request_id(x)), ex_f_i64("status_code", status),
            ex_f_double("duration_ms", (double)llround(seconds * 1e6) / 1e3));

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define POOLED_EXCHANGES 256
 #define POOLED_BYTES     ((size_t)16384) /* of arena, head and body each */
@@ -348,6 +349,18 @@ static ex_status check_sender(const http_exchange *x, ex_error *err)
     return s || !x->route ? s : guard_check_change(g, x, err);
 }
 
+/* No body is unpacked here: a small one could become a huge one. */
+static ex_status check_encoding(http_exchange *x, ex_error *err)
+{
+    ex_slice coding = http_header(x, "content-encoding");
+    if (coding.len == 0 || (coding.len == 8 && strncasecmp(coding.ptr, "identity", 8) == 0))
+        return EX_OK;
+    ex_status s = ex_raise(err, EX_EMEDIATYPE, "send the body as it is, without Content-Encoding");
+    ex_error_set_field(err, EX_S("Content-Encoding"));
+    http_add_header(x, "accept-encoding", EX_S("identity"));
+    return s;
+}
+
 void exchange_dispatch(http_exchange *x)
 {
     ex_error err;
@@ -361,6 +374,8 @@ void exchange_dispatch(http_exchange *x)
         http_respond_error(x, &err);
     else if (!x->route)
         answer_unrouted(x, x->allowed);
+    else if (check_encoding(x, &err))
+        http_respond_error(x, &err);
     else if (!enter(x))
         respond_status(x, EX_EOVERLOADED, "too many requests in flight");
     else if (exchange_check_room(x, &err))

@@ -208,7 +208,9 @@ static size_t read_body(http_conn *c, http_exchange *x, ex_slice in)
 {
     size_t used = 0;
     ex_error err;
-    filter_result r = http1_filter_body(&x->filter, &c->core->limits, in, &used, &err);
+    bool is_extension;
+    filter_result r =
+        http1_filter_piece(&x->filter, &c->core->limits, in, &used, &is_extension, &err);
     if (r == FILTER_BAD) {
         refuse(c, x, &err);
         return in.len;
@@ -219,7 +221,7 @@ static size_t read_body(http_conn *c, http_exchange *x, ex_slice in)
         refuse(c, x, &err);
         return in.len;
     }
-    llhttp_errno_t rc = llhttp_execute(&x->parser, in.ptr, used);
+    llhttp_errno_t rc = is_extension ? HPE_OK : llhttp_execute(&x->parser, in.ptr, used);
     if (x->has_body_error)
         (void)ex_raise(&err, ex_buf_status(&x->body), "request body");
     else if (rc != HPE_OK || x->parser_message_done != (r == FILTER_MESSAGE_END))

@@ -15,13 +15,16 @@ enum {
     HEAD_END_LF,
     HEAD_DONE,
     BODY_LENGTH,
-    CHUNK_SIZE, /* hexadecimal digits */
+    CHUNK_SIZE,      /* hexadecimal digits */
+    CHUNK_EXT_BLANK, /* before the next ';' */
+    CHUNK_EXT_START, /* after it */
     CHUNK_EXT_NAME,
+    CHUNK_EXT_NAME_BLANK, /* before '=' or the next ';' */
     CHUNK_EXT_VALUE,
     CHUNK_EXT_TOKEN,
     CHUNK_EXT_QUOTED,
     CHUNK_EXT_ESCAPE,
-    CHUNK_EXT_AFTER,
+    CHUNK_EXT_AFTER, /* the closing quote */
     CHUNK_SIZE_LF,
     CHUNK_DATA,
     CHUNK_DATA_CR,
@@ -168,6 +171,11 @@ bool http1_filter_begin_body(http1_filter *f, const http1_head *head)
     return head->is_chunked || f->left > 0;
 }
 
+static bool is_blank(unsigned char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static int hex_value(unsigned char c)
 {
     if (c >= '0' && c <= '9')
@@ -185,54 +193,60 @@ static filter_result chunk_size_byte(http1_filter *f, unsigned char c, ex_error 
         f->left = f->left * 16 + (unsigned)digit;
         return FILTER_MORE;
     }
-    if (f->digits == 0 || (c != '\r' && c != ';'))
+    if (f->digits == 0 || (c != '\r' && c != ';' && !is_blank(c)))
         return bad(err, "chunk size is not hexadecimal");
-    f->state = c == '\r' ? CHUNK_SIZE_LF : CHUNK_EXT_NAME;
-    f->digits = 0;
+    f->state = c == '\r' ? CHUNK_SIZE_LF : c == ';' ? CHUNK_EXT_START : CHUNK_EXT_BLANK;
     return FILTER_MORE;
 }
 
-/* chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ); `digits` tells that a name has
- * begun. */
+/* What may follow a finished name, or a value that needs no end of its own. */
+static filter_result chunk_ext_next(http1_filter *f, unsigned char c, bool is_name, ex_error *err)
+{
+    if (c == ';')
+        f->state = CHUNK_EXT_START;
+    else if (c == '=' && is_name)
+        f->state = CHUNK_EXT_VALUE;
+    else if (is_blank(c))
+        f->state = is_name ? CHUNK_EXT_NAME_BLANK : CHUNK_EXT_BLANK;
+    else if (c == '\r' && f->state != CHUNK_EXT_BLANK && f->state != CHUNK_EXT_NAME_BLANK)
+        f->state = CHUNK_SIZE_LF;
+    else
+        return bad(err, "malformed chunk extension");
+    return FILTER_MORE;
+}
+
+/* chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ), RFC 9112 7.1.1. */
 static filter_result chunk_ext_byte(http1_filter *f, unsigned char c, ex_error *err)
 {
     bool is_text = c == '\t' || (c >= 0x20 && c != 0x7F);
+    bool is_token = http_is_token_char(c);
     switch (f->state) {
-    case CHUNK_EXT_NAME:
-        if (http_is_token_char(c)) {
-            f->digits = 1;
-            return FILTER_MORE;
-        }
-        if (f->digits == 0)
+    case CHUNK_EXT_START:
+        if (!is_token && !is_blank(c))
             return bad(err, "chunk extension without a name");
-        if (c == '=') {
-            f->state = CHUNK_EXT_VALUE;
-            return FILTER_MORE;
-        }
-        break;
+        f->state = is_token ? CHUNK_EXT_NAME : CHUNK_EXT_START;
+        return FILTER_MORE;
+    case CHUNK_EXT_NAME:
+        return is_token ? FILTER_MORE : chunk_ext_next(f, c, true, err);
+    case CHUNK_EXT_NAME_BLANK:
+        return chunk_ext_next(f, c, true, err);
     case CHUNK_EXT_VALUE:
-        if (c != '"' && !http_is_token_char(c))
+        if (c != '"' && !is_token && !is_blank(c))
             return bad(err, "chunk extension without a value");
-        f->state = c == '"' ? CHUNK_EXT_QUOTED : CHUNK_EXT_TOKEN;
+        if (!is_blank(c))
+            f->state = c == '"' ? CHUNK_EXT_QUOTED : CHUNK_EXT_TOKEN;
         return FILTER_MORE;
     case CHUNK_EXT_TOKEN:
-        if (http_is_token_char(c))
-            return FILTER_MORE;
-        break;
+        return is_token ? FILTER_MORE : chunk_ext_next(f, c, false, err);
     case CHUNK_EXT_QUOTED:
         f->state = c == '"' ? CHUNK_EXT_AFTER : c == '\\' ? CHUNK_EXT_ESCAPE : CHUNK_EXT_QUOTED;
         return is_text ? FILTER_MORE : bad(err, "control character in a chunk extension");
     case CHUNK_EXT_ESCAPE:
         f->state = CHUNK_EXT_QUOTED;
         return is_text ? FILTER_MORE : bad(err, "control character in a chunk extension");
-    default: /* CHUNK_EXT_AFTER: only what ends an extension */
-        break;
+    default: /* CHUNK_EXT_AFTER, CHUNK_EXT_BLANK */
+        return chunk_ext_next(f, c, false, err);
     }
-    if (c != ';' && c != '\r')
-        return bad(err, "malformed chunk extension");
-    f->state = c == ';' ? CHUNK_EXT_NAME : CHUNK_SIZE_LF;
-    f->digits = 0;
-    return FILTER_MORE;
 }
 
 static filter_result chunk_begin(http1_filter *f, const http1_limits *limits, unsigned char c,
@@ -299,9 +313,18 @@ static filter_result chunked_byte(http1_filter *f, const http1_limits *limits, u
     }
 }
 
-filter_result http1_filter_body(http1_filter *f, const http1_limits *limits, ex_slice in,
-                                size_t *ret_used, ex_error *err)
+/* Whether the next byte belongs to an extension, whose CR does not. */
+static bool is_extension(const http1_filter *f, unsigned char c)
 {
+    if (f->state == CHUNK_SIZE)
+        return c == ';' || is_blank(c);
+    return f->state > CHUNK_SIZE && f->state < CHUNK_SIZE_LF && c != '\r';
+}
+
+filter_result http1_filter_piece(http1_filter *f, const http1_limits *limits, ex_slice in,
+                                 size_t *ret_used, bool *ret_is_extension, ex_error *err)
+{
+    *ret_is_extension = in.len && is_extension(f, (unsigned char)in.ptr[0]);
     for (size_t i = 0; i < in.len;) {
         if (f->state == BODY_LENGTH || f->state == CHUNK_DATA) {
             size_t n = in.len - i < f->left ? in.len - i : (size_t)f->left;
@@ -315,6 +338,10 @@ filter_result http1_filter_body(http1_filter *f, const http1_limits *limits, ex_
                 f->state = CHUNK_DATA_CR;
             continue;
         }
+        if (is_extension(f, (unsigned char)in.ptr[i]) != *ret_is_extension) {
+            *ret_used = i;
+            return FILTER_MORE;
+        }
         filter_result r = chunked_byte(f, limits, (unsigned char)in.ptr[i++], err);
         *ret_used = i;
         if (r != FILTER_MORE)
@@ -322,4 +349,20 @@ filter_result http1_filter_body(http1_filter *f, const http1_limits *limits, ex_
     }
     *ret_used = in.len;
     return FILTER_MORE;
+}
+
+filter_result http1_filter_body(http1_filter *f, const http1_limits *limits, ex_slice in,
+                                size_t *ret_used, ex_error *err)
+{
+    filter_result r = FILTER_MORE;
+    size_t at = 0;
+    while (r == FILTER_MORE && at < in.len) {
+        size_t used = 0;
+        bool is_extension_piece;
+        r = http1_filter_piece(f, limits, ex_slice_of(in.ptr + at, in.len - at), &used,
+                               &is_extension_piece, err);
+        at += used;
+    }
+    *ret_used = at;
+    return r;
 }

@@ -72,6 +72,11 @@ EX_NODISCARD ex_status http1_head_parse(char *text, size_t len, const http1_limi
 bool http1_filter_begin_body(http1_filter *f, const http1_head *head);
 filter_result http1_filter_body(http1_filter *f, const http1_limits *limits, ex_slice in,
                                 size_t *ret_used, ex_error *err);
+/** The same, but no further than to where an extension of a chunk begins or ends: FILTER_MORE may
+ * leave input. Nobody reads extensions, and other parsers read fewer of them than RFC 9112 allows:
+ * they are kept from them. @param ret_is_extension the piece that was used is one */
+filter_result http1_filter_piece(http1_filter *f, const http1_limits *limits, ex_slice in,
+                                 size_t *ret_used, bool *ret_is_extension, ex_error *err);
 
 /** A character of RFC 9110 tokens. */
 bool http_is_token_char(unsigned char c);

@@ -10,6 +10,8 @@
 #include "api/http/http2_answer.h"
 #include "api/http/room.h"
 
+#include <strings.h>
+
 #define STREAM_WINDOW_BYTES        (256 << 10)
 #define CONN_WINDOW_BYTES          (1 << 20)
 #define PUMP_BYTES                 ((size_t)131072) /* output made ahead of the socket */
@@ -277,6 +279,33 @@ static size_t announced_bytes(const http_exchange *x)
     return n == 0 ? 1 : n < limit ? n : limit;
 }
 
+/* :authority and Host say the same, or two readers of the request would not agree (RFC 9113 8.3.1).
+ */
+static bool has_other_host(const http_exchange *x)
+{
+    ex_slice host = http_header(x, "host");
+    return x->authority.len && host.ptr &&
+           (host.len != x->authority.len || strncasecmp(host.ptr, x->authority.ptr, host.len) != 0);
+}
+
+/* @return false when the request was refused */
+static bool meet_expectation(http_conn *c, http_exchange *x, bool is_last)
+{
+    ex_slice expect = http_header(x, "expect");
+    if (!expect.ptr)
+        return true;
+    if (expect.len != 12 || strncasecmp(expect.ptr, "100-continue", 12) != 0) {
+        refuse(x, EX_EMALFORMED, 417, "EXPECTATION_FAILED", "only Expect: 100-continue is known");
+        return false;
+    }
+    static const nghttp2_nv go_on = {(uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "100",
+                                     7, 3, NGHTTP2_NV_FLAG_NONE};
+    if (!is_last && nghttp2_submit_headers(h2_of(c)->session, NGHTTP2_FLAG_NONE, x->stream_id, NULL,
+                                           &go_on, 1, NULL) == 0)
+        conn_mark_dirty(c); /* without memory for it the client sends after a while, too */
+    return true;
+}
+
 static void head_done(http_conn *c, http_exchange *x, bool is_last)
 {
     ex_error err;
@@ -291,15 +320,20 @@ static void head_done(http_conn *c, http_exchange *x, bool is_last)
         refuse(x, EX_ENOMEM, 0, NULL, "request headers");
         return;
     }
+    if (has_other_host(x)) {
+        refuse(x, EX_EMALFORMED, 0, NULL, "Host differs from :authority");
+        return;
+    }
     if (exchange_head_done(x, &err)) {
         timer_stop(&x->timer);
         exchange_refuse(x, &err);
         return;
     }
     exchange_count(x);
-    if (is_last)
-        message_done(x);
-    else if (!refuse_body(x, announced_bytes(x)))
+    if (is_last) {
+        if (meet_expectation(c, x, true))
+            message_done(x);
+    } else if (!refuse_body(x, announced_bytes(x)) && meet_expectation(c, x, false))
         timer_start(&c->core->timeouts[TIMEOUT_STREAM_BODY], &x->timer, c->core->now_ms);
 }
 

@@ -165,6 +165,7 @@ ex_status api_set_openapi(api *a, ex_slice document, ex_error *err)
     ex_buf_put(&a->openapi, document);
     if (ex_buf_status(&a->openapi))
         return ex_raise(err, ex_buf_status(&a->openapi), "no memory for the OpenAPI document");
+    (void)request_body_etag(document, a->openapi_etag);
     return EX_OK;
 }
 

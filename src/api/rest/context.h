@@ -3,6 +3,7 @@
 #define EXCORE_API_REST_CONTEXT_H
 
 #include "api/rest/api.h"
+#include "api/rest/request.h"
 #include "api/gate.h"
 #include "api/http/list.h"
 #include "api/rest/view_wait.h"
@@ -25,6 +26,7 @@ struct api {
     ex_lease_lister *nodes; /* NULL: no other node can be */
     sse_service *sse;
     ex_buf openapi;
+    char openapi_etag[REQUEST_ETAG_SIZE];
     int64_t started_us;
     ex_gauge *waiting[API_POOLS]; /* NULL without metrics */
     /* its own synchronisation */

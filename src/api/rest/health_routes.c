@@ -4,6 +4,7 @@
  * the checks said within the last second, else from a thread that may block. */
 #include "api/rest/route_job.h"
 
+#include "api/rest/request.h"
 #include "observe/health.h"
 
 #define ANSWER_LIMIT_BYTES ((size_t)64 << 10)
@@ -133,7 +134,13 @@ void route_openapi(http_exchange *x, void *ctx)
     api *a = ctx;
     ex_error err = {0};
     if (a->openapi.len) {
-        http_respond(x, 200, "application/json", ex_buf_slice(&a->openapi));
+        ex_slice etag = ex_str(a->openapi_etag);
+        http_add_header(x, "etag", etag);
+        http_add_header(x, "cache-control", EX_S("no-cache"));
+        if (request_names_etag(http_header(x, "if-none-match"), etag))
+            request_respond_unchanged(x);
+        else
+            http_respond(x, 200, "application/json", ex_buf_slice(&a->openapi));
         return;
     }
     (void)ex_raise(&err, EX_ENOTFOUND, "there is no OpenAPI document");

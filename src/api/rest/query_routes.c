@@ -22,6 +22,7 @@ typedef struct query_job {
     ex_json params;
     reach reach; /* only the parameters */
     view_wait wait;
+    char etag[REQUEST_ETAG_SIZE]; /* the querying thread's, then read after the post */
 } query_job;
 
 static ex_status answer(void *job, ex_buf *out, ex_error *err)
@@ -29,7 +30,11 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     query_job *j = job;
     (void)err;
     route_job_add_log(&j->job);
-    http_respond(j->job.x, 200, "application/json", ex_buf_slice(out));
+    http_add_header(j->job.x, "etag", ex_str(j->etag));
+    if (request_names_etag(http_header(j->job.x, "if-none-match"), ex_str(j->etag)))
+        request_respond_unchanged(j->job.x);
+    else
+        http_respond(j->job.x, 200, "application/json", ex_buf_slice(out));
     return EX_OK;
 }
 
@@ -46,8 +51,10 @@ static ex_status run_query(void *job, ex_buf *out, ex_error *err)
         ex_buf_done(out);
         ex_buf_init(out, room);
         ex_status st = ex_query_run(j->job.api->options.runtime, &j->call, arena, out, err);
-        if (ex_buf_status(out) != EX_ETOOLARGE || want >= ANSWER_LIMIT_BYTES)
+        if (ex_buf_status(out) != EX_ETOOLARGE || want >= ANSWER_LIMIT_BYTES) {
+            (void)request_body_etag(ex_buf_slice(out), j->etag);
             return st;
+        }
         if (room < want)
             return ex_raise(err, EX_EOVERLOADED,
                             "there are only %zu bytes for the answer now, it needs more", room);

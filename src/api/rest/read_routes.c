@@ -25,6 +25,9 @@
 #include "store/head_known.h"
 #include "store/position_check.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #define NS_PER_MS         UINT64_C(1000000)
 #define SLICE_MS          20  /* on a thread; a cursor's slices with a reader are as long */
 #define CLOCK_EVERY       64u /* events between two looks at the clock */
@@ -52,8 +55,10 @@ typedef struct page_job {
     reach reach;
     bool is_after_head;  /* followers: what is appended from now on */
     ex_subscribe follow; /* for server-sent events */
+    bool has_unnamed_frames;
     bool has_token;
-    log_token token; /* of the log that the client's position is from */
+    log_token token;     /* of the log that the client's position is from */
+    ex_slice none_match; /* the ETags that the client has; empty: none */
     uint64_t deadline_ns;
     /* the reader threads', one after the other */
     ex_cursor *cursor; /* NULL: not begun */
@@ -63,6 +68,7 @@ typedef struct page_job {
     /* written by a reader thread, read after the post */
     uint64_t next, head;
     bool has_more;
+    bool is_unchanged;
 } page_job;
 
 /* ---- The page, on a reader thread ---- */
@@ -168,6 +174,19 @@ static uint64_t seen_before(const page_job *j)
     return j->stream.from && j->stream.direction == EX_FORWARD ? j->stream.from - 1 : 0;
 }
 
+/* The client has this page: the log, or the stream, ends where it did. Who names the log of that
+ * time is told so only when what stood there still does. */
+static ex_status look_for_change(page_job *j, ex_error *err)
+{
+    char etag[24];
+    (void)snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", j->head);
+    if (seen_before(j) > j->head || !request_names_etag(j->none_match, ex_str(etag)))
+        return EX_OK;
+    ex_status st = check_token(j, j->head, err);
+    j->is_unchanged = st == EX_OK;
+    return st == EX_ELOGCHANGED ? EX_OK : st;
+}
+
 static void put_tail(const page_job *j, ex_buf *out)
 {
     if (j->form == EVENT_CLOUDEVENT) {
@@ -193,7 +212,8 @@ static ex_status begin_page(page_job *j, ex_buf *out, ex_error *err)
     route_job_note_log(&j->job);
     st = st ? st : check_token(j, seen_before(j), err);
     st = st ? st : open_cursor(j, err);
-    if (st)
+    st = st ? st : look_for_change(j, err);
+    if (st || j->is_unchanged)
         return st;
     j->head_before = j->head;
     j->next = j->is_stream ? j->stream.from : j->log.after;
@@ -216,7 +236,7 @@ static ex_status read_page(void *job, ex_buf *out, ex_error *err)
     ex_status st = j->cursor ? EX_OK : begin_page(j, out, err);
     if (st == ROUTE_JOB_PARKED)
         return st;
-    if (!st)
+    if (!st && !j->is_unchanged)
         st = put_events(j, out, err);
     if (st == EX_EAGAIN && ex_monotonic_ns(j->job.api->options.clock) < j->deadline_ns) {
         j->job.goes_on = true;
@@ -241,14 +261,19 @@ static ex_status answer(void *job, ex_buf *out, ex_error *err)
     page_job *j = job;
     (void)err;
     route_job_add_log(&j->job);
-    if (j->is_stream)
-        request_add_number(j->job.x, "etag", "\"", j->head);
+    request_add_number(j->job.x, "etag", "\"", j->head);
+    http_add_header(j->job.x, "vary", EX_S("accept"));
+    /* A browser would ask again by itself, without naming the log, and believe the 304. */
+    http_add_header(j->job.x, "cache-control", EX_S("no-store"));
+    if (j->is_unchanged) {
+        request_respond_unchanged(j->job.x);
+        return EX_OK;
+    }
     if (j->form == EVENT_CLOUDEVENT) {
         request_add_number(j->job.x, "excore-next", "", j->next);
         http_add_header(j->job.x, "excore-has-more", j->has_more ? EX_S("true") : EX_S("false"));
         request_add_number(j->job.x, "excore-head", "", j->head);
     }
-    http_add_header(j->job.x, "vary", EX_S("accept"));
     http_respond(j->job.x, 200, offers[j->form == EVENT_CLOUDEVENT ? OFFER_BATCH : OFFER_JSON],
                  ex_buf_slice(out));
     return EX_OK;
@@ -322,10 +347,27 @@ static ex_status read_token(page_job *j, ex_error *err)
     return st;
 }
 
+/* EventSource hands frames with a name to those who ask for that very name, the others to onmessage.
+ */
+static ex_status read_frames(page_job *j, bool is_live, ex_error *err)
+{
+    bool is_given = false;
+    ex_slice text = http_query(j->job.x, "frames", &is_given);
+    j->has_unnamed_frames = ex_slice_is(text, "unnamed");
+    if (!is_given || (is_live && (j->has_unnamed_frames || ex_slice_is(text, "named"))))
+        return EX_OK;
+    ex_status st =
+        ex_raise(err, EX_EINVAL,
+                 is_live ? "query parameter \"frames\" must be named or unnamed"
+                         : "query parameter \"frames\" only goes with text/event-stream");
+    ex_error_set_field(err, EX_S("frames"));
+    return st;
+}
+
 static ex_status read_stream_params(page_job *j, ex_error *err)
 {
-    static const request_param known[] = {
-        {"from", false}, {"limit", false}, {"direction", false}, {"log", false}, REACH_PARAMS};
+    static const request_param known[] = {{"from", false}, {"limit", false},  {"direction", false},
+                                          {"log", false},  {"frames", false}, REACH_PARAMS};
     j->stream.stream = http_param(j->job.x, "stream");
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     if (!st)
@@ -371,8 +413,9 @@ static ex_status read_filter(page_job *j, ex_error *err)
 static ex_status read_log_params(page_job *j, bool is_live, ex_error *err)
 {
     static const request_param known[] = {
-        {"after", false},  {"limit", false},          {"types", true}, {"tags", true},
-        {"streams", true}, {"correlation_id", false}, {"log", false},  REACH_PARAMS};
+        {"after", false}, {"limit", false},  {"types", true},
+        {"tags", true},   {"streams", true}, {"correlation_id", false},
+        {"log", false},   {"frames", false}, REACH_PARAMS};
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     bool is_given = false;
     if (!st)
@@ -452,10 +495,7 @@ static ex_status open_stream(void *job, ex_buf *out, ex_error *err)
         j->follow.after = j->reach.bound;
     else if (j->is_after_head)
         j->follow.after = ex_store_head(j->job.api->options.store);
-    if (http_request_method(j->job.x) == HTTP_HEAD_)
-        http_respond(j->job.x, 200, offers[OFFER_SSE], EX_S(""));
-    else
-        sse_open(j->job.api->sse, j->job.x, &j->follow);
+    sse_open(j->job.api->sse, j->job.x, &j->follow, j->has_unnamed_frames);
     return EX_OK;
 }
 
@@ -499,7 +539,10 @@ static void handle(http_exchange *x, api *a, bool is_stream)
         st = is_stream ? read_stream_params(j, &err) : read_log_params(j, offer == OFFER_SSE, &err);
     }
     if (!st)
+        st = read_frames(j, offer == OFFER_SSE, &err);
+    if (!st)
         st = read_token(j, &err);
+    j->none_match = http_header(x, "if-none-match");
     if (!st)
         st = offer == OFFER_SSE ? follow(j, &err) : submit_page(j, &err);
     if (st)

@@ -2,6 +2,7 @@
 #include "api/rest/request.h"
 
 #include "api/rest/json_fields.h"
+#include "kernel/fingerprint.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -277,7 +278,9 @@ ex_status request_body_type(const http_exchange *x, const char *const *types, si
             *ret = i;
             return EX_OK;
         }
-    return ex_raise(err, EX_EMEDIATYPE, "the body must be %s in UTF-8", types[0]);
+    ex_status st = ex_raise(err, EX_EMEDIATYPE, "the body must be %s in UTF-8", types[0]);
+    ex_error_set_field(err, EX_S("Content-Type"));
+    return st;
 }
 
 /* ---- Ids ---- */
@@ -297,6 +300,32 @@ ex_slice request_correlation_id(const http_exchange *x)
 {
     ex_slice given = http_header(x, "x-correlation-id");
     return is_id_text(given) ? given : http_request_id(x);
+}
+
+/* ---- Conditional reads ---- */
+
+bool request_names_etag(ex_slice if_none_match, ex_slice etag)
+{
+    while (if_none_match.len) {
+        ex_slice tag = take_until(&if_none_match, ','); /* ours hold no comma */
+        if (ex_slice_starts(tag, EX_S("W/")))
+            tag = ex_slice_of(tag.ptr + 2, tag.len - 2);
+        if (ex_slice_eq(tag, etag) || ex_slice_is(tag, "*"))
+            return true;
+    }
+    return false;
+}
+
+ex_slice request_body_etag(ex_slice body, char out[REQUEST_ETAG_SIZE])
+{
+    int n = snprintf(out, REQUEST_ETAG_SIZE, "\"%016" PRIx64 "\"",
+                     ex_fingerprint(EX_FINGERPRINT_START, body));
+    return ex_slice_of(out, (size_t)n);
+}
+
+void request_respond_unchanged(http_exchange *x)
+{
+    http_respond(x, 304, NULL, EX_S(""));
 }
 
 void request_add_number(http_exchange *x, const char *lower_name, const char *quote, uint64_t n)

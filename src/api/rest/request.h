@@ -43,6 +43,15 @@ EX_NODISCARD ex_status request_body_type(const http_exchange *x, const char *con
 /** X-Correlation-ID when it is 1 to 128 of [A-Za-z0-9._-] (R-01-54), else the request id. */
 ex_slice request_correlation_id(const http_exchange *x);
 
+/** Does the request's If-None-Match (RFC 9110 13.1.2) name `etag`, which has its quotes? `*` does.
+ * Thread: any. */
+bool request_names_etag(ex_slice if_none_match, ex_slice etag);
+/** The ETag of a whole body, into `out` with its quotes. */
+#define REQUEST_ETAG_SIZE 19
+ex_slice request_body_etag(ex_slice body, char out[REQUEST_ETAG_SIZE]);
+/** 304 with what a 200 would have said beside the body. */
+void request_respond_unchanged(http_exchange *x);
+
 /** Add a header of the answer: the number, with `quote` ("" or "\"") on both sides: an ETag has it.
  */
 void request_add_number(http_exchange *x, const char *lower_name, const char *quote, uint64_t n);

@@ -50,14 +50,16 @@ static void put_event_lines(ex_buf *out, const ex_event *event)
     ex_buf_done(&json);
 }
 
-void sse_put_event(ex_buf *out, const ex_event *event, uint64_t id)
+void sse_put_event(ex_buf *out, const ex_event *event, uint64_t id, bool is_named)
 {
     /* names have no control characters: the store refuses them at append */
     assert(!has_line_break(event->type));
     ex_buf_put(out, EX_S("id: "));
     ex_buf_put_u64(out, id);
-    ex_buf_put(out, EX_S("\nevent: "));
-    ex_buf_put(out, event->type);
+    if (is_named) {
+        ex_buf_put(out, EX_S("\nevent: "));
+        ex_buf_put(out, event->type);
+    }
     ex_buf_put(out, EX_S("\ndata: "));
     if (has_line_break(event->data) || has_line_break(event->metadata))
         put_event_lines(out, event);

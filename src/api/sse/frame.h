@@ -16,6 +16,6 @@
 /** A frame without an id: the client's Last-Event-ID stays what it is. `name` is one line. */
 void sse_put_frame(ex_buf *out, ex_slice name, ex_slice data);
 /** A stored event in our own JSON form, under this id. */
-void sse_put_event(ex_buf *out, const ex_event *event, uint64_t id);
+void sse_put_event(ex_buf *out, const ex_event *event, uint64_t id, bool is_named);
 
 #endif

@@ -41,6 +41,7 @@ struct client {
     hub *hub;
     ex_subscription *sub;
     bool is_one_stream;
+    bool is_unnamed;
     /* loop thread; sub belongs to the filling thread while is_filling */
     http_exchange *x;
     client *prev, *next;
@@ -338,7 +339,8 @@ static ex_status send_ready(client *c)
         tell_epoch(c);
         if (st)
             break;
-        sse_put_event(out, &event, c->is_one_stream ? event.version : event.position);
+        sse_put_event(out, &event, c->is_one_stream ? event.version : event.position,
+                      !c->is_unnamed);
         events++;
         c->is_searching = false;
         if (out->len >= WRITE_BYTES || ex_buf_status(out)) {
@@ -419,13 +421,18 @@ static ex_status client_new(sse_service *s, hub *h, const ex_subscribe *subscrib
     return EX_OK;
 }
 
+static void add_headers(http_exchange *x)
+{
+    http_add_header(x, "cache-control", EX_S("no-cache"));
+    http_add_header(x, "x-accel-buffering", EX_S("no"));
+}
+
 static void begin(client *c, http_exchange *x)
 {
     ex_buf *out = &c->hub->scratch;
     c->x = x;
     c->is_pumping = true;
-    http_add_header(x, "cache-control", EX_S("no-cache"));
-    http_add_header(x, "x-accel-buffering", EX_S("no"));
+    add_headers(x);
     http_stream_begin(x, 200, "text/event-stream", on_drain, on_close, c);
     ex_buf_put(out, EX_S("retry: 1000\n"));
     c->epoch = ex_subscription_epoch(c->sub);
@@ -438,12 +445,17 @@ static void begin(client *c, http_exchange *x)
         pump(c);
 }
 
-void sse_open(sse_service *s, http_exchange *x, const ex_subscribe *subscribe)
+void sse_open(sse_service *s, http_exchange *x, const ex_subscribe *subscribe, bool is_unnamed)
 {
     ex_error err = {0};
     client *c = NULL;
     hub *h = NULL;
     ex_status st = EX_OK;
+    if (http_request_method(x) == HTTP_HEAD_) { /* nobody follows by it */
+        add_headers(x);
+        http_stream_begin(x, 200, "text/event-stream", NULL, NULL, NULL);
+        return;
+    }
     if (atomic_load(&s->open_count) >= s->options.connection_limit) {
         st = ex_raise(&err, EX_EOVERLOADED,
                       "%" PRIu32 " event streams are open, no more are allowed",
@@ -458,6 +470,7 @@ void sse_open(sse_service *s, http_exchange *x, const ex_subscribe *subscribe)
         http_respond_error(x, &err);
         return;
     }
+    c->is_unnamed = is_unnamed;
     count_open(s, 1);
     begin(c, x);
 }

@@ -4,7 +4,7 @@
  *
  *   retry: 1000                                       (the client's wait before it reconnects)
  *   event: connected   data: {"head":N}               once (R-06-16)
- *   stored events      id: position, or version when one stream is followed
+ *   stored events      event: type, id: position, or version when one stream is followed
  *   event: caught-up   data: {"position":N}           at each switch to live; N is a log position
  *   stored events      live
  *   event: heartbeat   data: {"timestamp":MS}         when nothing else was sent for a period
@@ -40,7 +40,8 @@ void sse_service_stop(sse_service *s);
 /** No loop may run any more. NULL is accepted. */
 void sse_service_free(sse_service *s);
 
-/** Answer the exchange with a stream, or with the error. Loop thread. */
-void sse_open(sse_service *s, http_exchange *x, const ex_subscribe *subscribe);
+/** Answer the exchange with a stream, or with the error; HEAD with the stream's headers alone.
+ * @param is_unnamed stored events come without `event:`. Loop thread. */
+void sse_open(sse_service *s, http_exchange *x, const ex_subscribe *subscribe, bool is_unnamed);
 
 #endif

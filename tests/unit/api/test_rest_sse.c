@@ -108,6 +108,58 @@ static void test_sse_catches_up_then_lives(void **state)
     check_catch_up_then_live(false);
 }
 
+/* For EventSource.onmessage, which gets no frame that has a name; tests/e2e/test_browser.sh has a
+ * real one (issue 9, item 10). (G-903) */
+static void test_sse_unnamed_frames(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/v1/events?frames=unnamed",
+                                        "/v1/streams/a-1?frames=unnamed"};
+    api_server s;
+    start(&s, true);
+    api_append(&s, "a-1", "A", 2, 0);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        follower f;
+        follow(&f, &s, paths[i], NULL);
+        for (json_int_t n = 1; n <= 2; n++) {
+            next(&f);
+            assert_string_equal(f.e.event, "");
+            assert_int_equal(atoi(f.e.id), n);
+            json_t *json = json_loadb(f.e.data.ptr, f.e.data.len, 0, NULL);
+            assert_string_equal(api_text(json, "type"), "A");
+            json_decref(json);
+        }
+        expect_caught_up(&f, 2);
+        unfollow(&f);
+    }
+    static const api_refusal rows[] = {
+        {"other word", "GET", "/v1/events?frames=x", SSE, NULL, 400, "INVALID_INPUT", "frames"},
+        {"of a page", "GET", "/v1/events?frames=unnamed", NULL, NULL, 400, "INVALID_INPUT",
+         "frames"},
+    };
+    api_expect_refusals(&s, rows, 2);
+    api_server_stop(&s);
+}
+
+static void test_sse_head_answers_as_get_would(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/v1/events", "/v1/streams/a-1", "/v1/events?after=head"};
+    api_server s;
+    start(&s, true);
+    api_append(&s, "a-1", "A", 2, 0);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        api_answer a = api_call(&s, "HEAD", paths[i], SSE, NULL);
+        assert_int_equal(a.status, 200);
+        assert_true(ex_slice_is(http_reply_header(&a.reply, "content-type"), "text/event-stream"));
+        assert_true(ex_slice_is(http_reply_header(&a.reply, "cache-control"), "no-cache"));
+        assert_null(http_reply_header(&a.reply, "content-length").ptr); /* it has no end */
+        api_answer_done(&a);
+    }
+    api_expect(&s, "HEAD", "/v1/events?after=9", SSE, NULL, 409);
+    api_server_stop(&s);
+}
+
 static void test_sse_starting_points(void **state)
 {
     static const struct {
@@ -403,6 +455,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sse_catches_up_then_lives),
+        cmocka_unit_test(test_sse_unnamed_frames),
+        cmocka_unit_test(test_sse_head_answers_as_get_would),
         cmocka_unit_test(test_sse_starting_points),
         cmocka_unit_test(test_sse_one_stream),
         cmocka_unit_test(test_sse_filters_on_the_server),

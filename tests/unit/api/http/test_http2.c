@@ -56,6 +56,64 @@ static void test_http2_answers_requests(void **state)
     world_tear_down(&w);
 }
 
+static h2_answer *begin_upload(h2_client *c, const char *name, const char *value)
+{
+    nghttp2_nv nva[] = {H2_NV(":method", "POST"), H2_NV(":scheme", "http"), H2_NV(":path", "/echo"),
+                        H2_NV(":authority", "localhost"), H2_NV(name, value)};
+    int32_t id = nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, -1, NULL, nva, 5, NULL);
+    assert_true(id > 0);
+    return &c->answers[id];
+}
+
+/* A client that expects it sends nothing before (issue 9, item 10). */
+static void test_http2_says_continue(void **state)
+{
+    (void)state;
+    world w;
+    h2_client c;
+    set_up(&w, &c, (http_options){.body_limit_bytes = 1000});
+    h2_answer *a = begin_upload(&c, "expect", "100-Continue");
+    while (a->status == 0)
+        assert_true(h2_turn(&c));
+    assert_int_equal(a->status, 100);
+    a->upload = EX_S("upload");
+    nghttp2_data_provider upload = {.read_callback = h2_on_upload};
+    assert_int_equal(
+        nghttp2_submit_data(c.session, NGHTTP2_FLAG_END_STREAM, (int32_t)(a - c.answers), &upload),
+        0);
+    h2_await(&c, a);
+    assert_int_equal(a->status, 200);
+    assert_true(h2_body_is(a, "upload"));
+    a = begin_upload(&c, "expect", "a miracle");
+    h2_await(&c, a);
+    assert_int_equal(a->status, 417);
+    h2_close(&c);
+    world_tear_down(&w);
+}
+
+static void test_http2_host_is_the_authority(void **state)
+{
+    (void)state;
+    world w;
+    h2_client c;
+    set_up(&w, &c, (http_options){0});
+    static const struct {
+        const char *host;
+        int status;
+    } cases[] = {{"LOCALHOST", 200}, {"localhost:80", 400}, {"evil.example", 400}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        nghttp2_nv nva[] = {H2_NV(":method", "GET"), H2_NV(":scheme", "http"),
+                            H2_NV(":path", "/hello"), H2_NV(":authority", "localhost"),
+                            H2_NV("host", cases[i].host)};
+        int32_t id = nghttp2_submit_request(c.session, NULL, nva, 5, NULL, NULL);
+        assert_true(id > 0);
+        h2_await(&c, &c.answers[id]);
+        assert_int_equal(c.answers[id].status, cases[i].status);
+    }
+    h2_close(&c);
+    world_tear_down(&w);
+}
+
 static void test_http2_interleaves_many_streams(void **state)
 {
     (void)state;
@@ -310,6 +368,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_http2_answers_requests),
+        cmocka_unit_test(test_http2_says_continue),
+        cmocka_unit_test(test_http2_host_is_the_authority),
         cmocka_unit_test(test_http2_interleaves_many_streams),
         cmocka_unit_test(test_http2_carries_large_bodies_through_both_windows),
         cmocka_unit_test(test_http2_preface_may_come_byte_by_byte),

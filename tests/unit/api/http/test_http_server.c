@@ -103,11 +103,12 @@ static void test_http_server_refuses_smuggling_before_any_handler(void **state)
 static void test_http_server_reads_requests_byte_by_byte(void **state)
 {
     (void)state;
-    static const char text[] = "PUT /nothing HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"
-                               "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nfirst"
-                               "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
-                               "3;x=y\r\nsec\r\n3\r\nond\r\n0\r\nTrailer: z\r\n\r\n"
-                               "GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+    static const char text[] =
+        "PUT /nothing HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"
+        "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nfirst"
+        "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+        "3;x=y ; z = \"q\\\"u;\" ;e;f=g\r\nsec\r\n3\r\nond\r\n0;end\r\nTrailer: z\r\n\r\n"
+        "GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
     world w;
     http_options o = {0};
     world_set_up(&w, &o);

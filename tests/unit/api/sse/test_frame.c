@@ -60,7 +60,7 @@ static void test_frame_stored_event(void **state)
     ex_event e = sample("[1]");
     ex_buf b;
     ex_buf_init(&b, 0);
-    sse_put_event(&b, &e, 9);
+    sse_put_event(&b, &e, 9, true);
     assert_frame(&b, "id: 9\nevent: T\ndata: " JSON_HEAD "[1]" JSON_TAIL "\n\n");
 }
 
@@ -70,7 +70,7 @@ static void test_frame_stored_event_over_several_lines(void **state)
     ex_event e = sample("[1,\r\n2]");
     ex_buf b;
     ex_buf_init(&b, 0);
-    sse_put_event(&b, &e, 2);
+    sse_put_event(&b, &e, 2, true);
     assert_frame(&b, "id: 2\nevent: T\ndata: " JSON_HEAD "[1,\ndata: 2]" JSON_TAIL "\n\n");
 }
 
