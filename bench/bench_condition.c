@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sql/postgres/pg_conn.h"
 #include "support/condition_load.h"
+#include "support/fresh_store.h"
 #include "support/report.h"
 
 #define IN_FLIGHT 256u
@@ -42,32 +42,16 @@ static void measure(const char *engine, const char *place, uint64_t events, doub
     report_ratio(what, &beside, "alone", &alone, 0.9);
 }
 
-/* The URL of an empty store in schema bench_condition; NULL without a server. */
-static const char *fresh_schema(char *out, size_t room)
-{
-    const char *server = getenv("EXCORE_POSTGRES");
-    ex_pg *pg = NULL;
-    ex_error err;
-    if (!server)
-        return NULL;
-    bench_require(ex_pg_open(&(ex_pg_options){.url = server}, &pg, &err), &err);
-    bench_require(ex_pg_script(pg, "DROP SCHEMA IF EXISTS bench_condition CASCADE", &err), &err);
-    ex_pg_close(pg);
-    (void)snprintf(out, room, "%s%cschema=bench_condition", server,
-                   strchr(server, '?') ? '&' : '?'); /* our own URL: short */
-    return out;
-}
-
 int main(int argc, char **argv)
 {
     uint64_t events = (uint64_t)bench_option(argc, argv, "--events", 1000000);
     uint64_t pg_events = (uint64_t)bench_option(argc, argv, "--postgres-events", 200000);
     double seconds = bench_option(argc, argv, "--seconds", 0.7);
     int rounds = (int)bench_option(argc, argv, "--rounds", 5);
-    char place[1024];
+    char place[BENCH_URL_SIZE];
     if (events)
         measure("", bench_dir("condition", place, sizeof(place)), events, seconds, rounds);
-    if (pg_events && fresh_schema(place, sizeof(place)))
-        measure("PostgreSQL: ", place, pg_events, seconds, rounds);
+    if (pg_events && getenv("EXCORE_POSTGRES"))
+        measure("PostgreSQL: ", bench_fresh_store("condition", place), pg_events, seconds, rounds);
     return 0;
 }

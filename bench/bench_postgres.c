@@ -10,41 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sql/postgres/pg_conn.h"
 #include "support/append_load.h"
 #include "support/command_load.h"
+#include "support/fresh_store.h"
 #include "support/log_scan.h"
 #include "support/nodes.h"
 #include "support/pg_yardstick.h"
 #include "support/report.h"
-
-#define URL_SIZE 1024
-
-static const char *server_url(void)
-{
-    const char *url = getenv("EXCORE_POSTGRES");
-    if (!url) {
-        fprintf(stderr, "bench: EXCORE_POSTGRES must name a PostgreSQL server\n");
-        exit(1);
-    }
-    return url;
-}
-
-/* The URL of an empty store in schema bench_NAME. */
-static const char *fresh_store(const char *name, char out[URL_SIZE])
-{
-    const char *server = server_url();
-    ex_pg *pg = NULL;
-    ex_error err;
-    char sql[128];
-    (void)snprintf(sql, sizeof(sql), "DROP SCHEMA IF EXISTS bench_%s CASCADE", name); /* fits */
-    bench_require(ex_pg_open(&(ex_pg_options){.url = server}, &pg, &err), &err);
-    bench_require(ex_pg_script(pg, sql, &err), &err);
-    ex_pg_close(pg);
-    (void)snprintf(out, URL_SIZE, "%s%cschema=bench_%s", server, strchr(server, '?') ? '&' : '?',
-                   name); /* our own URL: short */
-    return out;
-}
 
 /* ---- Nodes ---- */
 
@@ -130,8 +102,8 @@ static void measure_appends(uint32_t in_flight, double seconds, int rounds)
 {
     samples one = {0}, three = {0}, shared = {0}, bare = {0};
     ex_error err;
-    char url[URL_SIZE], what[96];
-    (void)fresh_store("append", url);
+    char url[BENCH_URL_SIZE], what[96];
+    (void)bench_fresh_store("append", url);
     (void)run_nodes(url, 1, in_flight, false, 0.2); /* makes the schema and the type */
     for (int i = 0; i < rounds; i++) {
         double rate = 0;
@@ -155,11 +127,11 @@ static void measure_appends(uint32_t in_flight, double seconds, int rounds)
 static void measure_peers(const char *path, double seconds, int rounds)
 {
     samples ours = {0}, peer = {0};
-    char url[URL_SIZE], name[64];
+    char url[BENCH_URL_SIZE], name[64];
     double best = best_peer(path, name);
     if (best == 0)
         return;
-    (void)fresh_store("peers", url);
+    (void)bench_fresh_store("peers", url);
     (void)run_nodes(url, 1, 1024, false, 0.2);
     for (int i = 0; i < rounds; i++) {
         samples_add(&ours, run_nodes(url, 1, 1024, false, seconds));
@@ -171,8 +143,8 @@ static void measure_peers(const char *path, double seconds, int rounds)
 static void measure_hot_stream(double seconds, int rounds)
 {
     samples one = {0}, three = {0};
-    char url[URL_SIZE];
-    (void)fresh_store("hot", url);
+    char url[BENCH_URL_SIZE];
+    (void)bench_fresh_store("hot", url);
     (void)run_nodes(url, 1, 256, true, 0.2);
     for (int i = 0; i < rounds; i++) {
         samples_add(&one, run_nodes(url, 1, 256, true, seconds));
@@ -186,8 +158,8 @@ static void measure_scan(uint64_t events, int rounds)
 {
     samples ours = {0}, bare = {0};
     ex_error err;
-    char url[URL_SIZE];
-    append_load_fill(fresh_store("log", url), events);
+    char url[BENCH_URL_SIZE];
+    append_load_fill(bench_fresh_store("log", url), events);
     for (int i = 0; i < rounds; i++) {
         double rate = 0;
         samples_add(&ours, log_scan_run(url));

@@ -1,7 +1,9 @@
 /* bench_view.c: how fast the order summary is rebuilt from the log.
  *
  * The log holds orders as the example writes them, six events each. The view is
- * rebuilt from position 0 several times; the clock stops when it is active. */
+ * rebuilt from position 0 several times; the clock stops when it is active.
+ * With --postgres-events N also on PostgreSQL (EXCORE_POSTGRES), in turns with
+ * SQLite, which is the yardstick. */
 #include <excore/runtime.h>
 
 #include <orders.h>
@@ -10,6 +12,7 @@
 #include <time.h>
 
 #include "support/feeder.h"
+#include "support/fresh_store.h"
 #include "support/report.h"
 
 #define ORDER_EVENTS 6
@@ -111,38 +114,66 @@ static void wait_until_active(ex_runtime *runtime, uint64_t head)
     }
 }
 
-static void measure(ex_runtime *runtime, uint64_t head, int rounds)
+/* Events a second of one rebuild. */
+static double rebuild(ex_runtime *runtime, uint64_t head)
 {
-    samples rate = {0};
     ex_error err;
     ex_view_status status;
-    for (int i = 0; i < rounds; i++) {
-        wait_until_active(runtime, head);
-        double start = bench_seconds();
-        bench_require(ex_runtime_view_rebuild(runtime, "order_summary", &err), &err);
-        do
-            (void)ex_runtime_view_status(runtime, 0, &status); /* the one view there is */
-        while (status.state == EX_VIEW_ACTIVE && status.position >= head);
-        wait_until_active(runtime, head);
-        samples_add(&rate, (double)head / (bench_seconds() - start));
-    }
-    report_at_least("view, order summary rebuilt", &rate, " events/s", 50000);
+    wait_until_active(runtime, head);
+    double start = bench_seconds();
+    bench_require(ex_runtime_view_rebuild(runtime, "order_summary", &err), &err);
+    do
+        (void)ex_runtime_view_status(runtime, 0, &status); /* the one view there is */
+    while (status.state == EX_VIEW_ACTIVE && status.position >= head);
+    wait_until_active(runtime, head);
+    return (double)head / (bench_seconds() - start);
+}
+
+typedef struct subject {
+    ex_store *store;
+    ex_runtime *runtime;
+    uint64_t head;
+    samples rate;
+} subject;
+
+static void start(subject *s, const char *place, uint64_t events)
+{
+    ex_error err;
+    bench_require(ex_store_open(place, NULL, &s->store, &err), &err);
+    fill(s->store, events);
+    ex_runtime_options options = {.dir = place};
+    bench_require(ex_runtime_start(s->store, excore_app(), &options, &s->runtime, &err), &err);
+    s->head = ex_store_head(s->store);
+}
+
+static void stop(subject *s)
+{
+    ex_runtime_stop(s->runtime);
+    ex_store_close(s->store);
 }
 
 int main(int argc, char **argv)
 {
     uint64_t events = (uint64_t)bench_option(argc, argv, "--events", 300000);
+    uint64_t server_events = (uint64_t)bench_option(argc, argv, "--postgres-events", 0);
     int rounds = (int)bench_option(argc, argv, "--rounds", 3);
-    ex_store *store = NULL;
-    ex_runtime *runtime = NULL;
-    ex_error err;
-    char dir[64];
-    bench_require(ex_store_open(bench_dir("view", dir, sizeof(dir)), NULL, &store, &err), &err);
-    fill(store, events);
-    ex_runtime_options options = {.dir = dir};
-    bench_require(ex_runtime_start(store, excore_app(), &options, &runtime, &err), &err);
-    measure(runtime, ex_store_head(store), rounds);
-    ex_runtime_stop(runtime);
-    ex_store_close(store);
+    subject file = {0}, server = {0};
+    char dir[64], url[BENCH_URL_SIZE];
+    start(&file, bench_dir("view", dir, sizeof(dir)), events);
+    if (server_events)
+        start(&server, bench_fresh_store("view", url), server_events);
+    for (int i = 0; i < rounds; i++) {
+        samples_add(&file.rate, rebuild(file.runtime, file.head));
+        if (server_events)
+            samples_add(&server.rate, rebuild(server.runtime, server.head));
+    }
+    if (server_events) {
+        report_ratio("PostgreSQL: view, order summary rebuilt", &server.rate, "on SQLite",
+                     &file.rate, 0.5);
+        stop(&server);
+    } else {
+        report_at_least("view, order summary rebuilt", &file.rate, " events/s", 50000);
+    }
+    stop(&file);
     return 0;
 }

@@ -91,6 +91,7 @@ run_postgres() {
     fi
     (cd "$work" && "$programs/bench_postgres" "${times[@]}" --events "$((log_events / 5))" "${peers[@]}") |
         tee -a "$table"
+    (cd "$work" && "$programs/bench_view" --postgres-events "$((log_events / 5))") | tee -a "$table"
     (cd "$work" && "$programs/bench_condition" "${times[@]}" --events 0 --postgres-events "$((log_events / 5))") |
         tee -a "$table"
 }

@@ -4,7 +4,10 @@
  * primary key) and created by the runtime. Its handlers run on the view's
  * thread, in log order, inside one transaction with the view's checkpoint, so
  * every event counts once. A view can be deleted and is rebuilt from the log;
- * raising its version rebuilds it.
+ * raising its version rebuilds it. A handler may be called more often than that,
+ * without effect: again after a failure, and on PostgreSQL first of all to see
+ * which rows it loads (then a load may give EX_EAGAIN, and is to be returned like
+ * any failure). So it acts through `tx` alone.
  *
  *     static ex_status when_confirmed(ex_view_tx *tx, const order_confirmed *e, const ex_event
  * *event)

@@ -52,11 +52,17 @@ static void put_table(const ex_type *row, ex_buf *out)
     row_sql_name(row_table_name(row, name), out);
 }
 
+uint32_t row_key_column(const ex_type *row)
+{
+    uint32_t i = 0;
+    while (!row->fields[i].is_key) /* the registry sees to it that there is one */
+        i++;
+    return i;
+}
+
 static void put_key(const ex_type *row, ex_buf *out)
 {
-    for (uint32_t i = 0; i < row->field_count; i++)
-        if (row->fields[i].is_key)
-            row_sql_name(ex_str(row->fields[i].name), out);
+    row_sql_name(ex_str(row->fields[row_key_column(row)].name), out);
 }
 
 bool row_index_next(const char **at, row_index_column *ret)
@@ -118,14 +124,20 @@ static void put_replace(const ex_type *row, ex_buf *out)
     }
 }
 
-void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+static void put_insert(const char *verb, const ex_type *row, ex_buf *out)
 {
-    bool is_sqlite = engine == EX_SQL_SQLITE; /* has a shorter word for it, and a faster way */
-    ex_buf_put_str(out, is_sqlite ? "INSERT OR REPLACE INTO " : "INSERT INTO ");
+    ex_buf_put_str(out, verb);
     put_table(row, out);
     ex_buf_put_str(out, " (");
     row_sql_columns(row, out);
-    ex_buf_put_str(out, ") VALUES (");
+    ex_buf_put_str(out, ") ");
+}
+
+void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+{
+    bool is_sqlite = engine == EX_SQL_SQLITE; /* has a shorter word for it, and a faster way */
+    put_insert(is_sqlite ? "INSERT OR REPLACE INTO " : "INSERT INTO ", row, out);
+    ex_buf_put_str(out, "VALUES (");
     for (uint32_t i = 0; i < row->field_count; i++)
         ex_buf_printf(out, i ? ", $%u" : "$%u", i + 1);
     ex_buf_put_str(out, ")");
@@ -133,26 +145,64 @@ void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out)
         put_replace(row, out);
 }
 
-void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+void row_sql_upsert_all(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
-    (void)engine; /* the same on all */
+    (void)engine;
+    put_insert("INSERT INTO ", row, out);
+    ex_buf_put_str(out, "SELECT * FROM unnest(");
+    for (uint32_t i = 0; i < row->field_count; i++)
+        ex_buf_printf(out, i ? ", $%u" : "$%u", i + 1);
+    ex_buf_put_str(out, ")");
+    put_replace(row, out);
+}
+
+static void put_select(const ex_type *row, ex_buf *out)
+{
     ex_buf_put_str(out, "SELECT ");
     row_sql_columns(row, out);
     ex_buf_put_str(out, " FROM ");
     put_table(row, out);
+}
+
+static void put_where_key(const ex_type *row, const char *condition, ex_buf *out)
+{
     ex_buf_put_str(out, " WHERE ");
     put_key(row, out);
-    ex_buf_put_str(out, " = $1");
+    ex_buf_put_str(out, condition);
+}
+
+void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+{
+    (void)engine; /* the same on all */
+    put_select(row, out);
+    put_where_key(row, " = $1", out);
+}
+
+void row_sql_select_all(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+{
+    (void)engine;
+    put_select(row, out);
+    put_where_key(row, " = ANY($1)", out);
+}
+
+static void put_delete(const ex_type *row, ex_buf *out)
+{
+    ex_buf_put_str(out, "DELETE FROM ");
+    put_table(row, out);
 }
 
 void row_sql_delete(ex_sql_engine engine, const ex_type *row, ex_buf *out)
 {
     (void)engine; /* the same on all */
-    ex_buf_put_str(out, "DELETE FROM ");
-    put_table(row, out);
-    ex_buf_put_str(out, " WHERE ");
-    put_key(row, out);
-    ex_buf_put_str(out, " = $1");
+    put_delete(row, out);
+    put_where_key(row, " = $1", out);
+}
+
+void row_sql_delete_all(ex_sql_engine engine, const ex_type *row, ex_buf *out)
+{
+    (void)engine;
+    put_delete(row, out);
+    put_where_key(row, " = ANY($1)", out);
 }
 
 /* ---- Struct to values ---- */

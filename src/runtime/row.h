@@ -28,6 +28,8 @@ ex_slice row_table_name(const ex_type *row, char out[ROW_NAME_SIZE]);
 
 /** The type of a field's column. */
 ex_sql_type row_column_type(const ex_field *f);
+/** The number of the column that is the key. */
+uint32_t row_key_column(const ex_type *row);
 
 /* Append SQL. */
 /** The name of a column or table. It may be a reserved word, so it is quoted. */
@@ -36,6 +38,10 @@ void row_sql_create(ex_sql_engine engine, const ex_type *row, ex_buf *out);
 void row_sql_upsert(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* $1, $2, … */
 void row_sql_select(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* by key, $1 */
 void row_sql_delete(ex_sql_engine engine, const ex_type *row, ex_buf *out); /* by key, $1 */
+/* The same for many rows at once, PostgreSQL's: $1, $2, … are the columns as arrays, or $1 the keys. */
+void row_sql_upsert_all(ex_sql_engine engine, const ex_type *row, ex_buf *out);
+void row_sql_select_all(ex_sql_engine engine, const ex_type *row, ex_buf *out);
+void row_sql_delete_all(ex_sql_engine engine, const ex_type *row, ex_buf *out);
 /** "a", "b", "c": the row's columns. */
 void row_sql_columns(const ex_type *row, ex_buf *out);
 

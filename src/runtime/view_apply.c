@@ -1,7 +1,8 @@
 /* view_apply.c: one transaction of a view: apply events, move the checkpoint, park what cannot be
  * applied.
  *
- * Happy path: begin, apply up to view_batch_events, write the checkpoint, commit.
+ * Happy path: begin, apply up to view_batch_events, write the checkpoint, commit. On a server the
+ * events are taken and the rows that they need are read first (view_ahead.h).
  *
  * Failures: the transaction is rolled back, and the next one is careful: it puts
  * a savepoint around each event, so that a failing one can be told from the
@@ -28,11 +29,12 @@ typedef struct transaction {
     ex_sql_tx sql;
     uint32_t applied; /* events applied or parked */
     uint32_t parked;
+    const view_ahead_item *ahead; /* of the event in hand; NULL: nobody has looked at it */
 } transaction;
 
 /* ---- One event ---- */
 
-static const ex_when_def *find_when(const ex_view_def *def, ex_slice type)
+const ex_when_def *view_find_when(const ex_view_def *def, ex_slice type)
 {
     for (uint32_t i = 0; i < def->event_count; i++)
         if (ex_slice_is(type, def->events[i].type->name))
@@ -40,18 +42,26 @@ static const ex_when_def *find_when(const ex_view_def *def, ex_slice type)
     return NULL;
 }
 
-/* *ret_fits is false when the event itself is at fault. */
-static ex_status apply(view_runner *r, ex_view_tx *tx, const ex_event *event, bool *ret_fits)
+static ex_status read_data(view_runner *r, const ex_event *event, const ex_type *type, void **ret,
+                           ex_error *err)
 {
-    const ex_when_def *when = find_when(r->def, event->type);
+    event_decoder decoder = event_decoder_of(event->data, event->schema_version, &r->arena);
+    *ret = ex_arena_alloc(&r->arena, type->size);
+    return *ret ? event_decode(&decoder, type, &r->arena, *ret, err)
+                : ex_raise(err, EX_ENOMEM, "no memory for an event");
+}
+
+/* *ret_fits is false when the event itself is at fault. */
+static ex_status apply(view_runner *r, transaction *t, const ex_event *event, bool *ret_fits)
+{
+    ex_view_tx *tx = &t->tx;
+    const ex_when_def *when = view_find_when(r->def, event->type);
     *ret_fits = true;
     if (!when)
         return EX_OK;
     ex_arena_reset(&r->arena);
-    event_decoder decoder = event_decoder_of(event->data, event->schema_version, &r->arena);
-    void *data = ex_arena_alloc(&r->arena, when->type->size);
-    ex_status st = data ? event_decode(&decoder, when->type, &r->arena, data, &tx->error)
-                        : ex_raise(&tx->error, EX_ENOMEM, "no memory for an event");
+    void *data = t->ahead ? t->ahead->data : NULL;
+    ex_status st = data ? EX_OK : read_data(r, event, when->type, &data, &tx->error);
     if (st) {
         *ret_fits = ex_status_is_retryable(st);
     } else {
@@ -119,7 +129,8 @@ static ex_status hand_on(view_runner *r, transaction *t, ex_status failure, bool
 /* What was queued may fail only now. */
 static ex_status flush_event(transaction *t, const ex_event *event)
 {
-    ex_status st = ex_sql_flush(t->tx.db, &t->tx.error);
+    ex_status st = t->tx.rows ? view_rows_write(&t->tx) : EX_OK;
+    st = st ? st : ex_sql_flush(t->tx.db, &t->tx.error);
     return st ? ex_error_context(&t->tx.error, st, "%.*s at position %llu", EX_ARG(event->type),
                                  (unsigned long long)event->position)
               : EX_OK;
@@ -134,7 +145,7 @@ static ex_status apply_carefully(view_runner *r, transaction *t, const ex_event 
     ex_status st = ex_sql_begin(t->tx.db, EX_SQL_WRITE, &event_tx, err);
     if (st)
         return st;
-    ex_status failure = apply(r, &t->tx, event, &fits);
+    ex_status failure = apply(r, t, event, &fits);
     failure = failure ? failure : flush_event(t, event);
     if (!failure)
         return ex_sql_commit(&event_tx, err);
@@ -155,7 +166,7 @@ static ex_status apply_carefully(view_runner *r, transaction *t, const ex_event 
 static ex_status apply_boldly(view_runner *r, transaction *t, const ex_event *event, ex_error *err)
 {
     bool fits = true;
-    ex_status st = apply(r, &t->tx, event, &fits);
+    ex_status st = apply(r, t, event, &fits);
     if (!st)
         return EX_OK;
     *err = t->tx.error;
@@ -176,12 +187,21 @@ static bool is_the_events(ex_status st)
     return st && !is_of_the_engine(st);
 }
 
+static ex_status write_rows(transaction *t, ex_error *err)
+{
+    ex_status st = t->tx.rows ? view_rows_write(&t->tx) : EX_OK;
+    if (st)
+        *err = t->tx.error;
+    return st;
+}
+
 /* @param event the id of the one at `position`; nil: it is looked up */
 static ex_status commit(view_runner *r, transaction *t, uint64_t position, const ex_id *event,
                         view_progress *ret, ex_error *err)
 {
     view_place place;
-    ex_status st = view_proof_make(r, position, event, &place, err);
+    ex_status st = write_rows(t, err);
+    st = st ? st : view_proof_make(r, position, event, &place, err);
     st = st ? st : view_store_checkpoint(t->tx.db, r->def, r->stored_position, &place, err);
     st = st ? st : ex_sql_commit(&t->sql, err);
     if (st)
@@ -204,45 +224,78 @@ static ex_status end_before(view_runner *r, transaction *t, const ex_event *even
     return st ? st : failure;
 }
 
+/* Where the transaction stands in the log. */
+typedef struct log_place {
+    uint64_t position;
+    ex_id id;    /* of the event there */
+    bool is_end; /* of what is in memory: no further event comes */
+} log_place;
+
 /* The next event, unless the transaction is full; at the end of what is in memory the position of
  * the subscription counts, which has passed over more. */
-static ex_status poll_next(view_runner *r, const transaction *t, ex_event *event,
-                           uint64_t *position, ex_id *id, bool *ret_is_drained, ex_error *err)
+static ex_status poll_next(view_runner *r, ex_event *event, log_place *at, ex_error *err)
 {
-    if (t->applied == r->rt->options.view_batch_events)
-        return EX_OK;
     ex_status st = ex_subscription_poll(r->sub, event, err);
     if (st != EX_ETIMEOUT && st != EX_EAGAIN)
         return st;
-    *ret_is_drained = true;
-    *position = ex_subscription_position(r->sub);
-    *id = ex_subscription_event_id(r->sub);
+    *at = (log_place){ex_subscription_position(r->sub), ex_subscription_event_id(r->sub), true};
+    return EX_OK;
+}
+
+static void take_next(view_runner *r, transaction *t, ex_event *event, log_place *at)
+{
+    const ex_event *next = view_window_next(&r->window, &t->ahead);
+    if (next)
+        *event = *next;
+    else if (r->window.is_drained)
+        *at = (log_place){r->window.position, r->window.id, true};
+    else
+        at->is_end = true;
+}
+
+static ex_status move_on(view_runner *r, transaction *t, ex_event *event, log_place *at,
+                         ex_error *err)
+{
+    if (!t->tx.rows)
+        return t->applied < r->rt->options.view_batch_events ? poll_next(r, event, at, err) : EX_OK;
+    take_next(r, t, event, at);
     return EX_OK;
 }
 
 static ex_status apply_events(view_runner *r, transaction *t, ex_event *event, view_progress *ret,
                               ex_error *err)
 {
-    bool is_careful = r->is_careful, is_undone = false, is_drained = false;
-    uint64_t position = 0;
-    ex_id id = {0};
+    bool is_careful = r->is_careful, is_undone = false;
+    log_place at = {0};
     ex_status st = EX_OK;
-    while (!st && !is_drained && t->applied < r->rt->options.view_batch_events) {
-        position = event->position;
-        id = event->id;
+    while (!st && !at.is_end && t->applied < r->rt->options.view_batch_events) {
+        at = (log_place){event->position, event->id, false};
         st = is_careful ? apply_carefully(r, t, event, &is_undone, err)
                         : apply_boldly(r, t, event, err);
         if (st)
             break;
         t->applied++;
-        st = poll_next(r, t, event, &position, &id, &is_drained, err);
+        st = move_on(r, t, event, &at, err);
     }
     if (!st) {
-        st = commit(r, t, position, &id, ret, err);
+        st = commit(r, t, at.position, &at.id, ret, err);
         r->is_careful = (is_careful && !st && t->parked) || (!is_careful && is_the_events(st));
     } else if (is_undone) {
         st = end_before(r, t, event, st, ret, err);
     }
+    return st;
+}
+
+/* A careful transaction undoes rows with their event, so it reads them one by one. */
+static ex_status look_ahead(view_runner *r, transaction *t, ex_event *event, ex_error *err)
+{
+    if (!t->tx.rows)
+        return EX_OK;
+    ex_status st = r->is_careful ? EX_OK : view_window_look(r, &t->tx);
+    if (st)
+        *err = t->tx.error;
+    else
+        *event = *view_window_next(&r->window, &t->ahead); /* the one that it was filled with */
     return st;
 }
 
@@ -264,14 +317,15 @@ ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *event, view_pro
                             .arena = &r->arena,
                             .texts = &r->texts,
                             .rows = is_server ? &r->rows : NULL}};
+    ex_status st = is_server ? view_window_fill(r, event, err) : EX_OK;
     view_rows_forget(&r->rows);
-    ex_status st = view_begin(r, db, &t.sql, err);
+    st = st ? st : view_begin(r, db, &t.sql, err);
     if (st)
         return st;
     st = view_store_lock(db, r->def, r->stored_position, err);
     if (st)
         r->retry_at_once = st == EX_EAGAIN && !ex_sql_is_broken(db);
-    else
-        st = apply_events(r, &t, event, ret, err);
-    return st; /* what is still open is rolled back as the connection is given back */
+    st = st ? st : look_ahead(r, &t, event, err);
+    return st ? st : apply_events(r, &t, event, ret, err);
+    /* what is still open is rolled back as the connection is given back */
 }

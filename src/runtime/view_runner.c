@@ -517,6 +517,7 @@ ex_status view_runner_init(view_runner *r, ex_error *err)
 {
     ex_status st = view_texts_init(&r->texts, r->def, r->views->engine, err);
     view_rows_init(&r->rows);
+    view_window_init(&r->window);
     init_locks(r);
     init_metrics(r);
     ex_arena_init(&r->arena, 0);
@@ -565,6 +566,7 @@ void view_runner_done(view_runner *r)
     ex_arena_done(&r->arena);
     view_texts_done(&r->texts);
     view_rows_done(&r->rows);
+    view_window_done(&r->window);
     done_locks(r);
     r->is_initialised = false;
 }

@@ -1,90 +1,16 @@
-/* view_tx.c: the calls that a view's handlers make: load, store and delete rows.
- *
- * On a server a row costs a round trip to load, so a transaction keeps the rows that it has loaded
- * or stored; writes are queued and travel with the next load or the commit. A file needs neither.
- */
+/* view_tx.c: the calls that a view's handlers make: load, store and delete rows. In a file each is a
+ * statement; on a server rows are read and written in sets (view_rows.h). */
 #include "runtime/row.h"
 #include "runtime/views.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#define KEPT_BYTES (16u << 20) /* of rows; then they are forgotten and kept anew */
-
 static ex_status keep(ex_view_tx *tx, ex_status st)
 {
-    if (st && !tx->status)
+    if (st && !tx->status && !tx->is_ahead)
         tx->status = st;
     return st;
-}
-
-/* ---- Rows that the transaction knows ---- */
-
-static const ex_sql_value absent; /* stands for a row that is not there */
-
-void view_rows_init(view_rows *rows)
-{
-    ex_map_init(&rows->map, 0);
-    ex_arena_init(&rows->arena, KEPT_BYTES);
-}
-
-void view_rows_done(view_rows *rows)
-{
-    ex_map_done(&rows->map, NULL);
-    ex_arena_done(&rows->arena);
-}
-
-void view_rows_forget(view_rows *rows)
-{
-    if (rows->map.count > 0) {
-        ex_map_done(&rows->map, NULL);
-        ex_map_init(&rows->map, 0);
-    }
-    ex_arena_reset(&rows->arena);
-}
-
-/* The table's number, then the key: all of it, also behind a NUL byte that an event may hold. */
-static ex_slice name_of(ex_view_tx *tx, uint32_t table, ex_slice key)
-{
-    char *name = ex_arena_alloc(tx->arena, sizeof(table) + key.len);
-    if (!name)
-        return (ex_slice){NULL, 0};
-    memcpy(name, &table, sizeof(table));
-    if (key.len)
-        memcpy(name + sizeof(table), key.ptr, key.len);
-    return ex_slice_of(name, sizeof(table) + key.len);
-}
-
-static const ex_sql_value *known(ex_view_tx *tx, uint32_t table, ex_slice key)
-{
-    if (!tx->rows)
-        return NULL;
-    ex_slice name = name_of(tx, table, key);
-    return name.ptr ? ex_map_get(&tx->rows->map, name) : NULL;
-}
-
-static const ex_sql_value *copy_row(ex_arena *arena, const ex_sql_value *values, uint32_t count)
-{
-    ex_sql_value *copy = ex_arena_array(arena, count, sizeof(*copy));
-    for (uint32_t i = 0; copy && i < count; i++) {
-        copy[i] = values[i];
-        if (values[i].type == EX_SQL_TEXT && !values[i].is_null)
-            copy[i].as.bytes = ex_arena_copy(arena, values[i].as.bytes);
-    }
-    return ex_arena_has_failed(arena) ? NULL : copy;
-}
-
-/* NULL: it is not there. What cannot be remembered is read again. */
-static void remember(ex_view_tx *tx, uint32_t table, ex_slice key, const ex_sql_value *values)
-{
-    if (!tx->rows)
-        return;
-    const ex_sql_value *row = &absent;
-    ex_slice name = name_of(tx, table, key);
-    if (values)
-        row = copy_row(&tx->rows->arena, values, tx->def->tables[table]->field_count);
-    if (!row || !name.ptr || ex_map_put(&tx->rows->map, name, (void *)(uintptr_t)row, NULL))
-        view_rows_forget(tx->rows);
 }
 
 /* ---- Statements ---- */
@@ -104,10 +30,10 @@ static ex_status find_table(ex_view_tx *tx, const ex_type *row, uint32_t *ret)
 ex_status view_texts_init(view_texts *t, const ex_view_def *def, ex_sql_engine engine,
                           ex_error *err)
 {
-    static void (*const write_sql[ROW_STATEMENTS])(ex_sql_engine, const ex_type *,
-                                                   ex_buf *) = {[ROW_SELECT] = row_sql_select,
-                                                                [ROW_UPSERT] = row_sql_upsert,
-                                                                [ROW_DELETE] = row_sql_delete};
+    static void (*const write_sql[ROW_STATEMENTS])(ex_sql_engine, const ex_type *, ex_buf *) = {
+        [ROW_SELECT] = row_sql_select,         [ROW_UPSERT] = row_sql_upsert,
+        [ROW_DELETE] = row_sql_delete,         [ROW_SELECT_ALL] = row_sql_select_all,
+        [ROW_UPSERT_ALL] = row_sql_upsert_all, [ROW_DELETE_ALL] = row_sql_delete_all};
     uint32_t count = def->table_count * ROW_STATEMENTS;
     ex_buf sql;
     ex_arena_init(&t->arena, 0);
@@ -129,7 +55,7 @@ void view_texts_done(view_texts *t)
     t->texts = NULL;
 }
 
-static ex_status prepare(ex_view_tx *tx, uint32_t table, uint32_t which, ex_sql_stmt **ret)
+ex_status view_tx_prepare(ex_view_tx *tx, uint32_t table, uint32_t which, ex_sql_stmt **ret)
 {
     return ex_sql_prepare(tx->db, tx->texts->texts[table * ROW_STATEMENTS + which], ret,
                           &tx->error);
@@ -190,7 +116,7 @@ static ex_status check_index_bytes(ex_view_tx *tx, uint32_t table, const ex_sql_
     return EX_OK;
 }
 
-/* ---- Handlers' calls ---- */
+/* ---- Loading ---- */
 
 static ex_status raise_absent(ex_view_tx *tx, const ex_type *row, ex_slice key)
 {
@@ -220,24 +146,37 @@ static ex_sql_value *take_values(ex_view_tx *tx, const ex_type *row, const ex_sq
 static ex_status load(ex_view_tx *tx, const ex_type *row, uint32_t table, ex_slice key, void **ret)
 {
     ex_sql_stmt *st = NULL;
-    ex_status status = prepare(tx, table, ROW_SELECT, &st);
+    ex_status status = view_tx_prepare(tx, table, ROW_SELECT, &st);
     if (status)
         return status;
     ex_sql_bind_text(st, 1, key);
     status = ex_sql_step(st, &tx->error);
-    if (status == EX_EEND) {
-        remember(tx, table, key, NULL);
-        return raise_absent(tx, row, key);
-    }
-    if (status)
+    if (status && status != EX_EEND)
         return status;
-    const ex_sql_value *values = take_values(tx, row, st);
-    status = values ? read_values(tx, row, values, ret)
-                    : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
-    if (!status)
-        remember(tx, table, key, values);
+    bool is_there = status == EX_OK;
+    const ex_sql_value *values = is_there ? take_values(tx, row, st) : NULL;
+    if (tx->rows && (values || !is_there))
+        view_rows_remember(tx, table, key, values);
+    if (!is_there)
+        status = raise_absent(tx, row, key);
+    else
+        status = values ? read_values(tx, row, values, ret)
+                        : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
     ex_sql_reset(st);
     return status;
+}
+
+static ex_status load_known(ex_view_tx *tx, const ex_type *row, uint32_t table, ex_slice key,
+                            void **ret)
+{
+    const ex_sql_value *values = NULL;
+    if (view_rows_find(tx, table, key, &values))
+        return values ? read_values(tx, row, values, ret) : raise_absent(tx, row, key);
+    if (!tx->is_ahead)
+        return load(tx, row, table, key, ret);
+    view_rows_want(tx, table, key);
+    tx->is_blocked = true;
+    return EX_EAGAIN;
 }
 
 ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **ret)
@@ -245,68 +184,69 @@ ex_status ex_view_load(ex_view_tx *tx, const ex_type *row, ex_slice key, void **
     uint32_t table = 0;
     ex_status st = find_table(tx, row, &table);
     st = st ? st : check_key(tx, row, key);
-    if (st)
-        return keep(tx, st);
-    const ex_sql_value *values = known(tx, table, key);
-    if (values == &absent)
-        st = raise_absent(tx, row, key);
-    else if (values)
-        st = read_values(tx, row, values, ret);
-    else
-        st = load(tx, row, table, key, ret);
+    if (!st)
+        st = tx->rows ? load_known(tx, row, table, key, ret) : load(tx, row, table, key, ret);
     return st == EX_ENOTFOUND ? st : keep(tx, st);
 }
 
-static ex_slice key_of(const ex_type *row, const ex_sql_value *values)
+/* ---- Storing ---- */
+
+static ex_status queue_upsert(ex_view_tx *tx, uint32_t table, const ex_sql_value *values)
 {
-    uint32_t i = 0;
-    while (!row->fields[i].is_key)
-        i++;
-    return values[i].as.bytes;
+    ex_sql_stmt *st = NULL;
+    ex_status status = view_tx_prepare(tx, table, ROW_UPSERT, &st);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < tx->def->tables[table]->field_count; i++)
+        ex_sql_bind(st, i + 1, values[i]);
+    return ex_sql_queue(st, &tx->error);
 }
 
 static ex_status store(ex_view_tx *tx, const ex_type *row, const void *value)
 {
     uint32_t table = 0;
-    ex_sql_stmt *st = NULL;
-    ex_status status = find_table(tx, row, &table);
-    if (status)
-        return status;
+    ex_status st = find_table(tx, row, &table);
+    if (st)
+        return st;
     ex_sql_value *values = ex_arena_array(tx->arena, row->field_count, sizeof(*values));
-    status = values ? row_values(row, value, tx->arena, values, &tx->error)
-                    : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
-    status = status ? status : check_index_bytes(tx, table, values);
-    status = status ? status : prepare(tx, table, ROW_UPSERT, &st);
-    if (status)
-        return status;
-    for (uint32_t i = 0; i < row->field_count; i++)
-        ex_sql_bind(st, i + 1, values[i]);
-    status = ex_sql_queue(st, &tx->error);
-    if (!status)
-        remember(tx, table, key_of(row, values), values);
-    return status;
+    st = values ? row_values(row, value, tx->arena, values, &tx->error)
+                : ex_raise(&tx->error, EX_ENOMEM, "no memory for a row");
+    st = st ? st : check_index_bytes(tx, table, values);
+    if (st)
+        return st;
+    st = tx->rows ? view_rows_change(tx, table, values[row_key_column(row)].as.bytes, values)
+                  : EX_ETOOLARGE;
+    return st == EX_ETOOLARGE ? queue_upsert(tx, table, values) : st; /* alone */
 }
 
 ex_status ex_view_store(ex_view_tx *tx, const ex_type *row, const void *value)
 {
+    if (tx->is_ahead)
+        return EX_OK;
     ex_status status = ex_type_validate(row, value, &tx->error);
     return keep(tx, status ? status : store(tx, row, value));
 }
 
+static ex_status queue_delete(ex_view_tx *tx, uint32_t table, ex_slice key)
+{
+    ex_sql_stmt *st = NULL;
+    ex_status status = view_tx_prepare(tx, table, ROW_DELETE, &st);
+    if (status)
+        return status;
+    ex_sql_bind_text(st, 1, key);
+    return ex_sql_queue(st, &tx->error);
+}
+
 ex_status ex_view_delete(ex_view_tx *tx, const ex_type *row, ex_slice key)
 {
+    if (tx->is_ahead)
+        return EX_OK;
     uint32_t table = 0;
-    ex_sql_stmt *st = NULL;
-    ex_status status = find_table(tx, row, &table);
-    status = status ? status : check_key(tx, row, key);
-    status = status ? status : prepare(tx, table, ROW_DELETE, &st);
-    if (!status) {
-        ex_sql_bind_text(st, 1, key);
-        status = ex_sql_queue(st, &tx->error);
-    }
-    if (!status)
-        remember(tx, table, key, NULL);
-    return keep(tx, status);
+    ex_status st = find_table(tx, row, &table);
+    st = st ? st : check_key(tx, row, key);
+    if (!st)
+        st = tx->rows ? view_rows_change(tx, table, key, NULL) : EX_ETOOLARGE;
+    return keep(tx, st == EX_ETOOLARGE ? queue_delete(tx, table, key) : st); /* alone */
 }
 
 ex_arena *ex_view_arena(ex_view_tx *tx)
@@ -318,6 +258,8 @@ ex_status ex_view_error(ex_view_tx *tx, ex_status status, const char *fmt, ...)
 {
     char text[EX_ERROR_MESSAGE_SIZE];
     va_list args;
+    if (tx->is_ahead)
+        return status ? status : EX_EINTERNAL;
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args); /* cut is fine: a message for people */
     va_end(args);

@@ -17,8 +17,9 @@
 #define EXCORE_RUNTIME_VIEWS_H
 
 #include "kernel/cancel.h"
-#include "kernel/map.h"
 #include "runtime/runtime_internal.h"
+#include "runtime/view_ahead.h"
+#include "runtime/view_rows.h"
 #include "sql/lease.h"
 #include "sql/sql_migrate.h"
 #include "sql/sql_pool.h"
@@ -26,19 +27,21 @@
 
 #include <limits.h>
 
-enum { ROW_SELECT, ROW_UPSERT, ROW_DELETE, ROW_STATEMENTS };
+enum {
+    ROW_SELECT,
+    ROW_UPSERT,
+    ROW_DELETE,
+    ROW_SELECT_ALL, /* these for sets of rows, on PostgreSQL */
+    ROW_UPSERT_ALL,
+    ROW_DELETE_ALL,
+    ROW_STATEMENTS
+};
 
 /** The SQL of a view's handlers: ROW_STATEMENTS for each table. */
 typedef struct view_texts {
     ex_arena arena;
     ex_slice *texts;
 } view_texts;
-
-/** Rows that a transaction has loaded or stored, by table and key: its own view of them. */
-typedef struct view_rows {
-    ex_map map; /* -> values in the arena */
-    ex_arena arena;
-} view_rows;
 
 /** A place in a log: what a checkpoint holds, so that a view is never taken for one of another log,
  *  or of a part of this one that was lost (view_proof.c). */
@@ -71,6 +74,7 @@ typedef struct view_runner {
     ex_arena arena;
     view_texts texts;
     view_rows rows;
+    view_window window;       /* on a server */
     bool is_careful;          /* a savepoint around each event: the last transaction failed */
     bool retry_at_once;       /* the failure is understood: no pause */
     bool is_handlers;         /* the failure came from a handler, over a connection that works */
@@ -155,6 +159,8 @@ EX_NODISCARD ex_status view_standby_open(view_runner *r, ex_error *err);
 EX_NODISCARD ex_status view_standby_follow(view_runner *r, ex_error *err);
 
 /* view_apply.c */
+/** The handler for a type of event, NULL: none. */
+const ex_when_def *view_find_when(const ex_view_def *def, ex_slice type);
 /** Begin a transaction that writes for the view, with the proof that this node may: every such
  *  transaction begins here. On failure nothing is open. The runner's thread. */
 EX_NODISCARD ex_status view_begin(view_runner *r, ex_sql *db, ex_sql_tx *ret, ex_error *err);
@@ -224,10 +230,9 @@ EX_NODISCARD ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *ev
 EX_NODISCARD ex_status view_texts_init(view_texts *t, const ex_view_def *def, ex_sql_engine engine,
                                        ex_error *err);
 void view_texts_done(view_texts *t);
-void view_rows_init(view_rows *rows);
-void view_rows_done(view_rows *rows);
-/** At the begin of a transaction, and when a part of it is undone. */
-void view_rows_forget(view_rows *rows);
+/** A statement of the view's own on `table`, for view_rows.c. */
+EX_NODISCARD ex_status view_tx_prepare(ex_view_tx *tx, uint32_t table, uint32_t which,
+                                       ex_sql_stmt **ret);
 
 struct ex_view_tx {
     ex_sql *db;
@@ -235,6 +240,8 @@ struct ex_view_tx {
     ex_arena *arena;
     const view_texts *texts;
     view_rows *rows;  /* NULL: not worth keeping */
+    bool is_ahead;    /* only to see which rows a handler loads: nothing that it does counts */
+    bool is_blocked;  /* it asked for one that is not known yet */
     ex_status status; /* of the first failure, sticky */
     ex_error error;
 };

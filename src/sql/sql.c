@@ -206,14 +206,33 @@ void ex_sql_bind_text(ex_sql_stmt *st, uint32_t at, ex_slice value)
     ex_sql_bind(st, at, (ex_sql_value){.type = EX_SQL_TEXT, .as.bytes = value});
 }
 
+void ex_sql_bind_list(ex_sql_stmt *st, uint32_t at, ex_sql_type type, const ex_sql_list *list)
+{
+    assert(st->db->ops->engine == EX_SQL_POSTGRES);
+    ex_sql_bind(st, at, (ex_sql_value){.type = type, .is_list = true, .as.list = list});
+}
+
+static bool is_nan(const ex_sql_value *v)
+{
+    return v->type == EX_SQL_F64 && !v->is_null && v->as.f64 != v->as.f64;
+}
+
+static bool has_nan(const ex_sql_value *v)
+{
+    if (!v->is_list)
+        return is_nan(v);
+    for (uint32_t i = 0; v->type == EX_SQL_F64 && i < v->as.list->count; i++)
+        if (is_nan(&v->as.list->rows[i][v->as.list->column]))
+            return true;
+    return false;
+}
+
 /* The same on both engines: SQLite's REAL has no NaN, and would make it a null. */
 static ex_status check_values(const ex_sql_stmt *st, ex_error *err)
 {
-    for (uint32_t i = 0; i < st->text.count; i++) {
-        const ex_sql_value *v = &st->values[i];
-        if (v->type == EX_SQL_F64 && !v->is_null && v->as.f64 != v->as.f64)
+    for (uint32_t i = 0; i < st->text.count; i++)
+        if (has_nan(&st->values[i]))
             return ex_raise(err, EX_EINVAL, "a number that is none (NaN) cannot be stored");
-    }
     return EX_OK;
 }
 

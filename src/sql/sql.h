@@ -42,16 +42,27 @@ typedef enum ex_sql_type {
     EX_SQL_BLOB  /* BLOB       BYTEA */
 } ex_sql_type;
 
+typedef struct ex_sql_list ex_sql_list;
+
 typedef struct ex_sql_value {
     ex_sql_type type;
     bool is_null;
+    bool is_list; /* only to be bound, and only on PostgreSQL: an array of that type */
     union {
         int64_t i64;
         double f64;
         bool boolean;
         ex_slice bytes; /* TEXT, BLOB */
+        const ex_sql_list *list;
     } as;
 } ex_sql_value;
+
+/** One column of several rows: what unnest() and = ANY() take. */
+struct ex_sql_list {
+    const ex_sql_value *const *rows;
+    uint32_t column;
+    uint32_t count;
+};
 
 typedef struct ex_sql_options {
     const char *place;  /* a path or postgres://…; NULL: a private SQLite in memory */
@@ -123,6 +134,8 @@ EX_NODISCARD ex_status ex_sql_describe(ex_sql_stmt *st, ex_sql_column_fn *fn, vo
 void ex_sql_bind(ex_sql_stmt *st, uint32_t at, ex_sql_value value);
 void ex_sql_bind_i64(ex_sql_stmt *st, uint32_t at, int64_t value);
 void ex_sql_bind_text(ex_sql_stmt *st, uint32_t at, ex_slice value);
+/** PostgreSQL. The elements are of `type` or null; the list itself is borrowed, too. */
+void ex_sql_bind_list(ex_sql_stmt *st, uint32_t at, ex_sql_type type, const ex_sql_list *list);
 
 /** The next row: EX_OK, or EX_EEND after the last (and reset), or a failure (and reset). */
 EX_NODISCARD ex_status ex_sql_step(ex_sql_stmt *st, ex_error *err);

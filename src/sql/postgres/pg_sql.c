@@ -148,15 +148,16 @@ static void finalize(ex_sql_stmt *st)
     free(st->impl);
 }
 
-static void put_value(ex_pg_args *a, const ex_sql_value *v)
+static const ex_pg_type pg_types[] = {[EX_SQL_I64] = EX_PG_INT8,
+                                      [EX_SQL_F64] = EX_PG_FLOAT8,
+                                      [EX_SQL_BOOL] = EX_PG_BOOL,
+                                      [EX_SQL_TEXT] = EX_PG_TEXT,
+                                      [EX_SQL_BLOB] = EX_PG_BYTEA};
+
+static void put_scalar(ex_pg_args *a, const ex_sql_value *v)
 {
-    static const ex_pg_type types[] = {[EX_SQL_I64] = EX_PG_INT8,
-                                       [EX_SQL_F64] = EX_PG_FLOAT8,
-                                       [EX_SQL_BOOL] = EX_PG_BOOL,
-                                       [EX_SQL_TEXT] = EX_PG_TEXT,
-                                       [EX_SQL_BLOB] = EX_PG_BYTEA};
     if (v->is_null) {
-        ex_pg_put_null(a, types[v->type]);
+        ex_pg_put_null(a, pg_types[v->type]);
         return;
     }
     switch (v->type) {
@@ -176,6 +177,18 @@ static void put_value(ex_pg_args *a, const ex_sql_value *v)
         ex_pg_put_bytea(a, v->as.bytes);
         return;
     }
+}
+
+static void put_value(ex_pg_args *a, const ex_sql_value *v)
+{
+    if (!v->is_list) {
+        put_scalar(a, v);
+        return;
+    }
+    ex_pg_array_begin(a, pg_types[v->type]);
+    for (uint32_t i = 0; i < v->as.list->count; i++)
+        put_scalar(a, &v->as.list->rows[i][v->as.list->column]);
+    ex_pg_array_end(a);
 }
 
 static ex_status send(ex_sql_stmt *st, ex_error *err)
