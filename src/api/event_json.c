@@ -6,6 +6,7 @@
  * escaped is escaped all the same, so even a damaged name gives valid structure. */
 #include "api/event_json.h"
 
+#include "api/cloudevent_origin.h"
 #include "kernel/base64.h"
 #include "store/content_type.h"
 
@@ -219,17 +220,40 @@ static char *put_extensions(char *p, const ex_event *e)
     return p;
 }
 
-static char *put_cloudevent(char *p, const ex_event *e)
+/* An event without data has the JSON value null, or no bytes, and says so in its metadata. */
+static char *put_content(char *p, const ex_event *e, bool has_no_data)
 {
     ex_slice content_type = e->content_type.len ? e->content_type : EX_S("application/json");
-    p = put_id(PUT_LITERAL(p, "{\"specversion\":\"1.0\",\"id\":\""), &e->id);
-    p = put_uri_segment(PUT_LITERAL(p, "\",\"source\":\"/streams/"), e->stream);
-    p = put_string(PUT_LITERAL(p, "\",\"type\":"), e->type);
+    bool is_absent = has_no_data && (e->data.len == 0 || ex_slice_is(e->data, "null"));
+    if (is_absent && is_plain_json(content_type))
+        return p;
+    p = put_string(PUT_LITERAL(p, ",\"datacontenttype\":"), content_type);
+    if (is_absent)
+        return p;
+    *p++ = ',';
+    return put_data(p, e, ex_content_is_json(content_type));
+}
+
+static char *put_cloudevent(char *p, const ex_event *e)
+{
+    ex_arena arena;
+    ex_arena_init(&arena, 0);
+    cloudevent_origin origin = cloudevent_origin_of(e, &arena);
+    p = PUT_LITERAL(p, "{\"specversion\":\"1.0\",\"id\":");
+    if (origin.id.len) {
+        p = put(PUT_LITERAL(put(p, origin.id), ",\"source\":"), origin.source);
+    } else {
+        *p++ = '"';
+        p = put_id(p, &e->id);
+        p = put_uri_segment(PUT_LITERAL(p, "\",\"source\":\"/streams/"), e->stream);
+        *p++ = '"';
+    }
+    p = put_string(PUT_LITERAL(p, ",\"type\":"), e->type);
     p = put_string(PUT_LITERAL(p, ",\"subject\":"), e->stream);
     p = put_time(PUT_LITERAL(p, ",\"time\":\""), e->recorded_at_us);
-    p = put_string(PUT_LITERAL(p, "\",\"datacontenttype\":"), content_type);
-    *p++ = ',';
-    p = put_data(p, e, ex_content_is_json(content_type));
+    *p++ = '"';
+    p = put_content(p, e, origin.has_no_data);
+    ex_arena_done(&arena);
     return put_extensions(p, e);
 }
 
@@ -240,7 +264,8 @@ static size_t size_bound(const ex_event *e, event_form form)
 {
     size_t names = e->stream.len * 2 + e->type.len + e->content_type.len + e->tags.packed.len * 2 +
                    e->correlation_id.len + e->causation_id.len;
-    size_t metadata = form == EVENT_CLOUDEVENT ? e->metadata.len * ESCAPE_FACTOR : e->metadata.len;
+    size_t metadata =
+        form == EVENT_CLOUDEVENT ? e->metadata.len * (ESCAPE_FACTOR + 1) : e->metadata.len;
     return FIXED_BYTES + names * ESCAPE_FACTOR + metadata + e->data.len + e->data.len / 2;
 }
 

@@ -207,6 +207,16 @@ ex_slice http_header(const http_exchange *x, const char *lower_name)
     return count == 1 ? found->value : join_fields(x, name, len);
 }
 
+bool http_header_next(const http_exchange *x, size_t *at, ex_slice *ret_name, ex_slice *ret_value)
+{
+    if (*at >= x->field_count)
+        return false;
+    *ret_name = x->fields[*at].name;
+    *ret_value = x->fields[*at].value;
+    ++*at;
+    return true;
+}
+
 ex_slice http_param(const http_exchange *x, const char *name)
 {
     for (uint32_t i = 0; x->route && i < x->route->param_count; i++)

@@ -234,7 +234,7 @@ static bool is_form_type(ex_slice type)
 static ex_status check_form(const http_exchange *x, ex_error *err)
 {
     if (!is_form_type(http_header(x, "content-type")) || http_header(x, "idempotency-key").ptr ||
-        http_header(x, "x-requested-with").ptr)
+        http_header(x, "ce-specversion").ptr || http_header(x, "x-requested-with").ptr)
         return EX_OK;
     ex_status s = ex_raise(
         err, EX_EMEDIATYPE,

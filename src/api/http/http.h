@@ -104,6 +104,8 @@ ex_slice http_request_body(const http_exchange *x);
 ex_slice http_request_id(const http_exchange *x); /* X-Request-ID, or 32 hex characters (R-01-45) */
 /** A header by lower-case name; {NULL, 0} when absent. Repeated ones are joined with ", ". */
 ex_slice http_header(const http_exchange *x, const char *lower_name);
+/** Walk all headers: start with *at = 0. Names are in lower case. */
+bool http_header_next(const http_exchange *x, size_t *at, ex_slice *ret_name, ex_slice *ret_value);
 /** A {name} of the route, percent-decoded; not checked for UTF-8. A name the route does not have
  * asserts. */
 ex_slice http_param(const http_exchange *x, const char *name);

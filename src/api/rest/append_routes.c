@@ -10,6 +10,7 @@
  * events had, in the order of the request. */
 #include "api/rest/route_job.h"
 
+#include "api/rest/cloudevent_headers.h"
 #include "api/rest/event_input.h"
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
@@ -122,10 +123,14 @@ static ex_status read_stream_request(append_job *j, ex_error *err)
     expected_input header;
     size_t type = 0;
     ex_status st = request_body_type(j->job.x, types, sizeof(types) / sizeof(types[0]), &type, err);
-    if (!st)
+    bool is_binary = cloudevent_is_binary(j->job.x) && (st || type == APPEND_JSON);
+    if (!st || is_binary)
         st = expected_from_headers(http_header(j->job.x, "if-match"),
                                    http_header(j->job.x, "if-none-match"), &header, err);
-    j->body = (append_body)type;
+    j->body = is_binary ? APPEND_CLOUDEVENT_BINARY : (append_body)type;
+    if (!st && is_binary)
+        return append_input_binary(j->job.x, http_param(j->job.x, "stream"), header,
+                                   http_arena(j->job.x), &j->input, err);
     if (!st)
         st = append_input_stream(http_param(j->job.x, "stream"), j->body,
                                  http_request_body(j->job.x), header, http_arena(j->job.x),

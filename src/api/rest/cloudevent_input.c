@@ -1,6 +1,6 @@
 /* cloudevent_input.c: a CloudEvent (JSON format 1.0) into an event to append.
  *
- *   id              the event's id: a UUID or ULID
+ *   id              the event's id; what is no UUID or ULID becomes one (cloudevent_origin.h)
  *   type            type
  *   datacontenttype content type; data, data_base64 as CloudEvents says: data of a content type
  *                   that is not JSON is a string, and its text is the event's data
@@ -10,20 +10,23 @@
  * and is kept in metadata under "cloudevent", in the order in which it came */
 #include "api/rest/event_input.h"
 
+#include "api/cloudevent_origin.h"
 #include "api/rest/json_fields.h"
 #include "api/rest/request.h"
 #include "store/content_type.h"
 
 #include <excore/clock.h>
 
-#define CLOUDEVENT_KEY EX_S("cloudevent")
-
 typedef struct reading {
     ex_new_event event;
     ex_arena *arena;
     const ex_json *data;
     bool has_base64;
-    bool has_specversion, has_id, has_source, has_type;
+    ex_slice id, source;
+    ex_slice id_raw; /* as JSON */
+    bool has_specversion, has_type;
+    bool has_binary_data;
+    bool is_binary;   /* data comes beside the attributes, and numbers as texts */
     ex_json metadata; /* of the extension; kind null when there is none */
     ex_buf rest;      /* members without a field of their own, as JSON text without braces */
 } reading;
@@ -33,6 +36,43 @@ static ex_status read_name(const ex_json *v, ex_slice *ret, ex_error *err)
     ex_status st = field_read_string(v, ret, err);
     if (!st && ret->len == 0)
         st = ex_raise(err, EX_EINVAL, "must not be empty");
+    return st;
+}
+
+/* CloudEvents 3.1: a text without control characters, here a name. */
+static ex_status read_word(const ex_json *v, ex_slice *ret, ex_error *err)
+{
+    ex_status st = read_name(v, ret, err);
+    for (size_t i = 0; !st && i < ret->len; i++) {
+        unsigned char c = (unsigned char)ret->ptr[i];
+        bool is_c1 = c == 0xc2 && i + 1 < ret->len && (unsigned char)ret->ptr[i + 1] < 0xa0;
+        if (c < 0x20 || c == 0x7f || is_c1)
+            st = ex_raise(err, EX_EINVAL, "must not hold control characters");
+    }
+    return st;
+}
+
+/* RFC 3986, as far as characters and escapes go. */
+static ex_status read_uri(const ex_json *v, bool is_absolute, ex_slice *ret, ex_error *err)
+{
+    static const char marks[] = "-._~:/?#[]@!$&'()*+,;=%";
+    ex_status st = read_word(v, ret, err);
+    size_t scheme = 0, escape = 0;
+    for (size_t i = 0; !st && i < ret->len; i++) {
+        char c = ret->ptr[i];
+        bool is_hex = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+        bool is_ok = is_hex || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || strchr(marks, c);
+        if (!is_ok || (escape && !is_hex))
+            return ex_raise(err, EX_EINVAL,
+                            "must be a URI (RFC 3986): encode what is none as %%XX");
+        escape = c == '%' ? 2 : escape ? escape - 1 : 0;
+        if (c == ':' && !scheme)
+            scheme = i;
+    }
+    if (!st && escape)
+        st = ex_raise(err, EX_EINVAL, "must be a URI (RFC 3986): encode what is none as %%XX");
+    if (!st && is_absolute && !scheme)
+        st = ex_raise(err, EX_EINVAL, "must be an absolute URI");
     return st;
 }
 
@@ -48,8 +88,8 @@ static ex_status read_specversion(reading *r, const ex_json *v, ex_error *err)
 
 static ex_status read_id(reading *r, const ex_json *v, ex_error *err)
 {
-    r->has_id = true;
-    return event_input_id(v, &r->event.id, err);
+    r->id_raw = v->raw;
+    return read_word(v, &r->id, err);
 }
 
 static ex_status read_type(reading *r, const ex_json *v, ex_error *err)
@@ -78,10 +118,23 @@ static ex_status read_base64(reading *r, const ex_json *v, ex_error *err)
     return st ? st : event_input_base64(text, r->arena, &r->event.data, err);
 }
 
+/* A header has no numbers, only their digits. */
+static ex_json number_of(const ex_json *v)
+{
+    ex_json n = {.kind = EX_JSON_UINT};
+    for (size_t i = 0; i < v->as.text.len; i++) {
+        if (v->as.text.ptr[i] < '0' || v->as.text.ptr[i] > '9' || i > 9)
+            return *v;
+        n.as.u64 = n.as.u64 * 10 + (uint64_t)(v->as.text.ptr[i] - '0');
+    }
+    return n;
+}
+
 static ex_status read_schema_version(reading *r, const ex_json *v, ex_error *err)
 {
     uint64_t n = 0;
-    ex_status st = field_read_u64(v, 1, UINT32_MAX, &n, err);
+    const ex_json number = r->is_binary && v->kind == EX_JSON_STRING ? number_of(v) : *v;
+    ex_status st = field_read_u64(&number, 1, INT32_MAX, &n, err);
     r->event.schema_version = (uint32_t)n;
     return st;
 }
@@ -160,10 +213,37 @@ static bool is_attribute_name(ex_slice name)
     return name.len > 0;
 }
 
+static void keep(reading *r, ex_slice name, ex_slice json)
+{
+    if (r->rest.len)
+        ex_buf_put_char(&r->rest, ',');
+    ex_json_put_string(&r->rest, name);
+    ex_buf_put_char(&r->rest, ':');
+    ex_buf_put(&r->rest, json);
+}
+
+/* Those of the specification that we only keep. */
+static ex_status check_attribute(reading *r, const ex_json_member *m, ex_error *err)
+{
+    ex_slice text;
+    if (ex_slice_is(m->key, "source"))
+        return read_uri(&m->value, false, &r->source, err);
+    if (ex_slice_is(m->key, "dataschema"))
+        return read_uri(&m->value, true, &text, err);
+    if (ex_slice_is(m->key, "subject"))
+        return read_word(&m->value, &text, err);
+    if (ex_slice_is(m->key, "time")) {
+        int64_t us;
+        ex_status st = field_read_string(&m->value, &text, err);
+        if (st || ex_time_parse(text, &us, NULL))
+            return ex_raise(err, EX_EINVAL, "must be a time as RFC 3339 writes it");
+    }
+    return EX_OK;
+}
+
 /* An attribute that we only keep. A null one counts as absent (JSON format 2.2). */
 static ex_status keep_attribute(reading *r, const ex_json_member *m, ex_error *err)
 {
-    ex_slice text;
     if (!is_attribute_name(m->key)) {
         ex_status st =
             ex_raise(err, EX_EINVAL, "attribute names have lower-case letters and digits only");
@@ -173,23 +253,10 @@ static ex_status keep_attribute(reading *r, const ex_json_member *m, ex_error *e
     if (m->value.kind == EX_JSON_ARRAY || m->value.kind == EX_JSON_OBJECT ||
         m->value.kind == EX_JSON_DOUBLE)
         return ex_raise(err, EX_EINVAL, "must be a string, an integer or a boolean");
-    if (ex_slice_is(m->key, "source")) {
-        r->has_source = true;
-        ex_status st = read_name(&m->value, &text, err);
-        if (st)
-            return st;
-    }
-    if (ex_slice_is(m->key, "time")) {
-        int64_t us;
-        ex_status st = field_read_string(&m->value, &text, err);
-        if (st || ex_time_parse(text, &us, NULL))
-            return ex_raise(err, EX_EINVAL, "must be a time as RFC 3339 writes it");
-    }
-    if (r->rest.len)
-        ex_buf_put_char(&r->rest, ',');
-    ex_json_put_string(&r->rest, m->key);
-    ex_buf_put_char(&r->rest, ':');
-    ex_buf_put(&r->rest, m->value.raw);
+    ex_status st = check_attribute(r, m, err);
+    if (st)
+        return st;
+    keep(r, m->key, m->value.raw);
     return EX_OK;
 }
 
@@ -206,14 +273,24 @@ static ex_status read_member(reading *r, const ex_json_member *m, ex_error *err)
 static ex_status check_required(const reading *r, ex_error *err)
 {
     const char *missing = !r->has_specversion ? "specversion"
-                          : !r->has_id        ? "id"
-                          : !r->has_source    ? "source"
+                          : !r->id.len        ? "id"
+                          : !r->source.len    ? "source"
                           : !r->has_type      ? "type"
                                               : NULL;
     if (!missing)
         return EX_OK;
     ex_status st = ex_raise(err, EX_EINVAL, "\"%s\" is missing", missing);
     ex_error_set_field(err, ex_str(missing));
+    return st;
+}
+
+/* Any text that we would not write as it came is kept. */
+static ex_status settle_id(reading *r, ex_error *err)
+{
+    char text[EX_ID_TEXT_SIZE];
+    ex_status st = cloudevent_id(r->source, r->id, &r->event.id, err);
+    if (!st && !ex_slice_eq(ex_id_text(&r->event.id, text), r->id))
+        keep(r, EX_S("id"), r->id_raw);
     return st;
 }
 
@@ -229,8 +306,13 @@ static ex_status settle_data(reading *r, ex_error *err)
         st = is_json ? ex_json_validate(r->event.data, r->arena, NULL, err) : EX_OK;
         if (st)
             ex_error_set_field(err, EX_S("data_base64"));
+    } else if (r->is_binary && r->has_binary_data) {
+        st = is_json ? ex_json_validate(r->event.data, r->arena, NULL, err) : EX_OK;
+        if (st)
+            ex_error_set_field(err, EX_S("data"));
     } else if (!r->data) {
         r->event.data = is_json ? EX_S("null") : EX_S("");
+        keep(r, CLOUDEVENT_NO_DATA, EX_S("true"));
     } else if (is_json) {
         r->event.data = r->data->raw;
     } else {
@@ -288,26 +370,46 @@ static ex_status settle_metadata(reading *r, ex_error *err)
     return r->event.metadata.len ? EX_OK : field_no_memory(err);
 }
 
-ex_status cloudevent_read(const ex_json *value, ex_arena *arena, void *into, ex_error *err)
+static ex_status read_members(reading *r, const ex_json *value, void *into, ex_error *err)
 {
-    reading r = {.arena = arena};
     ex_status st = EX_OK;
-    if (value->kind != EX_JSON_OBJECT)
-        return ex_raise(err, EX_EINVAL, "must be a CloudEvent: an object");
-    ex_buf_init(&r.rest, 0);
     for (uint32_t i = 0; i < value->count && !st; i++) {
-        st = read_member(&r, &value->as.members[i], err);
+        st = read_member(r, &value->as.members[i], err);
         if (st)
             field_prefix(err, value->as.members[i].key);
     }
     if (!st)
-        st = check_required(&r, err);
+        st = check_required(r, err);
     if (!st)
-        st = settle_data(&r, err);
+        st = settle_id(r, err);
     if (!st)
-        st = settle_metadata(&r, err);
+        st = settle_data(r, err);
     if (!st)
-        *(ex_new_event *)into = r.event;
+        st = settle_metadata(r, err);
+    if (!st)
+        *(ex_new_event *)into = r->event;
+    return st;
+}
+
+ex_status cloudevent_read(const ex_json *value, ex_arena *arena, void *into, ex_error *err)
+{
+    reading r = {.arena = arena};
+    if (value->kind != EX_JSON_OBJECT)
+        return ex_raise(err, EX_EINVAL, "must be a CloudEvent: an object");
+    ex_buf_init(&r.rest, 0);
+    ex_status st = read_members(&r, value, into, err);
+    ex_buf_done(&r.rest);
+    return st;
+}
+
+ex_status cloudevent_read_binary(const ex_json *attributes, ex_slice content_type, ex_slice body,
+                                 ex_arena *arena, void *into, ex_error *err)
+{
+    reading r = {.arena = arena, .is_binary = true, .has_binary_data = body.len > 0};
+    r.event.content_type = content_type;
+    r.event.data = body;
+    ex_buf_init(&r.rest, 0);
+    ex_status st = read_members(&r, attributes, into, err);
     ex_buf_done(&r.rest);
     return st;
 }

@@ -1,6 +1,7 @@
 /* event_input.c: see event_input.h. Our own form; CloudEvents are in cloudevent_input.c. */
 #include "api/rest/event_input.h"
 
+#include "api/rest/cloudevent_headers.h"
 #include "api/rest/json_fields.h"
 #include "kernel/base64.h"
 #include "store/content_type.h"
@@ -311,35 +312,54 @@ static ex_status read_stream_body(append_body kind, const ex_json *root, ex_aren
     return st;
 }
 
-ex_status append_input_stream(ex_slice stream, append_body kind, ex_slice body,
-                              expected_input header, ex_arena *arena, append_input *ret,
-                              ex_error *err)
+static ex_status take_stream_body(ex_slice stream, expected_input header, const stream_body *b,
+                                  ex_arena *arena, append_input *ret, ex_error *err)
 {
-    ex_json root;
-    stream_body b = {0};
     ex_stream_write *write = ex_arena_zalloc(arena, sizeof(*write));
     if (!write)
         return field_no_memory(err);
-    ex_status st = ex_json_parse(body, arena, NULL, &root, err);
-    if (!st)
-        st = read_stream_body(kind, &root, arena, &b, err);
-    if (!st)
-        st = expected_merge(header, b.expected, &write->expected, err);
-    if (!st && b.event_count == 0) {
+    ex_status st = expected_merge(header, b->expected, &write->expected, err);
+    if (!st && b->event_count == 0) {
         st = ex_raise(err, EX_EINVAL, "at least one event is needed");
         ex_error_set_field(err, EX_S("events"));
     }
     if (st)
         return st;
     write->stream = stream;
-    write->events = b.events;
-    write->event_count = b.event_count;
+    write->events = b->events;
+    write->event_count = b->event_count;
     memset(ret, 0, sizeof(*ret));
     ret->append.writes = write;
     ret->append.write_count = 1;
-    ret->event_count = b.event_count;
-    take_condition(&b.condition, ret);
+    ret->event_count = b->event_count;
+    take_condition(&b->condition, ret);
     return EX_OK;
+}
+
+ex_status append_input_stream(ex_slice stream, append_body kind, ex_slice body,
+                              expected_input header, ex_arena *arena, append_input *ret,
+                              ex_error *err)
+{
+    ex_json root;
+    stream_body b = {0};
+    ex_status st = ex_json_parse(body, arena, NULL, &root, err);
+    if (!st)
+        st = read_stream_body(kind, &root, arena, &b, err);
+    return st ? st : take_stream_body(stream, header, &b, arena, ret, err);
+}
+
+ex_status append_input_binary(const http_exchange *x, ex_slice stream, expected_input header,
+                              ex_arena *arena, append_input *ret, ex_error *err)
+{
+    ex_json attributes;
+    stream_body b = {.event_count = 1, .events = ex_arena_zalloc(arena, sizeof(ex_new_event))};
+    if (!b.events)
+        return field_no_memory(err);
+    ex_status st = cloudevent_headers(x, arena, &attributes, err);
+    if (!st)
+        st = cloudevent_read_binary(&attributes, http_header(x, "content-type"),
+                                    http_request_body(x), arena, b.events, err);
+    return st ? st : take_stream_body(stream, header, &b, arena, ret, err);
 }
 
 typedef struct write_fields {

@@ -12,10 +12,16 @@
 #ifndef EXCORE_API_REST_EVENT_INPUT_H
 #define EXCORE_API_REST_EVENT_INPUT_H
 
+#include "api/http/http.h"
 #include "api/log_token.h"
 #include "api/rest/expected_input.h"
 
-typedef enum append_body { APPEND_JSON, APPEND_CLOUDEVENT, APPEND_CLOUDEVENT_BATCH } append_body;
+typedef enum append_body {
+    APPEND_JSON,
+    APPEND_CLOUDEVENT,
+    APPEND_CLOUDEVENT_BATCH,
+    APPEND_CLOUDEVENT_BINARY /* read by append_input_binary */
+} append_body;
 
 typedef struct append_input {
     ex_append append;     /* borrows from the body and the arena */
@@ -29,6 +35,11 @@ typedef struct append_input {
  *  `ret` must not move afterwards (append points into it).
  *  @return EX_OK, EX_EMALFORMED, EX_EINVAL (field named), EX_ETOOLARGE, EX_ENOMEM */
 EX_NODISCARD ex_status append_input_stream(ex_slice stream, append_body kind, ex_slice body,
+                                           expected_input header, ex_arena *arena,
+                                           append_input *ret, ex_error *err);
+/** The same for one CloudEvent in binary mode: attributes from the headers ce-…, data from the body.
+ */
+EX_NODISCARD ex_status append_input_binary(const http_exchange *x, ex_slice stream,
                                            expected_input header, ex_arena *arena,
                                            append_input *ret, ex_error *err);
 /** The same for several streams. */
@@ -49,6 +60,11 @@ EX_NODISCARD ex_status event_input_base64(ex_slice text, ex_arena *arena, ex_sli
                                           ex_error *err);
 /** An id that is given must be one: UUID or ULID, not nil. */
 EX_NODISCARD ex_status event_input_id(const ex_json *value, ex_id *ret, ex_error *err);
+/** A CloudEvent in binary mode: its attributes (an object of texts; no data, no content type) beside
+ * the body. A body without bytes is no data. */
+EX_NODISCARD ex_status cloudevent_read_binary(const ex_json *attributes, ex_slice content_type,
+                                              ex_slice body, ex_arena *arena, void *into,
+                                              ex_error *err);
 /** One CloudEvent into an ex_new_event; a field_read_fn. */
 EX_NODISCARD ex_status cloudevent_read(const ex_json *value, ex_arena *arena, void *into,
                                        ex_error *err);
