@@ -189,6 +189,11 @@ typedef struct store_wal {
 } store_wal;
 
 /** What is stored, as people want to see it. */
+typedef struct store_seen_time {
+    int64_t kept_us;   /* time that was seen to pass, as the store knows it; 0: not known */
+    int64_t oldest_us; /* no command record is older; INT64_MIN: not known, or there is none */
+} store_seen_time;
+
 typedef struct store_size {
     uint32_t format; /* version of the layout */
     uint64_t bytes;  /* on the disk */
@@ -331,6 +336,9 @@ typedef struct store_driver_ops {
     ex_status (*write)(void *impl, const store_write *write, ex_error *err);
     /** Forget up to `limit` of the oldest command records, those recorded before `before_us`. */
     ex_status (*expire_commands)(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
+    /** Optional. Keep with this batch up to when time has been seen to pass, as far as it is later
+     *  than what is kept (negative: keep nothing), and tell what is known of it. */
+    ex_status (*keep_time)(void *impl, int64_t seen_us, store_seen_time *ret, ex_error *err);
     /** Optional. Write something that changes nothing, so that the commit has to reach the disk. */
     ex_status (*probe)(void *impl, ex_error *err);
     /** Take over the id of a log that this one is a copy of, and put `epochs` behind its own. The

@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 /* What this build knows, of whatever class. */
-static const char *const known[] = {STORE_FEATURE_EPOCHS, STORE_FEATURE_LOG_VIEWS};
+static const char *const known[] = {STORE_FEATURE_EPOCHS, STORE_FEATURE_LOG_VIEWS,
+                                    STORE_FEATURE_SEEN_TIME};
 
 static bool is_known(ex_slice name)
 {

@@ -25,6 +25,10 @@
 /** The views of the log for people (stream_log, tag_log). */
 #define STORE_FEATURE_LOG_VIEWS     "log-views"
 #define STORE_FEATURE_LOG_VIEWS_SQL "INSERT INTO features VALUES ('log-views', 'compatible');"
+/** PostgreSQL: the head knows up to when nodes have seen time pass (sequencer_time.c). Who does not
+ *  know of it forgets outcomes by a clock. */
+#define STORE_FEATURE_SEEN_TIME     "seen-time"
+#define STORE_FEATURE_SEEN_TIME_SQL "INSERT INTO features VALUES ('seen-time', 'compatible');"
 /** Both engines' table. */
 #define STORE_FEATURES_CHECK                                                                       \
     "CHECK (class IN ('compatible', 'read-only compatible', 'incompatible'))"

@@ -425,6 +425,7 @@ ex_status sequencer_start(ex_store *store, sequencer **ret, ex_error *err)
     q->store = store;
     q->metrics = store->metrics;
     q->clock = store->options.clock;
+    sequencer_forget_time(q);
     submit_queue_init(&q->queue, store->options.queue_limit);
     batch_init(&q->batch, store, &q->cache);
     q->batch.words = &q->words;

@@ -219,6 +219,7 @@ static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *e
     }
     stream_cache_clear(&q->cache);
     atomic_store(&q->committing, 0);
+    sequencer_forget_time(q);
     q->looked_up = 0;
     q->quiet = 0;
     q->doubt = DOUBT_BATCHES;

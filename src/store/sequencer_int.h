@@ -28,11 +28,12 @@ typedef struct unknown_batch {
     int64_t at_us;        /* time of its events */
 } unknown_batch;
 
-/** Time as this process has seen it pass (sequencer_time.c). */
+/** Time as it has been seen to pass (sequencer_time.c). */
 typedef struct seen_time {
-    bool is_set;
-    int64_t base_us;  /* wall clock, or the log's last time when that is earlier */
-    uint64_t base_ns; /* monotonic clock at that moment */
+    int64_t us;       /* up to when, at base_ns; 0: not known */
+    uint64_t base_ns; /* of the monotonic clock */
+    int64_t last_us;  /* the log's last time as the batch began */
+    int64_t told_us;  /* what the driver was told to keep; negative: it was not asked */
     bool has_warned;  /* the log is ahead of the clock */
 } seen_time;
 
@@ -112,6 +113,8 @@ void sequencer_learn_fate(sequencer *q, store_fate fate);
  *  told. */
 int64_t sequencer_batch_time(sequencer *q, int64_t last_recorded_us);
 /** Forget outcomes of command ids that are old, whatever the clock did meanwhile. */
+/** The log has lost its end: what was known of time may stem from what is lost. */
+void sequencer_forget_time(sequencer *q);
 EX_NODISCARD ex_status sequencer_expire_commands(sequencer *q, ex_error *err);
 
 /* ---- sequencer_begin.c ---- */

@@ -443,7 +443,8 @@ static void test_postgres_schemas_that_do_not_fit_are_refused(void **state)
     exec(pg, "UPDATE excore_migrations SET checksum = reverse(checksum)");
     exec(pg,
          "DROP TABLE nodes, leases, features, log_epochs, log_witness; DROP FUNCTION log_place; "
-         "ALTER TABLE log_head DROP log_id, DROP epoch; "
+         "ALTER TABLE log_head DROP log_id, DROP epoch, DROP seen_at; "
+         "DROP VIEW stream_log, tag_log; "
          "DELETE FROM excore_migrations WHERE version > 1");
     assert_open_fails(s, EX_EFORMAT, "must be migrated");
     suite_reopen(s, &(ex_store_options){.migrate = true});

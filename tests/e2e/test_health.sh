@@ -54,6 +54,22 @@ expect 0 "$excore" append big T '{}' --url "$url"
 stop_server
 is "$code" 0
 
+# issue 8, item 5; G-307: a log whose last time is ahead of the clock, as after an append under a wrong one.
+expect 0 "$excore" append a T '{}' --data ahead
+sqlite3 ahead/events.db "DROP TRIGGER events_no_UPDATE; UPDATE events SET recorded_at = recorded_at + 7200000000"
+start_server --data ahead --listen 127.0.0.1:0
+ready_is degraded 200 || fail "it is not degraded: $(<ready.json)"
+is "$(jq -r .checks.store ready.json)" ok
+has "$(jq -r .checks.clock ready.json)" "error: the log's last time is "
+expect 0 "$excore" status --url "$url"
+[[ $out =~ its\ last\ time\ is\ (71[0-9][0-9]|7200)\ s\ ahead\ of\ the\ clock ]] || fail "no such line: $out"
+file_has serve.log "the log's last time is ahead of the clock" && fail "told before anything was written"
+expect 0 "$excore" append a T '{}' --url "$url"
+wait_for file_has serve.log "the log's last time is ahead of the clock"
+stop_server
+expect 0 "$excore" status --data ahead
+has "$out" " s ahead of the clock"
+
 # issue 8, item 16; G-400: a server at its limit of requests answers those who look after it.
 EXCORE_SERVER_INFLIGHT_LIMIT=1 start_server --data taken --app "$orders" --listen 127.0.0.1:0
 curl -sS -m 4 -o /dev/null "$url/v1/orders/open-orders?min_position=1" 2>/dev/null & # holds the only place

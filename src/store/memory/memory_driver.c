@@ -179,6 +179,15 @@ static ex_status memory_expire_commands(void *impl, int64_t before_us, uint32_t 
     return EX_OK;
 }
 
+static ex_status memory_keep_time(void *impl, int64_t seen_us, store_seen_time *ret, ex_error *err)
+{
+    const memory_driver *d = impl;
+    (void)seen_us; /* there is no other process after this one */
+    (void)err;
+    *ret = (store_seen_time){0, d->oldest ? d->oldest->record.recorded_at_us : INT64_MIN};
+    return EX_OK;
+}
+
 /* The store's identity is all there is, and the store changes it. */
 static ex_status memory_adopt(void *impl, const store_epochs *epochs, ex_error *err)
 {
@@ -488,6 +497,7 @@ const store_driver_ops store_memory_driver = {
     .find_command = memory_find_command,
     .write = memory_write,
     .expire_commands = memory_expire_commands,
+    .keep_time = memory_keep_time,
     .adopt = memory_adopt,
     .commit = memory_commit,
     .rollback = memory_rollback,

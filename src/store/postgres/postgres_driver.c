@@ -96,7 +96,7 @@ static void init(postgres_driver *d, const store_driver_options *options)
     atomic_init(&d->end_ns, UINT64_MAX);
     atomic_init(&d->listener.end_ns, UINT64_MAX);
     d->outcome_wait_ms = options->outcome_wait_ms;
-    d->tags_at = d->oldest_at = SIZE_MAX;
+    d->tags_at = d->oldest_at = d->seen_at = SIZE_MAX;
     ex_pg_args_init(&d->args);
     ex_pg_args_init(&d->written.commands);
     ex_map_init(&d->tags, PG_TAG_NAMES_LIMIT);
@@ -174,11 +174,13 @@ static ex_status open_writer(postgres_driver *d, const store_driver_options *opt
                                                 : PG_SCHEMA_CREATE;
     (void)snprintf(setup, sizeof(setup), WRITER_SQL, LOCK_SHARE(d->answer_ms),
                    IDLE_SHARE(d->answer_ms), is_full ? FULL_SQL : NORMAL_SQL); /* fits */
+    store_features features = {0};
     ex_status st = pg_open_session(d, setup, &d->end_ns, &d->writer, err);
     if (st == EX_OK)
         st = check_server(d, d->writer, err);
     if (st == EX_OK)
-        st = pg_schema_open(d->writer, wish, true, err);
+        st = pg_schema_open(d->writer, wish, true, &features, err);
+    d->has_seen_time = store_features_has(&features, STORE_FEATURE_SEEN_TIME);
     if (st == EX_OK)
         st = check_grants(d, d->writer, err);
     if (st == EX_OK)
@@ -203,9 +205,10 @@ static ex_status read_identity(const postgres_driver *d, ex_pg *pg, ex_error *er
 static ex_status check_readable(const postgres_driver *d, ex_error *err)
 {
     ex_pg *pg = NULL;
+    store_features features;
     ex_status st = pg_open_session(d, PG_SESSION_SQL, &d->end_ns, &pg, err);
     if (st == EX_OK)
-        st = pg_schema_open(pg, PG_SCHEMA_MUST_EXIST, false, err);
+        st = pg_schema_open(pg, PG_SCHEMA_MUST_EXIST, false, &features, err);
     if (st == EX_OK)
         st = read_identity(d, pg, err);
     ex_pg_close(pg);
@@ -276,6 +279,7 @@ const store_driver_ops store_postgres_driver = {
     .find_command = pg_find_command,
     .write = pg_writer_write,
     .expire_commands = pg_writer_expire_commands,
+    .keep_time = pg_writer_keep_time,
     .probe = pg_writer_probe,
     .adopt = pg_writer_adopt,
     .commit = pg_writer_commit,

@@ -86,6 +86,7 @@ typedef struct postgres_driver {
     /* immutable after open */
     char *url;
     char schema[EX_PG_NAME_SIZE];
+    bool has_seen_time; /* the feature; immutable, too */
     char label[EX_PG_LABEL_SIZE];
     char channel[EX_PG_NAME_SIZE];
     ex_durability durability;
@@ -113,10 +114,12 @@ typedef struct postgres_driver {
     pg_log_end end;
     pg_epochs epochs;
     int64_t oldest_command_us; /* none is older; INT64_MIN: not known */
+    int64_t seen_us;           /* time that nodes have seen pass; 0: not known */
     /* statements of write that were queued: their results stand before those of a question */
     size_t queued;
     size_t unsynced;      /* of all that is queued */
     size_t tags_at;       /* of queued, the one that tells ids of tags; SIZE_MAX: none */
+    size_t seen_at;       /* the one that tells the time; SIZE_MAX: none */
     size_t oldest_at;     /* of queued, the one that tells the oldest command; SIZE_MAX: none */
     ex_slice *asked_tags; /* tags_at: what it asks for, borrowed from the batch's events */
     uint32_t asked_count, asked_room;
@@ -152,6 +155,7 @@ EX_NODISCARD ex_status pg_queue_head_move(postgres_driver *d, uint64_t from, con
 /** Nothing is in flight any more: the connection ended. */
 void pg_forget_queued(postgres_driver *d);
 ex_status pg_writer_begin(void *impl, store_head *ret, ex_error *err);
+ex_status pg_writer_keep_time(void *impl, int64_t seen_us, store_seen_time *ret, ex_error *err);
 ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit, ex_error *err);
 ex_status pg_writer_probe(void *impl, ex_error *err);
 ex_status pg_writer_commit(void *impl, ex_error *err);

@@ -181,7 +181,11 @@ static const char log_views[] =
     "COMMENT ON VIEW tag_log IS 'the log by tag, each event once for each of its "
     "tags';" STORE_FEATURE_LOG_VIEWS_SQL;
 
-static const store_addition additions[] = {{STORE_FEATURE_LOG_VIEWS, log_views}};
+static const char seen_time[] = "ALTER TABLE log_head ADD COLUMN seen_at bigint NOT NULL DEFAULT "
+                                "0;" STORE_FEATURE_SEEN_TIME_SQL;
+
+static const store_addition additions[] = {{STORE_FEATURE_LOG_VIEWS, log_views},
+                                           {STORE_FEATURE_SEEN_TIME, seen_time}};
 #define ADDITION_COUNT (sizeof(additions) / sizeof(additions[0]))
 
 static const ex_sql_migration list[PG_SCHEMA_VERSION] = {
@@ -331,9 +335,10 @@ static ex_status migrate(ex_sql *db, void *ctx, ex_error *err)
     return st ? st : add_what_came_later(db, err);
 }
 
-ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, ex_error *err)
+ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, store_features *ret,
+                         ex_error *err)
 {
-    found f;
+    found f = {0};
     store_features features;
     ex_sql *db = NULL;
     wanted w = {ex_pg_target_of(pg), wish};
@@ -345,7 +350,11 @@ ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, ex_error
         f.version < PG_SCHEMA_VERSION || (wish == PG_SCHEMA_MIGRATE && features.missing[0]);
     if (st == EX_OK && is_behind)
         st = ex_sql_transact(db, EX_SQL_WRITE, migrate, &w, err);
+    if (st == EX_OK && is_behind)
+        st = read_features(db, &features, err);
     ex_sql_close(db);
+    if (st == EX_OK)
+        *ret = features;
     return st;
 }
 

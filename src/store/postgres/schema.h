@@ -20,9 +20,11 @@ typedef enum pg_schema_wish {
 
 /** See to it that the connection's schema holds a store of this version, and none of its features
  *  forbids what is to be done.
+ *  @param ret what it has then
  *  @return EX_OK, EX_ENOTFOUND, EX_EFORMAT (newer, older, changed, not a store), what the
  * statements fail with */
-EX_NODISCARD ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write, ex_error *err);
+EX_NODISCARD ex_status pg_schema_open(ex_pg *pg, pg_schema_wish wish, bool to_write,
+                                      store_features *ret, ex_error *err);
 /** The version of the store in the connection's schema, and its features; changes nothing.
  *  @return EX_OK, EX_ENOTFOUND, EX_EFORMAT (newer, changed, not a store) */
 EX_NODISCARD ex_status pg_schema_version(ex_pg *pg, uint32_t *ret, store_features *ret_features,

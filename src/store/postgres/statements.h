@@ -217,6 +217,8 @@
     X(COMMANDS_EXPIRE, WRITE, "DELETE FROM commands WHERE seq <= (SELECT max(seq) FROM (SELECT "   \
                               "seq FROM commands ORDER BY seq LIMIT $2) x) AND recorded_at < $1")  \
     X(COMMANDS_OLDEST, FIND,  "SELECT recorded_at FROM commands ORDER BY seq LIMIT 1")             \
+    X(TIME_SEEN,       WRITE, "UPDATE log_head SET seen_at = greatest(seen_at, $1::bigint) WHERE " \
+                              "one RETURNING seen_at")                                             \
     X(COMMANDS_AFTER,  FIND,  "SELECT seq, command_id, fingerprint, recorded_at, outcome "         \
                               "FROM commands WHERE seq > $1 ORDER BY seq LIMIT $2")                \
     /* --- audits --- */                                                                           \

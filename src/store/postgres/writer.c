@@ -85,13 +85,18 @@ ex_status pg_queue_write(postgres_driver *d, pg_statement which, ex_error *err)
 void pg_forget_queued(postgres_driver *d)
 {
     d->queued = d->unsynced = 0;
-    d->tags_at = d->oldest_at = SIZE_MAX;
+    d->tags_at = d->oldest_at = d->seen_at = SIZE_MAX;
     d->asked_count = 0;
 }
 
 static void learn_oldest(postgres_driver *d, const ex_pg_result *r)
 {
     d->oldest_command_us = r->rows ? ex_pg_get_i64(r, 0, 0) : INT64_MIN;
+}
+
+static void learn_seen(postgres_driver *d, const ex_pg_result *r)
+{
+    d->seen_us = r->rows ? ex_pg_get_i64(r, 0, 0) : 0;
 }
 
 ex_status pg_settle(postgres_driver *d, ex_error *err)
@@ -104,6 +109,8 @@ ex_status pg_settle(postgres_driver *d, ex_error *err)
             pg_learn_tags(d, &r);
         if (st == EX_OK && i == d->oldest_at)
             learn_oldest(d, &r);
+        if (st == EX_OK && i == d->seen_at)
+            learn_seen(d, &r);
         ex_pg_result_free(&r);
     }
     pg_forget_queued(d);
@@ -369,6 +376,21 @@ ex_status pg_writer_expire_commands(void *impl, int64_t before_us, uint32_t limi
     return pg_as_storage(st, err);
 }
 
+/* What is asked for here is known from the next batch on. */
+ex_status pg_writer_keep_time(void *impl, int64_t seen_us, store_seen_time *ret, ex_error *err)
+{
+    postgres_driver *d = impl;
+    ex_status st = EX_OK;
+    if (d->has_seen_time && seen_us >= 0) {
+        d->has_written = true;
+        ex_pg_put_i64(&d->args, seen_us);
+        st = pg_queue_write(d, PG_TIME_SEEN, err);
+        d->seen_at = st ? SIZE_MAX : d->queued - 1;
+    }
+    *ret = (store_seen_time){d->seen_us, d->oldest_command_us};
+    return pg_as_storage(st, err);
+}
+
 /* ---- Commit and rollback ---- */
 
 /* The commit of an empty batch writes the head's row and the WAL, but takes no room. */
@@ -455,6 +477,7 @@ void pg_names_forget(postgres_driver *d)
     ex_map_done(&d->tags, NULL);
     ex_map_init(&d->tags, PG_TAG_NAMES_LIMIT);
     d->oldest_command_us = INT64_MIN;
+    d->seen_us = 0;
 }
 
 void pg_writer_rollback(void *impl)

@@ -287,6 +287,8 @@ ex_status log_epoch_begin(sqlite_conn *c, const char *path, bool is_normal, log_
         (void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (st == EX_OK)
         st = tell(c, identity, err);
+    if (was.is_there && ex_id_eq(&was.log_id, &row.log_id))
+        trace->seen_us = was.seen_us;
     if (st == EX_OK)
         log_trace_begin(trace, &row.log_id, (uint64_t)head);
     return st;

@@ -16,7 +16,10 @@
 #define STATE_LINE  36 /* "closed " and seconds, 19 digits, and nanoseconds, 9 */
 #define HEAD_AT     (LOG_LINE + 1)
 #define STATE_AT    (HEAD_AT + HEAD_LINE + 1)
-#define TRACE_BYTES (STATE_AT + STATE_LINE + 1)
+#define SEEN_AT     (STATE_AT + STATE_LINE + 1)
+#define SEEN_LINE   25      /* "seen " and 20 digits */
+#define OLD_BYTES   SEEN_AT /* of builds that did not keep it */
+#define TRACE_BYTES (SEEN_AT + SEEN_LINE + 1)
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -44,6 +47,26 @@ static bool read_time(const char *text, int64_t *ret)
     return true;
 }
 
+static bool read_number(const char *digits, uint64_t *ret)
+{
+    *ret = 0;
+    for (int i = 0; i < 20; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        *ret = *ret * 10 + (uint64_t)(digits[i] - '0'); /* 20 digits of ours fit */
+    }
+    return true;
+}
+
+/* A line that is not there, or not whole, says nothing. */
+static void parse_seen(const char line[SEEN_LINE + 1], log_trace_was *ret)
+{
+    uint64_t n = 0;
+    if (memcmp(line, "seen ", 5) == 0 && line[SEEN_LINE] == '\n' && read_number(line + 5, &n) &&
+        n <= INT64_MAX)
+        ret->seen_us = (int64_t)n;
+}
+
 static bool parse(const char text[TRACE_BYTES], log_trace_was *ret)
 {
     const char *head = text + HEAD_AT, *state = text + STATE_AT;
@@ -53,23 +76,19 @@ static bool parse(const char text[TRACE_BYTES], log_trace_was *ret)
         !read_time(state + 7, &ret->closed_ns) ||
         ex_id_parse(ex_slice_of(text + 4, LOG_LINE - 4), &ret->log_id, NULL) != EX_OK)
         return false;
-    for (int i = 5; i < HEAD_LINE; i++) {
-        if (head[i] < '0' || head[i] > '9')
-            return false;
-        ret->head = ret->head * 10 + (uint64_t)(head[i] - '0'); /* 20 digits of ours fit */
-    }
     ret->was_closed = !is_open;
-    return true;
+    parse_seen(text + SEEN_AT, ret);
+    return read_number(head + 5, &ret->head);
 }
 
 static void open_trace(log_trace *t, const char *log_path, int flags, log_trace_was *ret)
 {
-    char path[PATH_MAX], text[TRACE_BYTES];
+    char path[PATH_MAX], text[TRACE_BYTES] = "";
     *ret = (log_trace_was){0};
     t->fd = -1;
     if (path_beside(log_path, path))
         t->fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (t->fd < 0 || pread(t->fd, text, sizeof(text), 0) != (ssize_t)sizeof(text))
+    if (t->fd < 0 || pread(t->fd, text, sizeof(text), 0) < OLD_BYTES)
         return;
     log_trace_was was = {0};
     if (parse(text, &was)) {
@@ -106,17 +125,29 @@ void log_trace_begin(log_trace *t, const ex_id *log_id, uint64_t head)
 {
     char text[TRACE_BYTES + 1], id[EX_ID_TEXT_SIZE];
     (void)ex_id_text(log_id, id);
-    int n = snprintf(text, sizeof(text), "log %s\nhead %020" PRIu64 "\nopen   %019d.%09d\n", id,
-                     head, 0, 0);
+    int n = snprintf(text, sizeof(text),
+                     "log %s\nhead %020" PRIu64 "\nopen   %019d.%09d\nseen %020" PRId64 "\n", id,
+                     head, 0, 0, t->seen_us);
     put(t, text, (size_t)n, 0);
+}
+
+static void put_number(log_trace *t, uint64_t n, off_t at)
+{
+    char text[20];
+    for (size_t i = sizeof(text); i-- > 0; n /= 10) /* with every commit: no printf */
+        text[i] = (char)('0' + n % 10);
+    put(t, text, sizeof(text), at);
 }
 
 void log_trace_note(log_trace *t, uint64_t head)
 {
-    char text[HEAD_LINE - 5];
-    for (size_t i = sizeof(text); i-- > 0; head /= 10) /* with every commit: no printf */
-        text[i] = (char)('0' + head % 10);
-    put(t, text, sizeof(text), HEAD_AT + 5);
+    put_number(t, head, HEAD_AT + 5);
+}
+
+void log_trace_note_seen(log_trace *t, int64_t seen_us)
+{
+    t->seen_us = seen_us;
+    put_number(t, (uint64_t)seen_us, SEEN_AT + 5);
 }
 
 int64_t log_trace_changed_ns(const char *path)

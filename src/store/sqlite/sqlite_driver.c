@@ -303,6 +303,7 @@ const store_driver_ops store_sqlite_driver = {
     .find_command = sqlite_writer_find_command,
     .write = sqlite_writer_write,
     .expire_commands = sqlite_writer_expire_commands,
+    .keep_time = sqlite_writer_keep_time,
     .probe = sqlite_writer_probe,
     .adopt = sqlite_writer_adopt,
     .commit = sqlite_writer_commit,

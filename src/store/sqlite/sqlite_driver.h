@@ -79,6 +79,7 @@ ex_status sqlite_writer_find_command(void *impl, ex_slice command_id, ex_arena *
 ex_status sqlite_writer_write(void *impl, const store_write *write, ex_error *err);
 ex_status sqlite_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit,
                                         ex_error *err);
+ex_status sqlite_writer_keep_time(void *impl, int64_t seen_us, store_seen_time *ret, ex_error *err);
 ex_status sqlite_writer_adopt(void *impl, const store_epochs *epochs, ex_error *err);
 ex_status sqlite_writer_commit(void *impl, ex_error *err);
 ex_status sqlite_writer_probe(void *impl, ex_error *err);

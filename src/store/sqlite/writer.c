@@ -540,6 +540,22 @@ static ex_status oldest_command(sqlite_conn *c, uint64_t *ret_seq, int64_t *ret_
     return status;
 }
 
+ex_status sqlite_writer_keep_time(void *impl, int64_t seen_us, store_seen_time *ret, ex_error *err)
+{
+    sqlite_driver *d = impl;
+    ex_status status = EX_OK;
+    if (d->oldest_command_us == INT64_MIN) {
+        uint64_t seq = 0;
+        int64_t at = 0;
+        status = oldest_command(&d->writer, &seq, &at, err);
+        d->oldest_command_us = status || at == INT64_MAX ? INT64_MIN : at;
+    }
+    if (status == EX_OK && seen_us > d->trace.seen_us)
+        log_trace_note_seen(&d->trace, seen_us);
+    *ret = (store_seen_time){d->trace.seen_us, d->oldest_command_us};
+    return status;
+}
+
 ex_status sqlite_writer_expire_commands(void *impl, int64_t before_us, uint32_t limit,
                                         ex_error *err)
 {
