@@ -141,6 +141,8 @@ typedef struct ex_append {
     const ex_query *fail_if_match; /* NULL: no such condition */
     uint64_t after;                /* the query looks at events after this position */
     const ex_id *epoch;            /* in which `after` was read (log_id.h); NULL: not known */
+    bool is_retry_only; /* EX_ENOTFOUND when it would write something: only what is stored already
+                           is answered, with its first outcome */
 } ex_append;
 
 typedef struct ex_event_ref {

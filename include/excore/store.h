@@ -107,7 +107,7 @@ EX_API void ex_store_close(ex_store *s);
  *          first match, field: its item), EX_ETOOWIDE (err: field),
  *          EX_EAHEAD (`after` is beyond the log's end; err: position, current), EX_ELOGCHANGED
  *          (`after` is no longer current in its epoch, see log_id.h),
- *          EX_EIDEMPOTENCY (same id, other content), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
+ *          EX_EIDEMPOTENCY (same id, other content), EX_ENOTFOUND (is_retry_only), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,
  *          EX_ECORRUPT (a stream of it is damaged; others are not touched),
  *          EX_ESTORAGE (nothing of it was stored; retry), EX_ECLOSED, EX_EREADONLY, EX_EOUTCOME (as
  *          said; also for a directory whose files were taken away: it may be in them, wherever they

@@ -105,6 +105,8 @@ ex_status batch_append(ex_batch *b, prepared_append *p, ex_error *err)
     ex_status st = find_streams(b, p->append, &streams, err);
     if (st == EX_OK)
         st = batch_check_identity(b, p, streams, &p->is_duplicate, err);
+    if (st == EX_OK && !p->is_duplicate && p->append->is_retry_only)
+        st = ex_raise(err, EX_ENOTFOUND, "this append is not stored");
     if (st == EX_OK && !p->is_duplicate) {
         st = check_conditions(b, p->append, streams, err);
         if (st == EX_OK)

@@ -5,7 +5,8 @@
  * of one batch cost one wake-up of the loop.
  *
  * Answers 201 {"position","version","events":[{"id","position","version"}]}, or 200 with the first
- * outcome and "duplicate":true when all of it was stored before. Entries of /v1/append also
+ * outcome and "duplicate":true when all of it was stored before, also when the application that is
+ * loaded by now could not read it. Entries of /v1/append also
  * name their stream. When it is not known whether it was stored the problem names the ids that its
  * events had, in the order of the request. */
 #include "api/rest/route_job.h"
@@ -23,6 +24,7 @@ typedef struct append_job {
     append_input input;
     append_body body; /* of one stream */
     bool is_multi;
+    ex_error misfit; /* the application could not read it: only its retry is answered */
     /* written on the sequencer's thread, read after the post */
     ex_appended appended;
 } append_job;
@@ -108,7 +110,10 @@ static void on_done(void *ctx, ex_status status, const ex_appended *appended, co
     (void)appended; /* is j->appended */
     if (!status)
         route_job_note_log(&j->job);
-    route_job_post(&j->job, status, err);
+    if (status == EX_ENOTFOUND && j->misfit.status)
+        route_job_post(&j->job, j->misfit.status, &j->misfit);
+    else
+        route_job_post(&j->job, status, err);
 }
 
 /* ---- The request ---- */
@@ -186,6 +191,27 @@ static ex_status check_types(const append_job *j, ex_error *err)
     return EX_OK;
 }
 
+static bool has_all_ids(const ex_append *append)
+{
+    for (uint32_t w = 0; w < append->write_count; w++)
+        for (uint32_t i = 0; i < append->writes[w].event_count; i++)
+            if (ex_id_is_nil(&append->writes[w].events[i].id))
+                return false;
+    return true;
+}
+
+/* What an earlier application has let in, or nobody looked at, is stored: a retry of it is told so,
+ * whatever is loaded by now. */
+static ex_status check_fit(append_job *j, ex_error *err)
+{
+    ex_status st = check_types(j, err);
+    if (st != EX_EINVAL || !has_all_ids(&j->input.append))
+        return st;
+    j->misfit = *err;
+    j->input.append.is_retry_only = true;
+    return EX_OK;
+}
+
 /* That it is this log; the epoch is looked at where the condition is. */
 static ex_status check_log(const append_job *j, ex_error *err)
 {
@@ -228,7 +254,7 @@ static void handle(http_exchange *x, api *a, bool is_multi)
     if (!st)
         st = check_log(j, &err);
     if (!st)
-        st = check_types(j, &err);
+        st = check_fit(j, &err);
     if (!st)
         st = submit(j, &err);
     if (st)

@@ -463,6 +463,53 @@ static void test_appends_must_fit_the_application(void **state)
     }
 }
 
+#define AGAIN_ID    "01970c3e-8a00-7000-8000-0123456789d1"
+#define AGAIN(type) EVENTS("{\"id\":\"" AGAIN_ID "\",\"type\":\"" type "\",\"data\":7}")
+#define AGAIN_CLOUD                                                                                \
+    "{\"specversion\":\"1.0\",\"id\":\"" AGAIN_ID                                                  \
+    "\",\"source\":\"/x\",\"type\":\"Renamed\",\"data\":7}"
+
+/* issue 8, item 7; G-704: what an earlier application let in is stored, and a retry is told so. */
+static void test_a_retry_of_what_no_longer_fits_has_its_first_outcome(void **state)
+{
+    (void)state;
+    ex_id id;
+    assert_int_equal(ex_id_parse(EX_S(AGAIN_ID), &id, NULL), EX_OK);
+    ex_new_event event = {.id = id, .type = EX_S("Renamed"), .data = EX_S("7")};
+    ex_stream_write write = {EX_S("account-again"), EX_ANY, &event, 1};
+    ex_append append = {.writes = &write, .write_count = 1};
+    ex_appended first = {0};
+    assert_int_equal(ex_store_append(server.store, &append, &first, NULL), EX_OK);
+    static const struct {
+        const char *name, *path, *headers, *body;
+        int status;
+        const char *code;
+    } retries[] = {
+        {"retry", "/v1/streams/account-again", NULL, AGAIN("Renamed"), 200, NULL},
+        {"several streams", "/v1/append", NULL,
+         "{\"writes\":[{\"stream\":\"account-again\",\"events\":[{\"id\":\"" AGAIN_ID
+         "\",\"type\":\"Renamed\",\"data\":7}]}]}",
+         200, NULL},
+        {"CloudEvent", "/v1/streams/account-again", AS_CLOUD, AGAIN_CLOUD, 200, NULL},
+        {"other content", "/v1/streams/account-again", NULL, AGAIN("Unheard"), 409,
+         "IDEMPOTENCY_CONFLICT"},
+        {"not stored there", "/v1/streams/account-first", NULL, AGAIN("Renamed"), 422,
+         "EVENT_DOES_NOT_FIT"},
+    };
+    uint64_t head = ex_store_head(server.store);
+    for (size_t i = 0; i < COUNT(retries); i++) {
+        api_answer a =
+            api_call(&server, "POST", retries[i].path, retries[i].headers, retries[i].body);
+        if (retries[i].code)
+            api_check_problem(&a, retries[i].name, retries[i].status, retries[i].code,
+                              retries[i].status == 422 ? "events[0].type" : NULL);
+        else if (a.status != retries[i].status)
+            fail_msg("%s: %d", retries[i].name, a.status);
+        api_answer_done(&a);
+    }
+    assert_int_equal(ex_store_head(server.store), head);
+}
+
 /* It came before the application: the view goes on, the command says what it cannot read. */
 static void test_commands_name_what_they_cannot_read(void **state)
 {
@@ -530,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_commands_and_queries_refuse),
         cmocka_unit_test(test_commands_and_queries_suggest_names),
         cmocka_unit_test(test_appends_must_fit_the_application),
+        cmocka_unit_test(test_a_retry_of_what_no_longer_fits_has_its_first_outcome),
         cmocka_unit_test(test_commands_name_what_they_cannot_read),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
