@@ -74,33 +74,43 @@ static void put_route_path(ex_buf *out, const openapi_source *s, size_t index)
 
 /* ---- Paths of the application ---- */
 
+/* A command whose members all have defaults, or stand in the path, may come without a body. */
+static bool needs_body(const ex_type *type)
+{
+    for (uint32_t i = 0; i < type->field_count; i++)
+        if (!type_is_optional(&type->fields[i]) && !type->fields[i].is_key)
+            return true;
+    return false;
+}
+
 static void put_command(ex_buf *out, const ex_context *c, const ex_aggregate *a,
                         const ex_command_def *cmd)
 {
-    ex_buf_printf(
-        out,
-        ",'/v1/%s/%s/{id}/%s':{'parameters':[" FROM_PATH "],'post':{"
-        "'operationId':'%s_%s_%s','tags':['%s'],'summary':'%s',"
-        "'parameters':[" PARAMETER("IdempotencyKey") "," PARAMETER("IfMatch") "," PARAMETER(
-            "IfNone"
-            "Match") "," PARAMETER("CorrelationId") "],"
-                                                    "'requestBody':{'content':{'application/"
-                                                    "json':{'schema':{'$ref':'" SCHEMA_PREFIX
-                                                    "%s'}}}},"
-                                                    "'responses':{'201':{'description':'Executed, "
-                                                    "or failed as its event "
-                                                    "records'," RESULT "},"
-                                                    "'200':{'description':'The stored outcome of "
-                                                    "an earlier call'," RESULT
-                                                    "}," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("409") "," PROBLEM(
-                                                        "415") "," PROBLEM("422") "," PROBLEM("503") "}}}",
-        c->name, a->name, cmd->name, 2, "id", c->name, a->name, cmd->name, c->name, cmd->type->name,
-        cmd->type->name);
+    static const char parameters[] = "'parameters':[" PARAMETER("IdempotencyKey") "," PARAMETER(
+        "IfMatch") "," PARAMETER("IfNoneMatch") "," PARAMETER("CorrelationId") "],";
+    static const char answers[] =
+        "'responses':{'201':{'description':'Executed, or failed as its event records'," RESULT "},"
+        "'200':{'description':'The stored outcome of an earlier call'," RESULT
+        "}," PROBLEM("400") "," PROBLEM("403") "," PROBLEM("404") "," PROBLEM("409") "," PROBLEM("4"
+                                                                                                 "1"
+                                                                                                 "3") "," PROBLEM(
+            "415") "," PROBLEM("421") "," PROBLEM("422") "," PROBLEM("500") "," PROBLEM("503") "," PROBLEM("504") "}}}";
+    ex_buf_printf(out,
+                  ",'/v1/%s/%s/{id}/%s':{'parameters':[{'name':'id','in':'path',"
+                  "'required':true,'schema':{'type':'string','minLength':1,'maxLength':200}}],",
+                  c->name, a->name, cmd->name);
+    ex_buf_printf(out, "'post':{'operationId':'%s_%s_%s','tags':['%s'],'summary':'%s',%s", c->name,
+                  a->name, cmd->name, c->name, cmd->type->name, parameters);
+    ex_buf_printf(out,
+                  "'requestBody':{'required':%s,'content':{'application/json':{'schema':{'$ref':"
+                  "'" SCHEMA_PREFIX "%s'}}}},%s",
+                  needs_body(cmd->type) ? "true" : "false", cmd->type->name, answers);
 }
 
 static void put_query_params(ex_buf *out, const ex_query_def *q)
 {
-    ex_buf_put_str(out, "'parameters':[" PARAMETER("MinPosition") "," PARAMETER("Consistency"));
+    ex_buf_put_str(out, "'parameters':[" PARAMETER("MinPosition") "," PARAMETER(
+                            "Consistency") "," PARAMETER("IfChanged"));
     if (q->kind == EX_QUERY_PAGE || q->kind == EX_QUERY_LIST)
         ex_buf_put_str(out, "," PARAMETER("Limit"));
     if (q->kind == EX_QUERY_PAGE)
@@ -141,6 +151,21 @@ static void put_query_answer(ex_buf *out, const ex_query_def *q)
     }
 }
 
+static const char *answer_members(ex_query_kind kind)
+{
+    switch (kind) {
+    case EX_QUERY_PAGE:
+        return "'items','continue_cursor','is_done','position'";
+    case EX_QUERY_LIST:
+        return "'items','position'";
+    case EX_QUERY_SINGLE:
+        return "'item','position'";
+    case EX_QUERY_COUNT:
+        break;
+    }
+    return "'count','position'";
+}
+
 static void put_query(ex_buf *out, const ex_context *c, const ex_query_def *q)
 {
     ex_buf_printf(out, ",'/v1/%s/%s':{'get':{'operationId':'%s_%s','tags':['%s'],'summary':'%s',",
@@ -148,10 +173,14 @@ static void put_query(ex_buf *out, const ex_context *c, const ex_query_def *q)
     put_query_params(out, q);
     ex_buf_put_str(out,
                    ",'responses':{'200':{'description':'The answer','content':{'application/json':{"
-                   "'schema':{'type':'object','properties':{");
+                   "'schema':{'type':'object','required':[");
+    ex_buf_put_str(out, answer_members(q->kind));
+    ex_buf_put_str(out, "],'properties':{");
     put_query_answer(out, q);
-    ex_buf_put_str(out, "}}}}}," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("503") "," PROBLEM(
-                            "504") "}}}");
+    ex_buf_put_str(
+        out,
+        "}}}}},'304':{'$ref':'#/components/responses/Unchanged'}," PROBLEM("400") "," PROBLEM("404") "," PROBLEM(
+            "406") "," PROBLEM("409") "," PROBLEM("421") "," PROBLEM("500") "," PROBLEM("503") "," PROBLEM("504") "}}}");
 }
 
 static void put_context(ex_buf *out, const ex_context *c)
@@ -170,6 +199,12 @@ static void collect_types(const ex_context *c, ex_type_set *set)
     for (uint32_t i = 0; i < c->aggregate_count; i++)
         for (uint32_t j = 0; j < c->aggregates[i]->command_count; j++)
             ex_type_collect(c->aggregates[i]->commands[j].type, set);
+    for (uint32_t i = 0; i < c->aggregate_count; i++)
+        for (uint32_t j = 0; j < c->aggregates[i]->event_count; j++)
+            ex_type_collect(c->aggregates[i]->events[j].type, set);
+    for (uint32_t i = 0; i < c->view_count; i++)
+        for (uint32_t j = 0; j < c->views[i]->event_count; j++)
+            ex_type_collect(c->views[i]->events[j].type, set);
     for (uint32_t i = 0; i < c->query_count; i++) {
         if (c->queries[i]->params)
             ex_type_collect(c->queries[i]->params, set);
@@ -184,6 +219,30 @@ static bool is_named_before(const ex_type_set *set, uint32_t index)
         if (strcmp(set->types[i]->name, set->types[index]->name) == 0)
             return true;
     return false;
+}
+
+/* Which data an event of which type has: the stored events that the application knows. */
+static void put_event_of(ex_buf *out, const ex_type *type, const char **comma)
+{
+    ex_buf_printf(out,
+                  "%s{\"type\":\"object\",\"properties\":{\"type\":{\"const\":\"%s\"},"
+                  "\"schema_version\":{\"const\":%u},\"data\":{\"$ref\":\"" SCHEMA_PREFIX "%s\"}},"
+                  "\"required\":[\"type\",\"data\"]}",
+                  *comma, type->name, type->schema_version, type->name);
+    *comma = ",";
+}
+
+static void put_event_schema(const ex_app *app, ex_buf *out)
+{
+    const char *comma = "";
+    ex_buf_put_str(out,
+                   ",\"KnownEvent\":{\"description\":\"An event of a type of this application\","
+                   "\"allOf\":[{\"$ref\":\"" SCHEMA_PREFIX "Event\"}],\"anyOf\":[");
+    for (uint32_t i = 0; i < app->context_count; i++)
+        for (uint32_t j = 0; j < app->contexts[i]->aggregate_count; j++)
+            for (uint32_t k = 0; k < app->contexts[i]->aggregates[j]->event_count; k++)
+                put_event_of(out, app->contexts[i]->aggregates[j]->events[k].type, &comma);
+    ex_buf_put_str(out, *comma ? "]}" : "true]}");
 }
 
 static void put_app_schemas(const ex_app *app, ex_buf *out)
@@ -206,6 +265,7 @@ static void put_app_schemas(const ex_app *app, ex_buf *out)
         ex_type_write_schema_object(set->types[i], SCHEMA_PREFIX, &w);
     }
     free(set);
+    put_event_schema(app, out);
 }
 
 /* ---- The document ---- */
@@ -230,7 +290,10 @@ void openapi_write(const openapi_source *source, ex_buf *out)
 {
     ex_buf text;
     ex_buf_init(&text, 0);
-    ex_buf_printf(&text, "{'openapi':'3.1.0','info':{'title':'%s','version':'%s'},'paths':{",
+    ex_buf_printf(&text,
+                  "{'openapi':'3.1.0','info':{'title':'%s','version':'%s'},"
+                  "'servers':[{'url':'/','description':'Where this document comes from'}],"
+                  "'paths':{",
                   source->app ? source->app->name : "ExCore", source->version);
     put_paths(source, &text);
     ex_buf_printf(&text, "},'components':{'responses':{%s},'parameters':{%s},'schemas':{%s",

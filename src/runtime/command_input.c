@@ -8,10 +8,13 @@ ex_status command_check_id(ex_slice id, ex_error *err)
     bool is_clean = id.len >= 1 && id.len <= TARGET_ID_MAX && ex_utf8_is_valid(id);
     for (size_t i = 0; i < id.len && is_clean; i++)
         is_clean = (unsigned char)id.ptr[i] >= 0x20 && id.ptr[i] != 0x7f;
-    return is_clean ? EX_OK
-                    : ex_raise(err, EX_EINVAL,
-                               "the id must be 1 to %d bytes of UTF-8 without control characters",
-                               TARGET_ID_MAX);
+    if (is_clean)
+        return EX_OK;
+    (void)ex_raise(err, EX_EINVAL,
+                   "the id must be 1 to %d bytes of UTF-8 without control characters",
+                   TARGET_ID_MAX);
+    ex_error_set_field(err, EX_S("id"));
+    return EX_EINVAL;
 }
 
 ex_status command_read(const ex_type *type, const ex_json *payload, ex_slice id, ex_arena *arena,

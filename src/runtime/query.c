@@ -84,6 +84,7 @@ static ex_status read_params(query_run *q)
         ex_status st = ex_raise(q->err, EX_EINVAL, "query '%s' takes no parameter '%.*s'",
                                 q->def->name, EX_ARG(given->as.members[0].key));
         ex_error_set_field(q->err, given->as.members[0].key);
+        ex_error_set_code(q->err, "UNKNOWN_FIELD");
         return st;
     }
     ex_json object = {.kind = EX_JSON_OBJECT, .count = count};

@@ -218,7 +218,9 @@ static ex_status refuse_unknown(reader *r, const ex_type *type, const ex_json *j
         memcpy(name, key.ptr, n);
         name[n] = '\0';
         type_path path = {parent, name, 0};
-        return type_fault(r->err, &path, "is no field of %s", type->name);
+        ex_status st = type_fault(r->err, &path, "is no field of %s", type->name);
+        ex_error_set_code(r->err, "UNKNOWN_FIELD"); /* as wherever a name is not known */
+        return st;
     }
     return EX_OK;
 }

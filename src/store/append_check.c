@@ -7,6 +7,7 @@
 
 #include <excore/json.h>
 
+#include "kernel/field_path.h"
 #include "store/content_type.h"
 #include "store/query_check.h"
 
@@ -15,17 +16,25 @@
 
 /* ---- Counts and memory ---- */
 
+static ex_status too_many(ex_error *err, const char *what, const char *field, uint32_t limit,
+                          uint64_t count)
+{
+    (void)ex_raise(err, EX_ETOOLARGE, "an append has at most %u %s, not %llu", limit, what,
+                   (unsigned long long)count);
+    ex_error_set_field(err, ex_str(field));
+    return EX_ETOOLARGE;
+}
+
 static ex_status check_counts(const ex_append *append, const append_limits *limits, ex_error *err)
 {
     uint64_t events = 0;
     if (append->write_count > limits->events_per_append)
-        return ex_raise(err, EX_ETOOLARGE, "an append names at most %u streams, not %u",
-                        limits->events_per_append, append->write_count);
+        return too_many(err, "streams", "writes", limits->events_per_append, append->write_count);
     for (uint32_t i = 0; i < append->write_count; i++)
         events += append->writes[i].event_count;
     if (events > limits->events_per_append)
-        return ex_raise(err, EX_ETOOLARGE, "an append has at most %u events, not %llu",
-                        limits->events_per_append, (unsigned long long)events);
+        return too_many(err, "events", append->write_count == 1 ? "writes[0].events" : "writes",
+                        limits->events_per_append, events);
     return EX_OK;
 }
 
@@ -75,11 +84,14 @@ static ex_status pack_tags(preparing *p, const ex_new_event *given, ex_tags *ret
     for (uint32_t i = 0; i < given->tag_count; i++) {
         ex_slice tag = given->tags[i];
         ex_status st = store_tag_check(tag, err);
-        if (st)
-            return st;
-        for (uint32_t j = 0; j < i; j++)
+        for (uint32_t j = 0; j < i && !st; j++)
             if (ex_slice_eq(given->tags[j], tag))
-                return ex_raise(err, EX_EINVAL, "tag '%.*s' is given twice", EX_ARG(tag));
+                st = ex_raise(err, EX_EINVAL, "tag '%.*s' is given twice", EX_ARG(tag));
+        if (st) {
+            ex_error_set_field(err, EX_S(""));
+            ex_field_prefix_at(err, "tags", i);
+            return st;
+        }
         *p->free++ = (char)(unsigned char)tag.len;
         memcpy(p->free, tag.ptr, tag.len);
         p->free += tag.len;
@@ -120,8 +132,10 @@ static ex_status check_metadata(preparing *p, const ex_new_event *given, ex_even
     e->metadata = given->metadata.len ? given->metadata : EX_S("{}");
     if (given->metadata.len) {
         st = ex_json_parse(given->metadata, p->scratch, NULL, &tree, err);
-        if (st)
+        if (st) {
+            ex_error_set_field(err, EX_S("metadata"));
             return ex_error_context(err, st, "metadata");
+        }
         if (tree.kind != EX_JSON_OBJECT)
             return refuse(err, EX_EINVAL, "metadata", "is not a JSON object");
     }
@@ -141,12 +155,17 @@ static ex_status check_data(preparing *p, const ex_new_event *given, ex_event *e
             return st;
     }
     uint64_t size = (uint64_t)given->data.len + given->metadata.len;
-    if (size > p->limits->event_limit_bytes)
-        return ex_raise(err, EX_ETOOLARGE, "an event has at most %u bytes, not %llu",
-                        p->limits->event_limit_bytes, (unsigned long long)size);
+    if (size > p->limits->event_limit_bytes) {
+        (void)ex_raise(err, EX_ETOOLARGE, "an event has at most %u bytes, not %llu",
+                       p->limits->event_limit_bytes, (unsigned long long)size);
+        ex_error_set_field(err, EX_S("data"));
+        return EX_ETOOLARGE;
+    }
     if (!ex_content_is_json(e->content_type))
         return EX_OK;
     ex_status st = ex_json_validate(given->data, p->scratch, NULL, err);
+    if (st)
+        ex_error_set_field(err, EX_S("data"));
     return st ? ex_error_context(err, st, "data") : EX_OK;
 }
 
@@ -174,6 +193,13 @@ static ex_status prepare_event(preparing *p, ex_slice stream, const ex_new_event
 
 /* ---- The append ---- */
 
+static ex_status refuse_twice(ex_error *err, ex_slice stream)
+{
+    (void)ex_raise(err, EX_EINVAL, "stream '%.*s' is written twice in one append", EX_ARG(stream));
+    ex_error_set_field(err, EX_S("stream"));
+    return EX_EINVAL;
+}
+
 static ex_status check_stream(const ex_append *append, uint32_t index, const append_limits *limits,
                               ex_error *err)
 {
@@ -186,8 +212,7 @@ static ex_status check_stream(const ex_append *append, uint32_t index, const app
                       "begins with '$': such streams belong to the platform");
     for (uint32_t i = 0; i < index; i++)
         if (ex_slice_eq(append->writes[i].stream, name))
-            return ex_raise(err, EX_EINVAL, "stream '%.*s' is written twice in one append",
-                            EX_ARG(name));
+            return refuse_twice(err, name);
     return EX_OK;
 }
 
@@ -199,6 +224,8 @@ static ex_status check_ids(const prepared_append *p, uint32_t first, uint32_t co
             if (p->has_given_id[j] && ex_id_eq(&p->events[i].id, &p->events[j].id)) {
                 (void)ex_raise(err, EX_EINVAL, "two events of one append have the same id");
                 ex_error_set_code(err, "DUPLICATE_EVENT_ID");
+                ex_error_set_field(err, EX_S("id"));
+                ex_field_prefix_at(err, "events", i - first);
                 return EX_EINVAL;
             }
         }
@@ -214,8 +241,10 @@ static ex_status prepare_write(preparing *p, prepared_append *out, const ex_stre
         uint32_t at = first + i;
         ex_status st = prepare_event(p, w->stream, &w->events[i], &out->events[at],
                                      &out->has_given_id[at], err);
-        if (st)
+        if (st) {
+            ex_field_prefix_at(err, "events", i);
             return w->event_count > 1 ? ex_error_context(err, st, "event %u", i + 1) : st;
+        }
         out->bytes += w->events[i].data.len + w->events[i].metadata.len;
         out->event_count++;
     }
@@ -227,7 +256,8 @@ ex_status append_prepare(const ex_append *append, const append_limits *limits, v
 {
     ex_status st = check_counts(append, limits, err);
     if (st == EX_OK && append->fail_if_match)
-        st = query_check(append->fail_if_match, err);
+        if ((st = query_check(append->fail_if_match, err)))
+            ex_field_prefix(err, EX_S("condition.fail_if_match"));
     if (st)
         return st;
     uint32_t events = 0;
@@ -240,6 +270,8 @@ ex_status append_prepare(const ex_append *append, const append_limits *limits, v
         st = check_stream(append, i, limits, err);
         if (st == EX_OK)
             st = prepare_write(&p, &out, &append->writes[i], err);
+        if (st)
+            ex_field_prefix_at(err, "writes", i);
     }
     if (st == EX_OK)
         *ret = out;

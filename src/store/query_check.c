@@ -3,6 +3,8 @@
 
 #include <excore/json.h>
 
+#include "kernel/field_path.h"
+
 /* Printable ASCII is by far the most frequent name: eight bytes at a time decide. */
 static bool has_only_printable_ascii(ex_slice s)
 {
@@ -72,13 +74,23 @@ ex_status store_tag_check(ex_slice tag, ex_error *err)
     return EX_EINVAL;
 }
 
+/* The path of what `st` refused. */
+static ex_status name_fault(ex_status st, const char *list, uint32_t index, ex_error *err)
+{
+    if (st) {
+        ex_error_set_field(err, EX_S(""));
+        ex_field_prefix_at(err, list, index);
+    }
+    return st;
+}
+
 static ex_status check_item(const ex_query_item *item, ex_error *err)
 {
     ex_status st = EX_OK;
     for (uint32_t i = 0; st == EX_OK && i < item->type_count; i++)
-        st = store_name_check(item->types[i], "type", err);
+        st = name_fault(store_name_check(item->types[i], "type", err), "types", i, err);
     for (uint32_t i = 0; st == EX_OK && i < item->tag_count; i++)
-        st = store_tag_check(item->tags[i], err);
+        st = name_fault(store_tag_check(item->tags[i], err), "tags", i, err);
     return st;
 }
 
@@ -96,11 +108,12 @@ ex_status filter_check(const ex_filter *filter, ex_error *err)
                         (unsigned long long)names);
     ex_status st = EX_OK;
     for (uint32_t i = 0; st == EX_OK && i < filter->stream_count; i++)
-        st = store_name_check(filter->streams[i], "stream", err);
+        st = name_fault(store_name_check(filter->streams[i], "stream", err), "streams", i, err);
     if (st == EX_OK && filter->correlation_id.len)
         st = store_name_check(filter->correlation_id, "correlation_id", err);
     for (uint32_t i = 0; st == EX_OK && i < query->item_count; i++)
-        st = check_item(&query->items[i], err);
+        if ((st = check_item(&query->items[i], err)))
+            ex_field_prefix_at(err, "items", i);
     return st;
 }
 

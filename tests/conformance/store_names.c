@@ -51,11 +51,11 @@ static void test_names_of_streams_and_types(void **state)
         if (put_named(s, names[i].text, EX_S("T"), &err) != want)
             fail_msg("stream: %s", names[i].name);
         if (want)
-            assert_string_equal(err.field, "stream");
+            assert_string_equal(err.field, "writes[0].stream");
         if (put_named(s, EX_S("a"), names[i].text, &err) != want)
             fail_msg("type: %s", names[i].name);
         if (want)
-            assert_string_equal(err.field, "type");
+            assert_string_equal(err.field, "writes[0].events[0].type");
         uint64_t version;
         assert_int_equal(ex_store_stream_version(s->store, names[i].text, &version, NULL), want);
     }
@@ -84,7 +84,7 @@ static void test_names_of_the_platform_are_refused(void **state)
     suite *s = *state;
     ex_error err = {0};
     assert_int_equal(put_named(s, EX_S("$users"), EX_S("T"), &err), EX_EINVAL);
-    assert_string_equal(err.field, "stream");
+    assert_string_equal(err.field, "writes[0].stream");
     assert_int_equal(put_named(s, EX_S("a$"), EX_S("T"), NULL), EX_OK);
 }
 

@@ -173,6 +173,41 @@ static void name_fault(const append_job *j, uint32_t write, uint32_t index, ex_e
     ex_error_set_field(err, ex_str(path));                             /* cut is fine: for people */
 }
 
+static bool take_prefix(const char **path, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    if (strncmp(*path, prefix, len) != 0)
+        return false;
+    *path += len;
+    return true;
+}
+
+/* The store names a fault by its place in the append; whoever sent the body has another view of it:
+ * one stream has no list of writes, one CloudEvent no list of events, and its attributes have names
+ * of their own. */
+static void translate_fault(const append_job *j, ex_error *err)
+{
+    char path[EX_ERROR_FIELD_SIZE + 8];
+    const char *at = err->field, *list = "";
+    if (j->is_multi || !take_prefix(&at, "writes[0]"))
+        return;
+    bool is_cloud = j->body != APPEND_JSON;
+    (void)take_prefix(&at, ".");
+    if (is_cloud && take_prefix(&at, "events")) {
+        list = at;
+        at += strcspn(at, "."); /* [3] */
+    }
+    int list_len = j->body == APPEND_CLOUDEVENT_BATCH ? (int)(at - list) : 0;
+    bool has_dot = take_prefix(&at, ".") && list_len > 0;
+    if (is_cloud && strcmp(at, "content_type") == 0)
+        at = "datacontenttype";
+    else if (is_cloud && strcmp(at, "schema_version") == 0)
+        at = "schemaversion";
+    int rest = is_cloud && strncmp(at, "tags[", 5) == 0 ? 4 : (int)strlen(at);
+    (void)snprintf(path, sizeof(path), "%.*s%s%.*s", list_len, list, has_dot ? "." : "", rest, at);
+    ex_error_set_field(err, ex_str(path)); /* cut is fine: for people */
+}
+
 /* What the application knows it must be able to read. */
 static ex_status check_types(const append_job *j, ex_error *err)
 {
@@ -235,8 +270,10 @@ static ex_status submit(append_job *j, ex_error *err)
         return st;
     st = ex_store_append_async(j->job.api->options.store, &j->input.append, &j->appended, on_done,
                                j, err);
-    if (st)
+    if (st) {
+        translate_fault(j, err);
         route_job_leave(&j->job);
+    }
     return st;
 }
 

@@ -1,19 +1,15 @@
 /* json_fields.c: see json_fields.h. */
 #include "api/rest/json_fields.h"
 
+#include "kernel/field_path.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 void field_prefix(ex_error *err, ex_slice name)
 {
-    if (!err)
-        return;
-    char path[EX_ERROR_FIELD_SIZE * 2];
-    const char *dot = err->field[0] == '\0' || err->field[0] == '[' ? "" : ".";
-    int n = snprintf(path, sizeof(path), "%.*s%s%s", EX_ARG(name), dot, err->field);
-    size_t len = n < 0 ? 0 : (size_t)n;
-    ex_error_set_field(err, ex_slice_of(path, len < sizeof(path) ? len : sizeof(path) - 1));
+    ex_field_prefix(err, name);
 }
 
 static const char *kind_name(ex_json_kind kind)

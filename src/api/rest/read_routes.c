@@ -24,6 +24,7 @@
 #include "store/cursor.h"
 #include "store/head_known.h"
 #include "store/position_check.h"
+#include "store/query_check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -371,6 +372,8 @@ static ex_status read_stream_params(page_job *j, ex_error *err)
     j->stream.stream = http_param(j->job.x, "stream");
     ex_status st = request_check_params(j->job.x, known, sizeof(known) / sizeof(known[0]), err);
     if (!st)
+        st = store_name_check(j->stream.stream, "stream", err);
+    if (!st)
         st = read_number(j, "from", &j->stream.from, err);
     if (!st)
         st = read_direction(j, err);
@@ -394,6 +397,18 @@ static ex_status read_correlation(page_job *j, ex_error *err)
     return st;
 }
 
+/* The store names a filter's fault as items[0].tags[1]: here that is a parameter. */
+static ex_status name_parameter(ex_status st, ex_error *err)
+{
+    static const char *const names[] = {"types", "tags", "streams"};
+    for (size_t i = 0; st && i < sizeof(names) / sizeof(names[0]); i++)
+        if (strncmp(err->field, names[i], strlen(names[i])) == 0 ||
+            (strncmp(err->field, "items[0].", 9) == 0 &&
+             strncmp(err->field + 9, names[i], strlen(names[i])) == 0))
+            ex_error_set_field(err, ex_str(names[i]));
+    return st;
+}
+
 static ex_status read_filter(page_job *j, ex_error *err)
 {
     ex_status st = request_list(j->job.x, "types", &j->item.types, &j->item.type_count, err);
@@ -407,7 +422,7 @@ static ex_status read_filter(page_job *j, ex_error *err)
         j->filter.query = (ex_query){.items = &j->item, .item_count = 1};
     if (j->filter.query.item_count || j->filter.stream_count || j->filter.correlation_id.len)
         j->log.filter = &j->filter;
-    return st;
+    return st || !j->log.filter ? st : name_parameter(filter_check(&j->filter, err), err);
 }
 
 static ex_status read_log_params(page_job *j, bool is_live, ex_error *err)

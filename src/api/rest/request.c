@@ -31,7 +31,7 @@ ex_status request_check_params(const http_exchange *x, const request_param *know
             i++;
         if (i == count) {
             ex_status st = raise_param(err, name, "is not known here");
-            ex_error_set_code(err, "UNKNOWN_PARAMETER");
+            ex_error_set_code(err, "UNKNOWN_FIELD");
             return st;
         }
         if (seen & UINT32_C(1) << i && !known[i].is_list)

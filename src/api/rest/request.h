@@ -11,7 +11,7 @@ typedef struct request_param {
     bool is_list;
 } request_param;
 
-/** Refuse parameters that are not in the table (code UNKNOWN_PARAMETER) and single ones given
+/** Refuse parameters that are not in the table (code UNKNOWN_FIELD) and single ones given
  * twice. */
 EX_NODISCARD ex_status request_check_params(const http_exchange *x, const request_param *known,
                                             size_t count, ex_error *err);

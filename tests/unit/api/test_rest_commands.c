@@ -380,7 +380,7 @@ static const api_refusal refusals[] = {
     {"unknown member",   "POST", "/v1/bank/account/a/deposit",  NULL, "{\"amount\":1,\"x\":1}", 400, NULL, "x"},
     {"other id",         "POST", "/v1/bank/account/a/deposit",  NULL, "{\"amount\":1,\"account_id\":\"b\"}", 400, NULL, "account_id"},
     {"media type",       "POST", "/v1/bank/account/a/deposit",  "Content-Type: text/plain\r\n", "{\"amount\":1}", 415, "UNSUPPORTED_MEDIA_TYPE", NULL},
-    {"query on command", "POST", "/v1/bank/account/a/deposit?x=1", NULL, "{\"amount\":1}",   400, "UNKNOWN_PARAMETER", "x"},
+    {"query on command", "POST", "/v1/bank/account/a/deposit?x=1", NULL, "{\"amount\":1}",   400, "UNKNOWN_FIELD", "x"},
     {"unknown param",    "GET",  "/v1/bank/balances?minimun=1", NULL, NULL,                  400, NULL, "minimun"},
     {"param twice",      "GET",  "/v1/bank/balances?minimum=1&minimum=2", NULL, NULL,        400, "INVALID_INPUT", "minimum"},
     {"limit twice",      "GET",  "/v1/bank/balances?limit=1&limit=2", NULL, NULL,            400, "INVALID_INPUT", "limit"},

@@ -521,9 +521,9 @@ static const api_refusal refusals[] = {
     {"no body",          "POST", "/v1/streams/bad-1", "Content-Type: application/json\r\n", NULL, 400, "MALFORMED_JSON", NULL},
     {"unknown field",    "POST", "/v1/streams/bad-1", NULL, "{\"evnts\":[]}",     400, "UNKNOWN_FIELD", "evnts"},
     {"missing type",     "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"data\":1}]}", 400, "INVALID_INPUT", "events[0].type"},
-    {"empty type",       "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"\",\"data\":1}]}", 400, "INVALID_INPUT", "type"},
-    {"control in type",  "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"a\\u0000b\",\"data\":1}]}", 400, "INVALID_INPUT", "type"},
-    {"line in type",     "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"a\\nid: 7\",\"data\":1}]}", 400, "INVALID_INPUT", "type"},
+    {"empty type",       "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"\",\"data\":1}]}", 400, "INVALID_INPUT", "events[0].type"},
+    {"control in type",  "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"a\\u0000b\",\"data\":1}]}", 400, "INVALID_INPUT", "events[0].type"},
+    {"line in type",     "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"a\\nid: 7\",\"data\":1}]}", 400, "INVALID_INPUT", "events[0].type"},
     {"bad UTF-8",        "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"\xff\",\"data\":1}]}", 400, "MALFORMED_JSON", NULL},
     {"empty tag",        "POST", "/v1/streams/bad-1", NULL, "{\"events\":[{\"type\":\"T\",\"data\":1,\"tags\":[\"\"]}]}", 400, "INVALID_INPUT", NULL},
     {"bad UTF-8 name",   "POST", "/v1/streams/%ff",   NULL, ONE("T"),             400, "INVALID_INPUT", "stream"},
@@ -534,11 +534,11 @@ static const api_refusal refusals[] = {
     {"other charset",    "POST", "/v1/streams/bad-1", "Content-Type: application/json; charset=utf-16\r\n", ONE("T"), 415, "UNSUPPORTED_MEDIA_TYPE", NULL},
     {"weak If-Match",    "POST", "/v1/streams/bad-1", "If-Match: W/\"1\"\r\n", ONE("T"), 400, "INVALID_INPUT", "If-Match"},
     {"both headers",     "POST", "/v1/streams/bad-1", "If-Match: *\r\nIf-None-Match: *\r\n", ONE("T"), 400, "INVALID_INPUT", "If-Match"},
-    {"query on append",  "POST", "/v1/streams/bad-1?expected=1", NULL, ONE("T"),  400, "UNKNOWN_PARAMETER", "expected"},
+    {"query on append",  "POST", "/v1/streams/bad-1?expected=1", NULL, ONE("T"),  400, "UNKNOWN_FIELD", "expected"},
     {"writes misspelt",  "POST", "/v1/append",        NULL, "{\"write\":[]}",     400, "UNKNOWN_FIELD", "write"},
     {"stream twice",     "POST", "/v1/append",        NULL, "{\"writes\":[{\"stream\":\"x\",\"events\":[{\"type\":\"T\",\"data\":1}]},{\"stream\":\"x\"}]}", 400, "INVALID_INPUT", NULL},
     {"unknown stream",   "GET",  "/v1/streams/bad-none", NULL, NULL,              404, "NOT_FOUND", "stream"},
-    {"unknown param",    "GET",  "/v1/streams/x?form=1", NULL, NULL,              400, "UNKNOWN_PARAMETER", "form"},
+    {"unknown param",    "GET",  "/v1/streams/x?form=1", NULL, NULL,              400, "UNKNOWN_FIELD", "form"},
     {"param twice",      "GET",  "/v1/events?after=1&after=2", NULL, NULL,        400, "INVALID_INPUT", "after"},
     {"bad number",       "GET",  "/v1/events?after=x", NULL, NULL,                400, "INVALID_INPUT", "after"},
     {"negative limit",   "GET",  "/v1/events?limit=-1", NULL, NULL,               400, "INVALID_INPUT", "limit"},
@@ -548,7 +548,7 @@ static const api_refusal refusals[] = {
     {"empty correlation","GET",  "/v1/events?correlation_id=", NULL, NULL,        400, "INVALID_INPUT", "correlation_id"},
     {"bad correlation",  "GET",  "/v1/events?correlation_id=%0A", NULL, NULL,     400, "INVALID_INPUT", "correlation_id"},
     {"two correlations", "GET",  "/v1/events?correlation_id=a&correlation_id=b", NULL, NULL, 400, "INVALID_INPUT", "correlation_id"},
-    {"no such filter",   "GET",  "/v1/streams/x?correlation_id=a", NULL, NULL,   400, "UNKNOWN_PARAMETER", "correlation_id"},
+    {"no such filter",   "GET",  "/v1/streams/x?correlation_id=a", NULL, NULL,   400, "UNKNOWN_FIELD", "correlation_id"},
     {"not acceptable",   "GET",  "/v1/events", "Accept: text/html\r\n", NULL,     406, "NOT_ACCEPTABLE", NULL},
     {"refused by q=0",   "GET",  "/v1/events", "Accept: application/json;q=0\r\n", NULL, 406, "NOT_ACCEPTABLE", NULL},
     {"limit with SSE",   "GET",  "/v1/events?limit=1", "Accept: text/event-stream\r\n", NULL, 400, "INVALID_INPUT", "limit"},
@@ -670,6 +670,53 @@ static void test_rest_pipelined_appends(void **state)
     http_client_close(&c);
 }
 
+#define LONG_NAME                                                                                  \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "x"                                                                                            \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "x"                                                                                            \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "x"
+#define OK_EVENT       "{\"type\":\"A\",\"data\":1}"
+#define OK_WRITE       "{\"stream\":\"ok\",\"events\":[" OK_EVENT "]}"
+#define AS_CLOUD       "Content-Type: application/cloudevents+json\r\n"
+#define AS_BATCH       "Content-Type: application/cloudevents-batch+json\r\n"
+#define CLOUD(members) "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\"," members "}"
+#define FOLLOW         "Accept: text/event-stream\r\n"
+
+/* What the store finds, too, is named by its place in what was sent (issue 9, item 11). (G-907) */
+static void test_rest_field_is_a_path_on_every_way_in(void **state)
+{
+    (void)state;
+    /* clang-format off */
+    static const api_refusal rows[] = {
+        {"type of the second", "POST", "/v1/streams/p", NULL, "{\"events\":[" OK_EVENT ",{\"type\":\"\",\"data\":1}]}", 400, "INVALID_INPUT", "events[1].type"},
+        {"tag", "POST", "/v1/streams/p", NULL, "{\"events\":[{\"type\":\"A\",\"data\":1,\"tags\":[\"a:1\",\"b\"]}]}", 400, "INVALID_INPUT", "events[0].tags[1]"},
+        {"tag twice", "POST", "/v1/streams/p", NULL, "{\"events\":[{\"type\":\"A\",\"data\":1,\"tags\":[\"a:1\",\"a:1\"]}]}", 400, "INVALID_INPUT", "events[0].tags[1]"},
+        {"content type", "POST", "/v1/streams/p", NULL, "{\"events\":[{\"type\":\"A\",\"content_type\":\"" LONG_NAME "\",\"data_base64\":\"\"}]}", 400, "INVALID_INPUT", "events[0].content_type"},
+        {"id twice", "POST", "/v1/streams/p", NULL, "{\"events\":[{\"id\":\"01970c3e-8a00-7000-8000-0123456789ab\",\"type\":\"A\",\"data\":1},{\"id\":\"01970c3e-8a00-7000-8000-0123456789ab\",\"type\":\"A\",\"data\":1}]}", 400, "DUPLICATE_EVENT_ID", "events[1].id"},
+        {"stream", "POST", "/v1/streams/" LONG_NAME, NULL, "{\"events\":[" OK_EVENT "]}", 400, "INVALID_INPUT", "stream"},
+        {"type of a write", "POST", "/v1/append", NULL, "{\"writes\":[" OK_WRITE ",{\"stream\":\"b\",\"events\":[{\"type\":\"\",\"data\":1}]}]}", 400, "INVALID_INPUT", "writes[1].events[0].type"},
+        {"stream of a write", "POST", "/v1/append", NULL, "{\"writes\":[" OK_WRITE ",{\"stream\":\"\",\"events\":[" OK_EVENT "]}]}", 400, "INVALID_INPUT", "writes[1].stream"},
+        {"stream twice", "POST", "/v1/append", NULL, "{\"writes\":[" OK_WRITE "," OK_WRITE "]}", 400, "INVALID_INPUT", "writes[1].stream"},
+        {"condition", "POST", "/v1/streams/p", NULL, "{\"events\":[" OK_EVENT "],\"condition\":{\"fail_if_match\":{\"items\":[{},{\"tags\":[\"x\"]}]}}}", 400, "INVALID_INPUT", "condition.fail_if_match.items[1].tags[0]"},
+        {"type of a CloudEvent", "POST", "/v1/streams/p", AS_CLOUD, CLOUD("\"type\":\"" LONG_NAME "\""), 400, "INVALID_INPUT", "type"},
+        {"tags of a CloudEvent", "POST", "/v1/streams/p", AS_CLOUD, CLOUD("\"type\":\"A\",\"tags\":\"a:1,b\""), 400, "INVALID_INPUT", "tags"},
+        {"data type in a batch", "POST", "/v1/streams/p", AS_BATCH, "[" CLOUD("\"type\":\"A\",\"datacontenttype\":\"" LONG_NAME "\"") "]", 400, "INVALID_INPUT", "[0].datacontenttype"},
+        {"filter of types", "GET", "/v1/events?types=A," LONG_NAME, NULL, NULL, 400, "INVALID_INPUT", "types"},
+        {"filter of tags", "GET", "/v1/events?tags=a:1,b", NULL, NULL, 400, "INVALID_INPUT", "tags"},
+        {"filter of streams", "GET", "/v1/events?streams=" LONG_NAME, NULL, NULL, 400, "INVALID_INPUT", "streams"},
+        {"filter of a follower", "GET", "/v1/events?types=" LONG_NAME, FOLLOW, NULL, 400, "INVALID_INPUT", "types"},
+        {"stream of a follower", "GET", "/v1/streams/" LONG_NAME, FOLLOW, NULL, 400, "INVALID_INPUT", "stream"},
+        {"stream of a page", "GET", "/v1/streams/" LONG_NAME, NULL, NULL, 400, "INVALID_INPUT", "stream"},
+    };
+    /* clang-format on */
+    api_server s;
+    api_server_start(&s, &(api_server_options){.in_memory = true});
+    api_expect_refusals(&s, rows, sizeof(rows) / sizeof(rows[0]));
+    api_server_stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -683,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_rest_page_ends_at_its_byte_limit),
         cmocka_unit_test(test_rest_page_defaults_and_cap),
         cmocka_unit_test(test_rest_log_filters),
+        cmocka_unit_test(test_rest_field_is_a_path_on_every_way_in),
         cmocka_unit_test(test_rest_cloudevents_out),
         cmocka_unit_test(test_rest_cloudevents_in),
         cmocka_unit_test(test_rest_binary_data_round_trips),

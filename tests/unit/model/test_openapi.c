@@ -142,11 +142,32 @@ static void test_openapi_with_application(void **state)
     assert_non_null(json_object_get(schemas, "Line"));
     json_t *find_op = json_object_get(json_object_get(paths, "/v1/shop/open-orders"), "get");
     json_t *params = json_object_get(find_op, "parameters");
-    /* min_position, consistency, limit, cursor, customer, above */
-    assert_int_equal(json_array_size(params), 6);
-    assert_true(json_is_true(json_object_get(json_array_get(params, 4), "required")));
-    assert_true(json_is_false(json_object_get(json_array_get(params, 5), "required")));
+    /* min_position, consistency, If-None-Match, limit, cursor, customer, above */
+    assert_int_equal(json_array_size(params), 7);
+    assert_true(json_is_true(json_object_get(json_array_get(params, 5), "required")));
+    assert_true(json_is_false(json_object_get(json_array_get(params, 6), "required")));
     assert_non_null(json_object_get(json_object_get(paths, "/v1/shop/order-count"), "get"));
+    json_decref(tree);
+}
+
+/* Issue 9, item 11; tests/repo/test_openapi.sh has a validator. (G-908) */
+static void test_openapi_tells_what_an_answer_has(void **state)
+{
+    (void)state;
+    json_t *tree = load(&app), *paths = json_object_get(tree, "paths");
+    json_t *server = json_array_get(json_object_get(tree, "servers"), 0);
+    assert_string_equal(json_string_value(json_object_get(server, "url")), "/");
+    json_t *command = json_object_get(json_object_get(paths, "/v1/shop/order/{id}/place"), "post");
+    static const char *const statuses[] = {"400", "403", "409", "413", "415", "421", "422", "503"};
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+        assert_non_null(json_object_get(json_object_get(command, "responses"), statuses[i]));
+    json_t *known = resolve(tree, "#/components/schemas/KnownEvent/anyOf");
+    assert_int_equal(json_array_size(known), 1); /* the aggregate has no event: nothing is known */
+    json_t *count = resolve(tree, "#/paths");
+    count = json_object_get(json_object_get(count, "/v1/shop/order-count"), "get");
+    count = json_object_get(json_object_get(json_object_get(count, "responses"), "200"), "content");
+    count = json_object_get(json_object_get(count, "application/json"), "schema");
+    assert_int_equal(json_array_size(json_object_get(count, "required")), 2);
     json_decref(tree);
 }
 
@@ -176,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_openapi_without_application),
         cmocka_unit_test(test_openapi_with_application),
+        cmocka_unit_test(test_openapi_tells_what_an_answer_has),
         cmocka_unit_test(test_openapi_operation_ids_are_unique),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

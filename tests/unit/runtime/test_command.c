@@ -126,7 +126,7 @@ static void test_command_refusals_write_nothing(void **ctx)
          "INSUFFICIENT_FUNDS"},
         {"unknown command", "a", "explode", "{}", EX_ENOTFOUND, "UNKNOWN_COMMAND"},
         {"bad payload", "a", "deposit", "{\"cents\":0}", EX_EINVAL, "INVALID_INPUT"},
-        {"unknown field", "a", "deposit", "{\"cents\":1,\"x\":1}", EX_EINVAL, "INVALID_INPUT"},
+        {"unknown field", "a", "deposit", "{\"cents\":1,\"x\":1}", EX_EINVAL, "UNKNOWN_FIELD"},
         {"broken JSON", "a", "deposit", "{\"cents\":", EX_EMALFORMED, "MALFORMED_JSON"},
         {"duplicate key", "a", "deposit", "{\"cents\":1,\"cents\":2}", EX_EMALFORMED,
          "DUPLICATE_KEY"},

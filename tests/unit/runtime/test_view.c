@@ -295,8 +295,8 @@ static void test_query_refusals(void **ctx)
         const char *code, *field;
     } cases[] = {
         {"unknown query", {"nothing"}, EX_ENOTFOUND, "UNKNOWN_QUERY", ""},
-        {"unknown parameter", {"balances", "{\"colour\":1}"}, EX_EINVAL, "INVALID_INPUT", "colour"},
-        {"parameter of a query without", {"rich", "{\"x\":1}"}, EX_EINVAL, "INVALID_INPUT", "x"},
+        {"unknown parameter", {"balances", "{\"colour\":1}"}, EX_EINVAL, "UNKNOWN_FIELD", "colour"},
+        {"parameter of a query without", {"rich", "{\"x\":1}"}, EX_EINVAL, "UNKNOWN_FIELD", "x"},
         {"missing parameter", {"balance"}, EX_EINVAL, "INVALID_INPUT", "account_id"},
         {"no number",
          {"balances", "{\"least_cents\":\"many\"}"},
