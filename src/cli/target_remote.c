@@ -3,6 +3,7 @@
  * A follower whose connection breaks asks again from the position it reached:
  * at once, then after 1, 2, 4, 5, 5 … seconds, for a minute. The first connection
  * is tried once only, so that a wrong address fails. */
+#include "api/event_depth.h"
 #include "cli/remote.h"
 #include "cli/remote_event.h"
 #include "cli/target.h"
@@ -96,7 +97,7 @@ static void put_new_event(ex_json_writer *w, const ex_new_event *e)
 static ex_status read_appended(ex_slice answer, ex_arena *arena, ex_appended *ret, ex_error *err)
 {
     ex_json json;
-    ex_status status = ex_json_parse(answer, arena, NULL, &json, err);
+    ex_status status = ex_json_parse(answer, arena, &event_document, &json, err);
     if (status)
         return ex_error_context(err, status, "the server's answer");
     const ex_json *events = ex_json_get(&json, EX_S("events"));
@@ -174,7 +175,7 @@ static ex_status read_page(remote_target *t, target_event_fn *fn, void *ctx, pag
     if (status)
         return status;
     ex_arena_reset(&t->arena);
-    status = ex_json_parse(answer, &t->arena, NULL, &json, err);
+    status = ex_json_parse(answer, &t->arena, &event_document, &json, err);
     if (status)
         return ex_error_context(err, status, "the server's answer");
     const ex_json *events = ex_json_get(&json, EX_S("events"));
@@ -344,7 +345,7 @@ static bool on_frame(void *ctx, ex_slice data, bool has_id)
     ex_event event;
     ex_arena *arena = &f->target->arena;
     ex_arena_reset(arena);
-    f->status = ex_json_parse(data, arena, NULL, &json, f->err);
+    f->status = ex_json_parse(data, arena, &event_document, &json, f->err);
     if (!f->status && !has_id)
         f->status = take_note(f, &json);
     if (f->status || !has_id)

@@ -8,10 +8,10 @@ ex_status command_check_id(ex_slice id, ex_error *err)
     bool is_clean = id.len >= 1 && id.len <= TARGET_ID_MAX && ex_utf8_is_valid(id);
     for (size_t i = 0; i < id.len && is_clean; i++)
         is_clean = (unsigned char)id.ptr[i] >= 0x20 && id.ptr[i] != 0x7f;
-    if (is_clean)
+    if (is_clean && !ex_slice_is(id, ".") && !ex_slice_is(id, "..")) /* no URL leads to these */
         return EX_OK;
     (void)ex_raise(err, EX_EINVAL,
-                   "the id must be 1 to %d bytes of UTF-8 without control characters",
+                   "the id must be 1 to %d bytes of UTF-8 without control characters, not . or ..",
                    TARGET_ID_MAX);
     ex_error_set_field(err, EX_S("id"));
     return EX_EINVAL;

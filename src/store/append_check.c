@@ -207,6 +207,9 @@ static ex_status check_stream(const ex_append *append, uint32_t index, const app
     ex_status st = store_name_check(name, "stream", err);
     if (st)
         return st;
+    if (ex_slice_is(name, ".") || ex_slice_is(name, ".."))
+        return refuse(err, EX_EINVAL, "stream",
+                      "is \".\" or \"..\": no URL leads to it, clients and proxies take it away");
     if (name.ptr[0] == PLATFORM_MARK && !limits->may_write_platform)
         return refuse(err, EX_EINVAL, "stream",
                       "begins with '$': such streams belong to the platform");

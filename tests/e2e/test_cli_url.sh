@@ -57,6 +57,16 @@ code=0
 wait "$follower" || code=$?
 is "$code" 0
 
+# Data as deep as the store takes it, read back (issue 9, item 13; G-909).
+deep=$(printf '[%.0s' {1..64})$(printf ']%.0s' {1..64})
+expect 0 "$excore" append deep T "$deep" --url "$url"
+expect 0 "$excore" append deep After '{}' --url "$url"
+expect 0 "$excore" read deep --raw --url "$url"
+is "$out" "$deep"$'\n{}'
+expect 0 "$excore" tail --from 0 --no-follow --url "$url"
+has "$out" After
+expect 1 "$excore" append deep T "[$deep]" --url "$url"
+
 # Not a server, not ours, not an address.
 stop_server
 expect 1 "$excore" append order-1 T '{}' --url "http://127.0.0.1:$port"

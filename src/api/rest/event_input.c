@@ -1,6 +1,7 @@
 /* event_input.c: see event_input.h. Our own form; CloudEvents are in cloudevent_input.c. */
 #include "api/rest/event_input.h"
 
+#include "api/event_depth.h"
 #include "api/rest/cloudevent_headers.h"
 #include "api/rest/json_fields.h"
 #include "kernel/base64.h"
@@ -342,7 +343,7 @@ ex_status append_input_stream(ex_slice stream, append_body kind, ex_slice body,
 {
     ex_json root;
     stream_body b = {0};
-    ex_status st = ex_json_parse(body, arena, NULL, &root, err);
+    ex_status st = ex_json_parse(body, arena, &event_document, &root, err);
     if (!st)
         st = read_stream_body(kind, &root, arena, &b, err);
     return st ? st : take_stream_body(stream, header, &b, arena, ret, err);
@@ -428,7 +429,7 @@ ex_status append_input_streams(ex_slice body, ex_arena *arena, append_input *ret
                                        {"condition", false, read_streams_condition}};
     ex_json root;
     streams_body b = {0};
-    ex_status st = ex_json_parse(body, arena, NULL, &root, err);
+    ex_status st = ex_json_parse(body, arena, &event_document, &root, err);
     if (!st)
         st = field_read_object(&root, RULES(rules), arena, &b, err);
     if (st)
