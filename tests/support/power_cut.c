@@ -9,6 +9,7 @@
 
 #include "support/fault_vfs.h"
 
+#define PAGE_BYTES   4096
 #define FILES_MAX    8
 #define SECTOR_BYTES 512
 
@@ -116,11 +117,16 @@ static void add_change(const char *path, change c)
     change_hook(change_ctx);
 }
 
+/* Of one call, too, each page reaches the disk or does not, in whatever order. */
 static void on_write(const char *path, const void *bytes, size_t n, uint64_t at)
 {
-    change c = {.bytes = need(malloc(n)), .size = n, .at = at};
-    memcpy(c.bytes, bytes, n);
-    add_change(path, c);
+    for (size_t done = 0; done < n;) {
+        size_t size = n - done < PAGE_BYTES ? n - done : PAGE_BYTES;
+        change c = {.bytes = need(malloc(size)), .size = size, .at = at + done};
+        memcpy(c.bytes, (const char *)bytes + done, size);
+        add_change(path, c);
+        done += size;
+    }
 }
 
 static void on_truncate(const char *path, uint64_t size)

@@ -15,8 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WAL_HEADER 32 /* bytes before the first frame */
-#define SALT_AT    8  /* in the header of a frame: which life of the WAL it belongs to */
+#define SALT_AT    8 /* in the header of a frame: which life of the WAL it belongs to */
 #define SALT_BYTES 8
 
 /* ---- Life ---- */
@@ -38,7 +37,7 @@ static void forget_wal(file_watch *w)
     if (w->wal_fd >= 0)
         (void)close(w->wal_fd); /* only read from */
     w->wal_fd = -1;
-    w->frame_at = 0;
+    w->frame = (ex_wal_frame){0};
 }
 
 void file_watch_done(file_watch *w)
@@ -89,27 +88,12 @@ static unsigned version_of(sqlite3 *db)
     return version;
 }
 
-static uint64_t page_bytes(sqlite3 *db)
-{
-    sqlite3_stmt *st = NULL;
-    uint64_t bytes = 0;
-    if (sqlite3_prepare_v2(db, "PRAGMA page_size", -1, &st, NULL) == SQLITE_OK &&
-        sqlite3_step(st) == SQLITE_ROW)
-        bytes = (uint64_t)sqlite3_column_int64(st, 0);
-    (void)sqlite3_finalize(st); /* repeats the failure */
-    return bytes;
-}
-
 ex_status file_watch_begin(file_watch *w, sqlite3 *db, ex_error *err)
 {
     assert(!w->why.status);
     ex_status st = begin_db(w, db, err);
     if (st == EX_OK)
         st = begin_wal(w, err);
-    uint64_t page = st == EX_OK ? page_bytes(db) : 0;
-    if (st == EX_OK && !page)
-        st = ex_raise(err, EX_ESTORAGE, "'%s' has no page size", w->path);
-    w->frame_bytes = page + FILE_WATCH_FRAME_HEADER;
     w->version = version_of(db);
     w->is_foreign = false;
     return st;
@@ -134,43 +118,37 @@ static ex_status check_db(file_watch *w, sqlite3 *db, unsigned commits, ex_error
     return EX_OK;
 }
 
-static bool read_frame(const file_watch *w, uint64_t at, unsigned char out[FILE_WATCH_FRAME_HEADER])
-{
-    return pread(w->wal_fd, out, FILE_WATCH_FRAME_HEADER, (off_t)at) == FILE_WATCH_FRAME_HEADER;
-}
-
 /* The last frame of the commit before is as it was, unless the WAL has started anew since. */
-static ex_status check_frame(file_watch *w, int pages, ex_error *err)
+static ex_status check_frame(file_watch *w, const ex_wal_frame *last, ex_error *err)
 {
-    unsigned char last[FILE_WATCH_FRAME_HEADER], before[FILE_WATCH_FRAME_HEADER];
-    uint64_t at = WAL_HEADER + (uint64_t)(pages - 1) * w->frame_bytes;
-    if (w->wal_fd < 0 || !read_frame(w, at, last))
-        return EX_OK; /* its size was looked at */
-    bool goes_on =
-        w->frame_at && w->frame_at < at && !memcmp(last + SALT_AT, w->frame + SALT_AT, SALT_BYTES);
-    if (goes_on && read_frame(w, w->frame_at, before) &&
-        memcmp(before, w->frame, sizeof(before)) != 0)
+    unsigned char found[WAL_FRAME_HEADER];
+    const ex_wal_frame *before = &w->frame;
+    bool goes_on = before->at && before->at < last->at &&
+                   !memcmp(last->header + SALT_AT, before->header + SALT_AT, SALT_BYTES);
+    if (goes_on && w->wal_fd >= 0 &&
+        pread(w->wal_fd, found, sizeof(found), (off_t)before->at) == (ssize_t)sizeof(found) &&
+        memcmp(found, before->header, sizeof(found)) != 0)
         return ex_file_mark_raise(w->wal_path, "written over", err);
-    w->frame_at = at;
-    memcpy(w->frame, last, sizeof(last));
+    w->frame = *last;
     return EX_OK;
 }
 
-static ex_status check_wal(file_watch *w, int pages, ex_error *err)
+static ex_status check_wal(file_watch *w, sqlite3 *db, bool has_written, ex_error *err)
 {
     struct stat st;
     ex_status status = ex_file_mark_check(w->wal_path, &w->wal, &st, err);
-    if (status || !st.st_ino || pages <= 0)
+    const ex_wal_frame *last = status || !st.st_ino || !has_written ? NULL : ex_wal_writes_last(db);
+    if (!last || !last->at)
         return status;
-    if ((uint64_t)st.st_size < WAL_HEADER + (uint64_t)pages * w->frame_bytes)
+    if ((uint64_t)st.st_size < last->end)
         return ex_file_mark_raise(w->wal_path, "written over", err);
-    return check_frame(w, pages, err);
+    return check_frame(w, last, err);
 }
 
-ex_status file_watch_check(file_watch *w, sqlite3 *db, int wal_pages, ex_error *err)
+ex_status file_watch_check(file_watch *w, sqlite3 *db, bool has_written, ex_error *err)
 {
-    if (!w->why.status && check_db(w, db, wal_pages > 0, &w->why) == EX_OK)
-        (void)check_wal(w, wal_pages, &w->why); /* its reason stays there */
+    if (!w->why.status && check_db(w, db, has_written, &w->why) == EX_OK)
+        (void)check_wal(w, db, has_written, &w->why); /* its reason stays there */
     if (w->why.status && err)
         *err = w->why;
     return w->why.status;

@@ -47,7 +47,8 @@ void log_trace_peek(const char *log_path, log_trace_was *ret);
 void log_trace_open(log_trace *t, const char *log_path, log_trace_was *ret);
 /** The log is going to be written. What was seen of time stays when it is `t`'s. */
 void log_trace_begin(log_trace *t, const ex_id *log_id, uint64_t head);
-/** The log goes up to `head`. A system call, no wait for the disk. */
+/** The log goes up to `head`. A system call, no wait for the disk. With each commit: a log whose WAL
+ *  somebody has folded in is known to be whole by it (wal_proof.c). */
 void log_trace_note(log_trace *t, uint64_t head);
 /** Time has been seen to pass up to `seen_us`. */
 void log_trace_note_seen(log_trace *t, int64_t seen_us);

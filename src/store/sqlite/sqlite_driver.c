@@ -143,6 +143,7 @@ static void driver_close(void *impl)
         return;
     checkpointer_done(&d->checkpoints); /* the last connection to close is the writer's */
     sqlite_writer_close(d);
+    ex_wal_writes_unregister(&d->wal_writes);
     file_watch_done(&d->watch);
     ex_map_done(&d->types.map, NULL);
     ex_map_done(&d->tags.map, NULL);
@@ -274,6 +275,8 @@ static ex_status driver_open(const store_driver_options *options, void **ret_imp
             st = look_for_remains(d, options, err);
         if (st == EX_OK)
             st = stream_tails_init(&d->tails, err);
+        if (st == EX_OK)
+            st = ex_wal_writes_register(&d->wal_writes, d->vfs, err);
         checkpointer_init(&d->checkpoints, (int)options->checkpoint_pages, open_for_checkpoints, d);
         if (st == EX_OK)
             st = sqlite_writer_open(d, may_create, err);

@@ -3,6 +3,7 @@
 #define EXCORE_STORE_SQLITE_SQLITE_DRIVER_H
 
 #include "kernel/map.h"
+#include "sql/sqlite/wal_writes.h"
 #include "store/driver.h"
 #include "store/sqlite/checkpointer.h"
 #include "store/sqlite/file_watch.h"
@@ -33,6 +34,7 @@ typedef struct sqlite_driver {
     char *immutable_uri; /* read-only medium without a WAL: SQLite must not look for one; or NULL */
     int64_t unchanged_s, unchanged_ns; /* with immutable_uri: when the file was last changed */
     char *vfs;                         /* NULL: the default one */
+    ex_wal_writes wal_writes;          /* above it, for the writer; zeroed when read_only */
     bool read_only;
     bool without_wal;
     wal_proof seen; /* before the first connection */

@@ -96,7 +96,7 @@ static ex_status check_writable(const sqlite_driver *d, ex_error *err)
 
 ex_status sqlite_writer_open(sqlite_driver *d, bool may_create, ex_error *err)
 {
-    sqlite_conn_options options = {d->path, d->vfs,
+    sqlite_conn_options options = {d->path, d->wal_writes.name,
                                    SQLITE_OPEN_READWRITE | (may_create ? SQLITE_OPEN_CREATE : 0),
                                    d->page_cache_bytes};
     ex_map_init(&d->types.map, TYPE_NAMES_LIMIT);
@@ -144,8 +144,8 @@ static bool is_ours(const sqlite_driver *d)
 void sqlite_writer_close(sqlite_driver *d)
 {
     bool is_in_order = d->writer.db && d->is_claimed && d->watch.db.inode &&
-                       file_watch_check(&d->watch, d->writer.db, 0, NULL) == EX_OK && is_ours(d) &&
-                       log_epoch_end(&d->writer);
+                       file_watch_check(&d->watch, d->writer.db, false, NULL) == EX_OK &&
+                       is_ours(d) && log_epoch_end(&d->writer);
     if (is_in_order) { /* also where another process has the file open: then closing copies nothing
                         */
         (void)sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -162,7 +162,7 @@ static ex_status check_files(void *impl, ex_error *err)
     sqlite_driver *d = impl;
     if (!d->writer.db && !d->watch.why.status) /* a begin that failed has closed it */
         return ex_file_mark_check(d->path, &d->mark, NULL, err);
-    return file_watch_check(&d->watch, d->writer.db, d->batch_pages, err);
+    return file_watch_check(&d->watch, d->writer.db, d->batch_pages > 0, err);
 }
 
 static ex_status peek_at_files(const void *impl, ex_error *err)
