@@ -5,6 +5,8 @@
 #ifndef EXCORE_API_LOG_TOKEN_H
 #define EXCORE_API_LOG_TOKEN_H
 
+#include <stdatomic.h>
+
 #include <excore/store.h>
 
 #define LOG_TOKEN_HEADER    "excore-log"
@@ -19,6 +21,20 @@ log_token log_token_of(ex_store *store);
 /** The text and a NUL; returns the slice over `out`. Empty for a log without an id, of a store of
  * an older format that is open for reading. */
 ex_slice log_token_text(const log_token *token, char out[LOG_TOKEN_TEXT_SIZE]);
+
+/** The text of the present token, made once for each epoch: every answer has it. */
+typedef struct log_token_cache {
+    _Atomic(struct log_token_text *) newest; /* and those before, which answers may still have */
+} log_token_cache;
+
+/** The text for an answer whose positions are read from now on, or were written just now.
+ *  @param cache zeroed at first, of one store
+ *  @return borrowed until `cache` is done; empty as above, or when there is no memory. Thread: any.
+ *          Blocking: no */
+ex_slice log_token_cached(log_token_cache *cache, ex_store *store);
+/** A zeroed one is accepted. */
+void log_token_cache_done(log_token_cache *cache);
+
 /** @return EX_OK, EX_EINVAL */
 EX_NODISCARD ex_status log_token_parse(ex_slice text, log_token *ret, ex_error *err);
 /** May its holder go on after `position` here?

@@ -192,6 +192,7 @@ void api_free(api *a)
     ex_lease_lister_free(a->nodes);
     ex_buf_done(&a->openapi);
     gate_done(&a->gate);
+    log_token_cache_done(&a->log_texts);
     (void)pthread_mutex_destroy(&a->jobs_mu);
     free(a);
 }

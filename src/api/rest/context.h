@@ -5,6 +5,7 @@
 #include "api/rest/api.h"
 #include "api/rest/request.h"
 #include "api/gate.h"
+#include "api/log_token.h"
 #include "api/http/list.h"
 #include "api/rest/view_wait.h"
 #include "api/sse/sse.h"
@@ -29,8 +30,9 @@ struct api {
     char openapi_etag[REQUEST_ETAG_SIZE];
     int64_t started_us;
     ex_gauge *waiting[API_POOLS]; /* NULL without metrics */
-    /* its own synchronisation */
+    /* their own synchronisation */
     gate gate;
+    log_token_cache log_texts;
     /* guarded by jobs_mu */
     pthread_mutex_t jobs_mu;
     http_link jobs; /* that can be cancelled */

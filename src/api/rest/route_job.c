@@ -123,15 +123,13 @@ void route_job_leave(route_job *j)
 
 void route_job_note_log(route_job *j)
 {
-    j->log = log_token_of(j->api->options.store);
+    j->log = log_token_cached(&j->api->log_texts, j->api->options.store);
 }
 
 void route_job_add_log(route_job *j)
 {
-    char text[LOG_TOKEN_TEXT_SIZE];
-    ex_slice token = log_token_text(&j->log, text);
-    if (token.len)
-        http_add_header(j->x, LOG_TOKEN_HEADER, token);
+    if (j->log.len)
+        http_add_header(j->x, LOG_TOKEN_HEADER, j->log);
 }
 
 void route_job_post(route_job *j, ex_status status, const ex_error *err)

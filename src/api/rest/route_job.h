@@ -14,7 +14,6 @@
 #ifndef EXCORE_API_REST_ROUTE_JOB_H
 #define EXCORE_API_REST_ROUTE_JOB_H
 
-#include "api/log_token.h"
 #include "api/rest/context.h"
 
 /** Put the answer into `out`, or take what the work put there, and respond: that gives the exchange
@@ -44,7 +43,7 @@ typedef struct route_job {
     ex_status status;
     ex_error err;
     ex_buf out;
-    log_token log; /* that the answer's positions are of */
+    ex_slice log; /* that the answer's positions are of, as text of the api */
 } route_job;
 
 /** A zeroed job of `size` bytes. NULL: there was no memory, which has been answered. */
