@@ -28,6 +28,7 @@ serve=(build/release/excore serve --app "$app" --listen "127.0.0.1:$port")
 serve_on_postgres() {
     local url status=0
     url=$(tools/postgres.sh start "$cluster")
+    printf "the database, for excore --data and psql: URL='%s'\n" "$url"
     trap 'tools/postgres.sh stop "$cluster"' EXIT
     "${serve[@]}" --data "$url" > >(show_examples) &
     trap 'kill -TERM $! 2>/dev/null' TERM

@@ -192,8 +192,19 @@ static void check_hosts(const settings *s, ex_buf *faults)
         guard_done(&g);
 }
 
+/* LOG_LEVEL is every program's, and may be a word of another one: that means info. */
+static void check_log_level(const settings *s, ex_buf *faults)
+{
+    ex_log_level level;
+    bool is_known = ex_log_level_parse(ex_str(s->log.level_name), &level);
+    if (!is_known && ex_config_source_of(s->config, "log.level") != EX_CONFIG_ENV)
+        ex_buf_printf(faults, "log.level: \"%s\" is not one of debug|info|warn|error|off\n",
+                      s->log.level_name);
+}
+
 static void check(const settings *s, ex_buf *faults)
 {
+    check_log_level(s, faults);
     check_tls(s, faults);
     check_hosts(s, faults);
     if (!*s->data)
@@ -233,14 +244,19 @@ ex_status settings_load(const char *file, const ex_config_flag *flags, size_t fl
 {
     settings s = {0};
     static const char *const no_keys[] = {SETTINGS_ENV_URL, SETTINGS_ENV_CONFIG, NULL};
-    const ex_config_sources sources = {
-        .file = file, .flags = flags, .flag_count = flag_count, .env_ignored = no_keys};
+    const ex_config_sources sources = {.file = file,
+                                       .flags = flags,
+                                       .flag_count = flag_count,
+                                       .env_ignored = no_keys,
+                                       .keeps_faulty = true};
     ex_status status = ex_config_load(keys, KEY_COUNT, &sources, &s.config, ret_faults, err);
-    if (status)
+    if (!s.config)
         goto out;
     fill(&s, s.config);
     take_log_pretty(&s);
-    check(&s, ret_faults);
+    check(&s, ret_faults); /* all faults at once, also those that no single key shows */
+    if (status)
+        goto out;
     if (ret_faults->len > 0) {
         status = ex_raise(err, EX_EINVAL, "the configuration is faulty");
         goto out;

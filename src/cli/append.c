@@ -83,6 +83,8 @@ static ex_status take_event(const args *a, request *r, ex_error *err)
     e->schema_version = (uint32_t)schema_version;
     const char *id = args_text(a, "id", NULL);
     ex_status status = id ? ex_id_parse(ex_str(id), &e->id, err) : EX_OK;
+    if (!status && id && ex_id_is_nil(&e->id))
+        status = ex_raise(err, EX_EINVAL, "the nil id is none");
     if (status)
         return ex_error_context(err, status, "option '--id'");
     if (!id) /* known before it is sent: whoever gets no answer can repeat it */

@@ -7,24 +7,18 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "cli/stdout_watch.h"
 #include "kernel/suggest.h"
 #include "sql/process.h"
 
 const cli_verb *const cli_verbs[] = {
-    &cli_verb_serve,
-    &cli_verb_append,
-    &cli_verb_read,
-    &cli_verb_tail,
-    &cli_verb_bench,
-    &cli_verb_copy,
-    &cli_verb_status,
-    &cli_verb_migrate,
-    &cli_verb_check,
-    &cli_verb_config,
-    &cli_verb_completion,
-    &cli_verb_help,
-    &cli_verb_version,
-    NULL,
+    &cli_verb_serve,      &cli_verb_append,
+    &cli_verb_read,       &cli_verb_tail,
+    &cli_verb_bench,      &cli_verb_copy,
+    &cli_verb_status,     &cli_verb_migrate,
+    &cli_verb_check,      &cli_verb_config,
+    &cli_verb_completion, &cli_verb_help,
+    &cli_verb_version,    NULL,
 };
 
 const cli_verb *cli_find_verb(const char *name)
@@ -68,13 +62,12 @@ int cli_misuse(const cli *c, const cli_verb *verb, const char *fmt, ...)
 
 int cli_finish(const cli *c, const args *a, int code)
 {
-    errno = 0;
-    /* After a failed write the buffer is still full: flushing again tells the reason again. */
     bool has_failed = fflush(stdout) != 0 || ferror(stdout);
-    if (!has_failed || errno == EPIPE)
+    int reason = stdout_reason();
+    if (!has_failed || reason == EPIPE) /* whoever read it has seen enough */
         return code;
     fprintf(stderr, "%s %s: cannot write to standard output: %s\n", c->program, a->verb->name,
-            strerror(errno ? errno : EIO));
+            strerror(reason ? reason : EIO));
     return CLI_FAILURE;
 }
 
@@ -122,6 +115,7 @@ int ex_main(int argc, char **argv, const ex_app *app)
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     cli c = {slash ? slash + 1 : argc > 0 ? argv[0] : "excore", app};
     hold_standard_descriptors();
+    stdout_watch();
     sql_tune_process();
     /* A reader that goes away shows as EPIPE, so that every verb can end in order. */
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* cannot fail */

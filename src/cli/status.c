@@ -9,6 +9,7 @@
 #include "cli/target.h"
 #include "runtime/view_list.h"
 #include "sql/postgres/pg_url.h"
+#include "store/lock_file.h"
 
 #include <excore/json.h>
 
@@ -36,6 +37,18 @@ static ex_status put_nodes(ex_json_writer *w, const char *url, ex_error *err)
     return st;
 }
 
+/* Whether a server or a program has the directory: it knows more than its files tell. */
+static ex_status put_writer(ex_json_writer *w, const char *data, ex_error *err)
+{
+    bool is_held = false;
+    if (ex_pg_is_url(data))
+        return EX_OK;
+    ex_status st = lock_file_is_held(data, &is_held, err);
+    if (!st)
+        ex_json_bool_member(w, EX_S("in_use"), is_held);
+    return st == EX_EREADONLY ? EX_OK : st; /* then it cannot be known from here */
+}
+
 static ex_status describe(const char *data, ex_buf *out, ex_error *err)
 {
     const ex_store_options options = {.read_only = true, .must_exist = true};
@@ -50,6 +63,9 @@ static ex_status describe(const char *data, ex_buf *out, ex_error *err)
         return st;
     status_json_begin(&w, out);
     status_json_store(&w, &facts);
+    st = put_writer(&w, data, err);
+    if (st)
+        return st;
     ex_json_key(&w, EX_S("views"));
     ex_json_begin_array(&w);
     st = view_list_read(data, put_view, &(listing){&w, facts.head}, err);
@@ -216,6 +232,13 @@ static void put_each(ex_buf *out, const ex_json *document, ex_slice name,
         put(out, &list->as.items[i]);
 }
 
+static void put_writer_line(ex_buf *out, const ex_json *in_use)
+{
+    if (in_use && in_use->kind == EX_JSON_BOOL && in_use->as.boolean)
+        ex_buf_put_str(
+            out, "        a process writes it now; a server tells with --url what only it knows\n");
+}
+
 static ex_status put_lines(ex_buf *out, ex_slice document, const char *url, ex_error *err)
 {
     ex_arena arena;
@@ -227,6 +250,7 @@ static ex_status put_lines(ex_buf *out, ex_slice document, const char *url, ex_e
     } else {
         put_server(out, ex_json_get(&json, EX_S("server")), url);
         put_store(out, ex_json_get(&json, EX_S("store")));
+        put_writer_line(out, ex_json_get(&json, EX_S("in_use")));
         put_each(out, &json, EX_S("views"), put_view_line);
         put_each(out, &json, EX_S("nodes"), put_node_line);
         put_each(out, &json, EX_S("leases"), put_lease_line);

@@ -333,10 +333,11 @@ ex_status ex_config_load(const ex_config_key *keys, size_t key_count,
     l.variables = sources->environ ? sources->environ : environ;
     ex_status status =
         c->values ? load_all(&l, err) : ex_raise(err, EX_ENOMEM, "no memory for the configuration");
-    if (status)
-        ex_config_free(c);
-    else
+    bool is_kept = status == EX_OK || (status == EX_EINVAL && sources->keeps_faulty);
+    if (is_kept)
         *ret = c;
+    else
+        ex_config_free(c);
     return status;
 }
 

@@ -55,6 +55,8 @@ typedef struct ex_config_sources {
     size_t flag_count;
     const char *const *env_ignored; /* nullable, NULL-terminated: variables with the prefix that are
                                        no keys; a * at the end stands for anything */
+    bool keeps_faulty; /* set *ret with EX_EINVAL, too, so that more can be checked: a value that is
+                          at fault is then a weaker source's */
 } ex_config_sources;
 
 /** Load. On failure *ret_faults (nullable; initialised by the caller) holds one line for each

@@ -65,4 +65,30 @@ if command -v script >/dev/null; then
     NO_COLOR=1 script -qec "'$excore' read order-1 --data store" /dev/null </dev/null >screen
     grep -q $'\033\[' screen && fail "colours despite NO_COLOR"
 fi
+
+# Output that a reader leaves ends quietly, whatever its size; a full disk says so (issue 9, item 14; G-910).
+expect 0 "$excore" append large T "{\"text\":\"$(head -c 100000 /dev/zero | tr '\0' x)\"}" --data store
+expect 0 "$excore" append large T '{}' --data store
+while read -r -a words; do
+    code=0
+    "$excore" "${words[@]}" 2>left.err | head -c 1 >/dev/null || code=${PIPESTATUS[0]}
+    is "${words[*]}: $code $(<left.err)" "${words[*]}: 0 "
+    code=0
+    "$excore" "${words[@]}" >/dev/full 2>full.err || code=$?
+    is "${words[*]}: $code $(<full.err)" \
+        "${words[*]}: 1 excore ${words[0]}: cannot write to standard output: No space left on device"
+done <<'END'
+read large --data store
+read large --json --data store
+read large --raw --data store
+tail --from 0 --no-follow --data store
+status --data store
+status --json --data store
+config
+config --json
+help
+completion bash
+END
+expect 2 "$excore" append large T '{}' --id 00000000-0000-0000-0000-000000000000 --data store
+has "$err" "option '--id': the nil id is none"
 finish

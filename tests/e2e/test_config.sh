@@ -63,6 +63,15 @@ has "$err" "api.log_page_events: 100 is above api.page_events_limit (10)"
 expect 78 "$excore" config --set store.data=
 has "$err" "store.data: must not be empty"
 
+# Both kinds together, and words that are none (issue 9, item 14).
+expect 78 "$excore" config --set server.port=x --set store.data= --set log.level=loud --set store.durability=none \
+    --set server.hosts=a:80
+for text in 'server.port: "x"' 'store.data: must not be empty' 'log.level: "loud" is not one of debug|info|warn|error|off' \
+    'store.durability: "none" is not one of full|normal' 'server.hosts: "a:80"'; do
+    has "$err" "$text"
+done
+LOG_LEVEL=trace expect 0 "$excore" config # other programs' words
+
 # In production a database elsewhere needs TLS; serve refuses with the same words (R-01-34).
 far=postgres://shop:secret@db.example/shop
 expect 78 "$excore" config --set service.env=production --set "store.data=$far"

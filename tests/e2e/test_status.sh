@@ -38,6 +38,7 @@ name=$(jq -r '.views[0].name' <<<"$out")
 # The same directory while it is served, and afterwards with a view that stayed behind.
 expect 0 "$excore" status --data src
 has "$out" "view    $name at position 3, 0 behind"
+has "$out" "a process writes it now"
 stop_server
 expect 0 "$excore" append other T '{}' --data src
 expect 0 "$excore" status --data src

@@ -59,7 +59,7 @@ with_cmake() {
     fi
 }
 
-with_make pkg-shared "$prefix/lib"
+with_make pkg-shared "" # it finds the library by itself (issue 9, item 14)
 needs "$scratch/pkg-shared/embedded" libexcore.so.0 || fail "pkg-shared does not use the shared library"
 needs "$scratch/pkg-shared/embedded" libsqlite3 && fail "pkg-shared links what only libexcore needs"
 with_make pkg-static "" STATIC=1
@@ -70,10 +70,23 @@ needs "$scratch/package-static/build/embedded" libexcore && fail "package-static
 
 [ "$(pkg-config --modversion excore)" = "$(sed -n 's/^project(excore VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)" ] ||
     fail "the pkg-config file has another version"
+# Pages with what they link to, and the examples to copy from; nothing that was built or fetched.
+pages="$prefix/share/doc/excore"
+for page in README.md ARCHITECTURE.md SECURITY.md docs/*.md docs/decisions/*.md examples/orders/order.c \
+    examples/embedded/Makefile examples/webhooks/load.sh; do
+    cmp -s "$page" "$pages/$page" || fail "$page is not installed"
+done
+[ -z "$(find "$pages" -name '*.o' -o -name '*.so' -o -name '*.db' -o -type d -empty)" ] ||
+    fail "installed with the pages: $(find "$pages" -name '*.o' -o -name '*.so' -o -name '*.db' -o -type d -empty)"
+DESTDIR="$scratch/staged" cmake --install "$build" --prefix /opt/excore >/dev/null || fail "DESTDIR: install failed"
+grep -rlF "$scratch" "$scratch/staged/opt/excore/lib/pkgconfig" "$scratch/staged/opt/excore/lib/cmake" &&
+    fail "DESTDIR stands in what was installed"
+
 for header in include/excore/*.h; do
     cmp -s "$header" "$prefix/$header" || fail "$header is not installed"
 done
 if [ -x "$build/excore" ]; then
+    "$scratch/staged/opt/excore/bin/excore" version >/dev/null || fail "DESTDIR: the installed program does not run"
     "$prefix/bin/excore" version >/dev/null || fail "the installed program does not run"
     [ -s "$prefix/share/bash-completion/completions/excore" ] || fail "no bash completion installed"
 

@@ -35,6 +35,7 @@ run=${pids[0]}
 curl -sS --fail-with-body "$url/v1/orders/order/o-1/create" "${json[@]}" -d '{"customer_id":"c-7"}' >"$scratch/answer" ||
     fail "make run STORE=postgres: $(cat "$scratch/answer")"
 
+grep -qF "URL='$(tools/postgres.sh url "$CLUSTER")'" "$scratch/run" || fail "make run STORE=postgres does not print its URL"
 URL="$(tools/postgres.sh url "$CLUSTER")&schema=moved"
 export URL
 mapfile -t lines < <(awk '/^```console/ { inside = 1; next } /^```/ { inside = 0 } inside && /^excore/' README.md |
