@@ -43,7 +43,7 @@ typedef struct ex_store_options {
     ex_durability durability; /* [full] */
     uint32_t queue_limit; /* [16384] submissions waiting; more are refused with EX_EOVERLOADED */
     uint32_t batch_limit; /* [2048] submissions in one transaction */
-    uint32_t events_per_append; /* [100] */
+    uint32_t events_per_append; /* [10000] */
     uint32_t event_limit_bytes; /* [1 MiB] data plus metadata of one event */
     uint32_t ring_limit_bytes;  /* [8 MiB] recent events kept in memory for live readers */
     uint32_t reader_limit;      /* [8] open read connections; further readers wait */

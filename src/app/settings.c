@@ -85,7 +85,7 @@
     X("store.queue_limit", INT, "16384", 1, 10000000, NULL, store.queue_limit,                                       \
       "appends waiting for the sequencer; further ones get 503")                                                     \
     X("store.batch_limit", INT, "2048", 1, 1000000, NULL, store.batch_limit, "appends in one transaction")           \
-    X("store.events_per_append", INT, "100", 1, 100000, NULL, store.events_per_append, "events in one append")       \
+    X("store.events_per_append", INT, "10000", 1, 100000, NULL, store.events_per_append, "events in one append")       \
     X("store.event_limit", BYTES, "1MiB", KIB, 512 * MIB, NULL, store.event_limit_bytes,                             \
       "data and metadata of one event")                                                                              \
     X("store.ring_limit", BYTES, "8MiB", 64 * KIB, GIB, NULL, store.ring_limit_bytes,                                \

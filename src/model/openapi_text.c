@@ -118,7 +118,7 @@ const char openapi_schemas[] =
     "'pattern':'^[0-9A-Za-z-]{26,36}/[0-9A-Za-z-]{26,36}$'},"
 
     "'Append':{'type':'object','additionalProperties':false,'required':['events'],'properties':{"
-    "'events':{'type':'array','minItems':1,'items':" REF("schemas", "NewEvent") "},"
+    "'events':{'type':'array','minItems':1,'description':'At most store.events_per_append (10,000)','items':" REF("schemas", "NewEvent") "},"
     "'expected':" REF("schemas", "Expected") ",'condition':" REF("schemas", "Condition") "}},"
 
     "'AppendStreams':{'type':'object','additionalProperties':false,'required':['writes'],'properties':{"

@@ -17,7 +17,7 @@
 #define YEAR_2026_US      INT64_C(1767225600000000)
 #define STATE_LIMIT_BYTES (4u << 20)
 #define EVENT_LIMIT_BYTES (1u << 20)
-#define EVENTS_PER_APPEND 100u
+#define EVENTS_PER_APPEND 10000u
 
 struct ex_scenario {
     const ex_aggregate *aggregate;

@@ -8,6 +8,7 @@
 #include <excore/json.h>
 
 #include "kernel/field_path.h"
+#include "kernel/map.h"
 #include "store/content_type.h"
 #include "store/query_check.h"
 
@@ -59,6 +60,53 @@ size_t append_measure(const ex_append *append, const append_limits *limits)
         for (uint32_t j = 0; j < append->writes[i].event_count; j++)
             bytes += measure_event(&append->writes[i].events[j]);
     return bytes;
+}
+
+/* ---- Twins ---- */
+
+#define NO_TWIN   UINT32_MAX
+#define FEW_ITEMS 16
+
+typedef ex_slice twin_key_fn(const void *ctx, uint32_t i);
+
+static uint32_t find_among_few(twin_key_fn *key, const void *ctx, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (key(ctx, i).len && ex_slice_eq(key(ctx, i), key(ctx, j)))
+                return i;
+    return NO_TWIN;
+}
+
+/* The first item whose key, when it has one, an earlier item has. Linear: an append may have
+ * thousands. */
+static ex_status find_twin(twin_key_fn *key, const void *ctx, uint32_t count, ex_arena *scratch,
+                           uint32_t *ret, ex_error *err)
+{
+    if (count <= FEW_ITEMS) {
+        *ret = find_among_few(key, ctx, count);
+        return EX_OK;
+    }
+    uint32_t room = 2 * FEW_ITEMS;
+    while (room < 2 * count)
+        room *= 2;
+    ex_arena_mark mark = ex_arena_save(scratch);
+    uint32_t *places = ex_arena_zalloc(scratch, room * sizeof(*places)); /* 1 + item */
+    if (!places)
+        return ex_raise(err, EX_ENOMEM, "an append of %u items", count);
+    for (uint32_t i = 0; i < count && *ret == NO_TWIN; i++) {
+        ex_slice mine = key(ctx, i);
+        if (mine.len == 0)
+            continue;
+        uint32_t at = (uint32_t)ex_hash(mine) & (room - 1);
+        while (places[at] && !ex_slice_eq(mine, key(ctx, places[at] - 1)))
+            at = (at + 1) & (room - 1);
+        if (places[at])
+            *ret = i;
+        places[at] = i + 1;
+    }
+    ex_arena_restore(scratch, mark);
+    return EX_OK;
 }
 
 /* ---- One event ---- */
@@ -200,6 +248,22 @@ static ex_status refuse_twice(ex_error *err, ex_slice stream)
     return EX_EINVAL;
 }
 
+static ex_slice stream_key(const void *ctx, uint32_t i)
+{
+    return ((const ex_append *)ctx)->writes[i].stream;
+}
+
+static ex_status check_twins(const ex_append *append, ex_arena *scratch, ex_error *err)
+{
+    uint32_t twin = NO_TWIN;
+    ex_status st = find_twin(stream_key, append, append->write_count, scratch, &twin, err);
+    if (st == EX_OK && twin != NO_TWIN) {
+        st = refuse_twice(err, append->writes[twin].stream);
+        ex_field_prefix_at(err, "writes", twin);
+    }
+    return st;
+}
+
 static ex_status check_stream(const ex_append *append, uint32_t index, const append_limits *limits,
                               ex_error *err)
 {
@@ -213,27 +277,36 @@ static ex_status check_stream(const ex_append *append, uint32_t index, const app
     if (name.ptr[0] == PLATFORM_MARK && !limits->may_write_platform)
         return refuse(err, EX_EINVAL, "stream",
                       "begins with '$': such streams belong to the platform");
-    for (uint32_t i = 0; i < index; i++)
-        if (ex_slice_eq(append->writes[i].stream, name))
-            return refuse_twice(err, name);
     return EX_OK;
 }
 
-/* Within one stream an id names one event; the same id in two streams is two events. */
-static ex_status check_ids(const prepared_append *p, uint32_t first, uint32_t count, ex_error *err)
+typedef struct id_range {
+    const prepared_append *p;
+    uint32_t first;
+} id_range;
+
+static ex_slice id_key(const void *ctx, uint32_t i)
 {
-    for (uint32_t i = first; i < first + count; i++) {
-        for (uint32_t j = first; p->has_given_id[i] && j < i; j++) {
-            if (p->has_given_id[j] && ex_id_eq(&p->events[i].id, &p->events[j].id)) {
-                (void)ex_raise(err, EX_EINVAL, "two events of one append have the same id");
-                ex_error_set_code(err, "DUPLICATE_EVENT_ID");
-                ex_error_set_field(err, EX_S("id"));
-                ex_field_prefix_at(err, "events", i - first);
-                return EX_EINVAL;
-            }
-        }
-    }
-    return EX_OK;
+    const id_range *r = ctx;
+    const ex_id *id = &r->p->events[r->first + i].id;
+    return r->p->has_given_id[r->first + i] ? ex_slice_of(id->bytes, sizeof(id->bytes))
+                                            : (ex_slice){NULL, 0};
+}
+
+/* Within one stream an id names one event; the same id in two streams is two events. */
+static ex_status check_ids(const prepared_append *p, uint32_t first, uint32_t count,
+                           ex_arena *scratch, ex_error *err)
+{
+    uint32_t twin = NO_TWIN;
+    const id_range range = {p, first};
+    ex_status st = find_twin(id_key, &range, count, scratch, &twin, err);
+    if (st || twin == NO_TWIN)
+        return st;
+    (void)ex_raise(err, EX_EINVAL, "two events of one append have the same id");
+    ex_error_set_code(err, "DUPLICATE_EVENT_ID");
+    ex_error_set_field(err, EX_S("id"));
+    ex_field_prefix_at(err, "events", twin);
+    return EX_EINVAL;
 }
 
 static ex_status prepare_write(preparing *p, prepared_append *out, const ex_stream_write *w,
@@ -251,7 +324,7 @@ static ex_status prepare_write(preparing *p, prepared_append *out, const ex_stre
         out->bytes += w->events[i].data.len + w->events[i].metadata.len;
         out->event_count++;
     }
-    return check_ids(out, first, w->event_count, err);
+    return check_ids(out, first, w->event_count, p->scratch, err);
 }
 
 ex_status append_prepare(const ex_append *append, const append_limits *limits, void *memory,
@@ -261,6 +334,8 @@ ex_status append_prepare(const ex_append *append, const append_limits *limits, v
     if (st == EX_OK && append->fail_if_match)
         if ((st = query_check(append->fail_if_match, err)))
             ex_field_prefix(err, EX_S("condition.fail_if_match"));
+    if (st == EX_OK)
+        st = check_twins(append, scratch, err);
     if (st)
         return st;
     uint32_t events = 0;

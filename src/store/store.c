@@ -28,7 +28,7 @@ static ex_status fill_options(ex_store_options *o, const ex_store_options *given
     o->in_memory |= dir && strcmp(dir, EX_STORE_MEMORY) == 0;
     set_default(&o->queue_limit, 16384);
     set_default(&o->batch_limit, 2048);
-    set_default(&o->events_per_append, 100);
+    set_default(&o->events_per_append, 10000);
     set_default(&o->event_limit_bytes, 1u << 20);
     set_default(&o->ring_limit_bytes, 8u << 20);
     set_default(&o->reader_limit, 8);

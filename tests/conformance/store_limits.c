@@ -1,6 +1,7 @@
 /* store_limits.c: sizes and counts at and over their limits. R-ES-08, R-FN-06 (adapted). */
 #include "conformance/store_suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,21 +40,57 @@ static void test_limits_of_an_events_size(void **state)
     free((void *)(uintptr_t)data.ptr);
 }
 
+/* Issue 9, item 15. (G-911) */
 static void test_limits_of_an_appends_events(void **state)
 {
     suite *s = *state;
-    static ex_new_event events[101];
-    for (int i = 0; i < 101; i++)
+    enum { MOST = 10000 };
+    ex_new_event *events = calloc(MOST + 1, sizeof(*events));
+    assert_non_null(events);
+    for (int i = 0; i <= MOST; i++) {
         events[i] = EVENT("T", "{}");
-    assert_int_equal(suite_append(s, "a", EX_ANY, events, 101, NULL, NULL), EX_ETOOLARGE);
+        assert_int_equal(ex_id_new(&events[i].id, NULL), EX_OK);
+    }
+    ex_error err = {0};
+    assert_int_equal(suite_append(s, "a", EX_ANY, events, MOST + 1, NULL, &err), EX_ETOOLARGE);
+    assert_string_equal(err.field, "writes[0].events");
+    ex_id last = events[MOST - 1].id;
+    events[MOST - 1].id = events[1].id; /* twins far apart are found */
+    assert_int_equal(suite_append(s, "a", EX_ANY, events, MOST, NULL, &err), EX_EINVAL);
+    assert_string_equal(err.code, "DUPLICATE_EVENT_ID");
+    assert_string_equal(err.field, "writes[0].events[9999].id");
+    events[MOST - 1].id = last;
     assert_int_equal(ex_store_head(s->store), 0);
-    assert_int_equal(suite_append(s, "a", EX_ANY, events, 100, NULL, NULL), EX_OK);
-    ex_stream_write writes[] = {{EX_S("b"), EX_ANY, events, 60}, {EX_S("c"), EX_ANY, events, 41}};
+    assert_int_equal(suite_append(s, "a", EX_ANY, events, MOST, NULL, NULL), EX_OK);
+    ex_stream_write writes[] = {{EX_S("b"), EX_ANY, events, 6000},
+                                {EX_S("c"), EX_ANY, events, 4001}};
     ex_append append = {.writes = writes, .write_count = 2};
     assert_int_equal(ex_store_append(s->store, &append, NULL, NULL), EX_ETOOLARGE);
-    writes[1].event_count = 40;
+    writes[1].event_count = 4000;
     assert_int_equal(ex_store_append(s->store, &append, NULL, NULL), EX_OK);
-    assert_int_equal(ex_store_head(s->store), 200);
+    assert_int_equal(ex_store_head(s->store), 2 * MOST);
+    free(events);
+}
+
+static void test_limits_of_an_appends_streams(void **state)
+{
+    suite *s = *state;
+    enum { STREAMS = 1000 };
+    static char names[STREAMS][16];
+    static ex_stream_write writes[STREAMS];
+    const ex_new_event event = EVENT("T", "{}");
+    for (int i = 0; i < STREAMS; i++) {
+        int n = snprintf(names[i], sizeof(names[i]), "s-%d", i);
+        writes[i] = (ex_stream_write){ex_slice_of(names[i], (size_t)n), EX_ANY, &event, 1};
+    }
+    ex_append append = {.writes = writes, .write_count = STREAMS};
+    writes[STREAMS - 1].stream = writes[3].stream;
+    ex_error err = {0};
+    assert_int_equal(ex_store_append(s->store, &append, NULL, &err), EX_EINVAL);
+    assert_string_equal(err.field, "writes[999].stream");
+    writes[STREAMS - 1].stream = EX_S("other");
+    assert_int_equal(ex_store_append(s->store, &append, NULL, NULL), EX_OK);
+    assert_int_equal(ex_store_head(s->store), STREAMS);
 }
 
 static void test_limits_come_from_the_options(void **state)
@@ -121,6 +158,7 @@ int store_limits_tests(suite *s)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_limits_of_an_events_size),
         STORE_TEST(test_limits_of_an_appends_events),
+        STORE_TEST(test_limits_of_an_appends_streams),
         STORE_TEST(test_limits_come_from_the_options),
         STORE_TEST(test_limits_of_schema_versions),
         STORE_TEST(test_limits_of_a_batchs_bytes_lose_nothing),

@@ -31,27 +31,26 @@ typedef struct append_job {
 
 /* ---- The answer ---- */
 
-/* The stream of event `index`, counting through all writes. */
-static ex_slice stream_of(const ex_append *a, uint32_t index)
-{
-    uint32_t w = 0;
-    while (index >= a->writes[w].event_count)
-        index -= a->writes[w++].event_count;
-    return a->writes[w].stream;
-}
-
-static void put_ref(ex_json_writer *w, const append_job *j, uint32_t index)
+static void put_ref(ex_json_writer *w, const append_job *j, uint32_t index, ex_slice stream)
 {
     const ex_event_ref *ref = &j->appended.events[index];
     char id[EX_ID_TEXT_SIZE];
     ex_json_begin_object(w);
-    if (j->is_multi) {
-        ex_json_string_member(w, EX_S("stream"), stream_of(&j->input.append, index));
-    }
+    if (j->is_multi)
+        ex_json_string_member(w, EX_S("stream"), stream);
     ex_json_string_member(w, EX_S("id"), ex_id_text(&ref->id, id));
     ex_json_u64_member(w, EX_S("position"), ref->position);
     ex_json_u64_member(w, EX_S("version"), ref->version);
     ex_json_end_object(w);
+}
+
+static void put_refs(ex_json_writer *w, const append_job *j)
+{
+    const ex_append *a = &j->input.append;
+    uint32_t index = 0;
+    for (uint32_t i = 0; i < a->write_count; i++)
+        for (uint32_t k = 0; k < a->writes[i].event_count; k++)
+            put_ref(w, j, index++, a->writes[i].stream);
 }
 
 static void put_answer(ex_buf *out, const append_job *j)
@@ -66,8 +65,7 @@ static void put_answer(ex_buf *out, const append_job *j)
     }
     ex_json_key(&w, EX_S("events"));
     ex_json_begin_array(&w);
-    for (uint32_t i = 0; i < j->appended.event_count; i++)
-        put_ref(&w, j, i);
+    put_refs(&w, j);
     ex_json_end_array(&w);
     ex_json_end_object(&w);
 }

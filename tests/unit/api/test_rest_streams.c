@@ -628,11 +628,11 @@ static void test_rest_event_size_limit(void **state)
     api_answer_done(&a);
 }
 
-/* R-ES-08: 100 events go in, 101 do not. */
+/* R-ES-08: 10,000 events go in, one more does not (issue 9, item 15). */
 static void test_rest_events_of_one_append(void **state)
 {
     (void)state;
-    for (unsigned count = 100; count <= 101; count++) {
+    for (unsigned count = 10000; count <= 10001; count++) {
         ex_buf body;
         ex_buf_init(&body, 0);
         ex_buf_put_str(&body, "{\"events\":[");
@@ -641,10 +641,10 @@ static void test_rest_events_of_one_append(void **state)
         ex_buf_put_str(&body, "]}");
         ex_buf_put_char(&body, '\0');
         api_expect(&server, "POST", "/v1/streams/hundred-1", NULL, body.ptr,
-                   count == 100 ? 201 : 413);
+                   count == 10000 ? 201 : 413);
         ex_buf_done(&body);
     }
-    assert_page("/v1/streams/hundred-1?from=100", "version", 100, 1, 101, false, 100);
+    assert_page("/v1/streams/hundred-1?from=10000", "version", 10000, 1, 10001, false, 10000);
 }
 
 #define PIPELINED 200
