@@ -52,7 +52,7 @@ static void test_settings_defaults_match_the_headers(void **state)
         {"durability", s.store.durability, EX_DURABILITY_FULL},
         {"queue_limit", s.store.queue_limit, 16384},
         {"batch_limit", s.store.batch_limit, 2048},
-        {"events_per_append", s.store.events_per_append, 100},
+        {"events_per_append", s.store.events_per_append, 10000},
         {"event_limit_bytes", s.store.event_limit_bytes, 1 << 20},
         {"ring_limit_bytes", s.store.ring_limit_bytes, 8 << 20},
         {"reader_limit", s.store.reader_limit, 8},
