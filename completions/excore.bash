@@ -13,7 +13,7 @@ _excore() {
     local verb=${COMP_WORDS[1]} words=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _excore_words 'serve append read tail bench copy status migrate check config completion help version --help --version'
+        _excore_words 'serve append read tail bench copy status views migrate check config completion help version --help --version'
         return
     fi
     # Bash hands over --name=value as three words.
@@ -62,6 +62,12 @@ _excore() {
     'copy --to') _excore_files -d ;;
     'status --data' | 'status -d') _excore_files -d ;;
     'status --url' | 'status -u') : ;;
+    'views --data' | 'views -d') _excore_files -d ;;
+    'views --url' | 'views -u') : ;;
+    'views --reason') : ;;
+    'views --by') : ;;
+    'views --after') : ;;
+    'views --limit' | 'views -n') : ;;
     'migrate --data' | 'migrate -d') _excore_files -d ;;
     'check --data' | 'check -d') _excore_files -d ;;
     'check --listen' | 'check -l') : ;;
@@ -86,11 +92,12 @@ _excore() {
         bench) words='--data --url --seconds --in-flight --size --durability --json --help --version' ;;
         copy) words='--from --to --follow --verify-only --json --help --version' ;;
         status) words='--data --url --json --help --version' ;;
+        views) words='list show parked retry skip --data --url --reason --by --after --limit --json --help --version' ;;
         migrate) words='--data --create --new-log --without-wal --dry-run --help --version' ;;
         check) words='--data --listen --app --config --durability --log-level --set --help --version' ;;
         config) words='--data --listen --app --config --durability --log-level --set --json --help --version' ;;
         completion) words='bash --help --version' ;;
-        help) words='serve append read tail bench copy status migrate check config completion help version --help --version' ;;
+        help) words='serve append read tail bench copy status views migrate check config completion help version --help --version' ;;
         version) words='--json --help --version' ;;
         esac
         _excore_words "$words"

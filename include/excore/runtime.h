@@ -27,6 +27,9 @@ typedef struct ex_runtime_options {
     uint32_t view_retry_ms;     /* [1000] first wait after a failing handler; doubles to 30 s */
     uint32_t
         view_attempts; /* [3] of an event at a handler that fails for good, then it is parked */
+    bool
+        view_rebuilds_on_build; /* [no] a view whose rows another build of the program has written is
+                                    built anew */
     uint32_t view_parked_limit; /* [1000] parked events of a view; at the limit it stops instead */
     uint32_t decide_warn_ms;    /* [100] the watchdog reports a decide that runs longer */
     uint32_t query_readers;     /* [4] read connections to the views; further queries wait */
@@ -164,14 +167,21 @@ typedef struct ex_view_status {
     const char *context;
     const char *name;
     ex_view_state state;
-    uint64_t position; /* the checkpoint */
-    uint64_t lag;      /* events between it and the log's head */
-    char error[256];   /* the last failure, or why it was built anew at the start; "" when none */
-    uint64_t parked;   /* events that it could not apply and left out */
+    uint64_t position;   /* the checkpoint */
+    uint64_t lag;        /* events between it and the log's head */
+    char error[256];     /* the last failure, or why it was built anew at the start; "" when none */
+    uint64_t parked;     /* events that it could not apply and left out, and nobody has settled */
+    bool is_other_build; /* its rows were written by another build of the program */
 } ex_view_status;
 
 /** Status of view `index`; false behind the last. Thread: any. Blocking: no. */
 EX_API bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret);
+typedef enum ex_parked_state {
+    EX_PARKED_OPEN,
+    EX_PARKED_RETRY,  /* somebody wants it to be tried again, which will be soon */
+    EX_PARKED_SKIPPED /* somebody has said why it stays out */
+} ex_parked_state;
+
 /** An event that a view left out, because it does not fit its type or the handler failed for good.
  *  The event is in the log, at its position; a rebuild tries it again. */
 typedef struct ex_parked_event {
@@ -179,6 +189,10 @@ typedef struct ex_parked_event {
     ex_slice stream, type, reason;
     uint32_t attempts;
     int64_t parked_at_us; /* microseconds since 1970, UTC */
+    ex_parked_state state;
+    ex_slice settled_by;   /* who asked for a retry, or skipped it; "" when nobody did */
+    ex_slice note;         /* why it was skipped */
+    int64_t settled_at_us; /* 0: never */
 } ex_parked_event;
 
 /** Borrowed for the call. Must not call the runtime. */
@@ -189,6 +203,33 @@ typedef void ex_parked_fn(void *ctx, const ex_parked_event *event);
 EX_API EX_NODISCARD ex_status ex_runtime_view_parked(ex_runtime *rt, const char *view,
                                                      uint64_t after, uint32_t limit,
                                                      ex_parked_fn *fn, void *ctx, ex_error *err);
+/** What became of a retry. */
+typedef struct ex_view_retried {
+    uint64_t asked;        /* events */
+    uint64_t applied;      /* and no longer parked */
+    uint64_t parked_again; /* with a new reason */
+    uint64_t waiting; /* not tried yet: the view is paused or stands still, or its node is away */
+} ex_view_retried;
+
+/** Have a parked event applied now, after all that the view has applied since; skipped ones, too.
+ *  Whether that is right is the view's to know: one that needs the order of the log is rebuilt
+ *  instead. The node that applies the view's events does it, once, in one transaction with the end
+ *  of its being parked; the checkpoint stays. It is done even when nobody waits for it.
+ *  @param position 0: all that are parked and not skipped, in their order
+ *  @param by         who asks; up to 200 bytes, may be empty
+ *  @param timeout_ms wait so long for it; another node sees it within a second
+ *  @return EX_OK (also when some are left waiting), EX_ENOTFOUND (no such view; it is not parked),
+ *          EX_EINVAL, EX_EAGAIN, EX_ESTORAGE, EX_ECLOSED. Thread: any. Blocking: yes. */
+EX_API EX_NODISCARD ex_status ex_runtime_view_retry(ex_runtime *rt, const char *view,
+                                                    uint64_t position, ex_slice by,
+                                                    uint32_t timeout_ms, ex_view_retried *ret,
+                                                    ex_error *err);
+/** Settle a parked event: it stays out of the view, is no longer counted and is not asked about again,
+ *  also when a rebuild cannot apply it either. As long as views.db is there.
+ *  @param reason up to 1,000 bytes. @return as ex_runtime_view_retry. Thread: any. */
+EX_API EX_NODISCARD ex_status ex_runtime_view_skip(ex_runtime *rt, const char *view,
+                                                   uint64_t position, ex_slice by, ex_slice reason,
+                                                   ex_error *err);
 /** Pause, resume or rebuild from position 0 (also out of the error state).
  *  @return EX_OK, EX_ENOTFOUND, EX_ESTATE (names view, state and move). Thread: any. */
 EX_API EX_NODISCARD ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view,

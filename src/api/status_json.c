@@ -1,6 +1,8 @@
 /* status_json.c: see status_json.h. */
 #include "api/status_json.h"
 
+#include "runtime/view_settle.h"
+
 #include <excore/clock.h>
 #include <excore/runtime.h>
 
@@ -89,33 +91,71 @@ static ex_slice state_name(ex_view_state state)
     return EX_S("unknown");
 }
 
+void status_json_view_status(ex_json_writer *w, const ex_view_status *view)
+{
+    ex_json_begin_object(w);
+    ex_json_string_member(w, EX_S("context"), ex_str(view->context));
+    ex_json_string_member(w, EX_S("name"), ex_str(view->name));
+    ex_json_string_member(w, EX_S("state"), state_name(view->state));
+    ex_json_u64_member(w, EX_S("position"), view->position);
+    ex_json_u64_member(w, EX_S("lag"), view->lag);
+    ex_json_u64_member(w, EX_S("parked"), view->parked);
+    if (view->is_other_build)
+        ex_json_bool_member(w, EX_S("is_other_build"), true);
+    if (view->error[0])
+        ex_json_string_member(w, EX_S("error"), ex_str(view->error));
+    ex_json_end_object(w);
+}
+
 void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt)
 {
     ex_view_status view;
     ex_json_key(w, EX_S("views"));
     ex_json_begin_array(w);
-    for (uint32_t i = 0; rt && ex_runtime_view_status(rt, i, &view); i++) {
-        ex_json_begin_object(w);
-        ex_json_string_member(w, EX_S("context"), ex_str(view.context));
-        ex_json_string_member(w, EX_S("name"), ex_str(view.name));
-        ex_json_string_member(w, EX_S("state"), state_name(view.state));
-        ex_json_u64_member(w, EX_S("position"), view.position);
-        ex_json_u64_member(w, EX_S("lag"), view.lag);
-        ex_json_u64_member(w, EX_S("parked"), view.parked);
-        if (view.error[0])
-            ex_json_string_member(w, EX_S("error"), ex_str(view.error));
-        ex_json_end_object(w);
-    }
+    for (uint32_t i = 0; rt && ex_runtime_view_status(rt, i, &view); i++)
+        status_json_view_status(w, &view);
     ex_json_end_array(w);
 }
 
-void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint64_t head)
+void status_json_view(ex_json_writer *w, const view_list_entry *view, uint64_t head)
 {
     ex_json_begin_object(w);
-    ex_json_string_member(w, EX_S("name"), name);
-    ex_json_u64_member(w, EX_S("position"), position);
-    ex_json_u64_member(w, EX_S("lag"), position < head ? head - position : 0);
+    ex_json_string_member(w, EX_S("name"), view->name);
+    ex_json_u64_member(w, EX_S("position"), view->position);
+    ex_json_u64_member(w, EX_S("lag"), view->position < head ? head - view->position : 0);
+    ex_json_u64_member(w, EX_S("parked"), view->parked);
     ex_json_end_object(w);
+}
+
+void status_json_parked(ex_json_writer *w, const ex_parked_event *e)
+{
+    char time[EX_TIME_TEXT_SIZE];
+    ex_json_begin_object(w);
+    ex_json_u64_member(w, EX_S("position"), e->position);
+    ex_json_string_member(w, EX_S("stream"), e->stream);
+    ex_json_string_member(w, EX_S("type"), e->type);
+    ex_json_string_member(w, EX_S("reason"), e->reason);
+    ex_json_u64_member(w, EX_S("attempts"), e->attempts);
+    ex_json_string_member(w, EX_S("parked_at"), ex_time_text(e->parked_at_us, time));
+    ex_json_string_member(w, EX_S("state"), ex_str(view_settle_state_name(e->state)));
+    if (e->settled_at_us) {
+        ex_json_string_member(w, EX_S("settled_by"), e->settled_by);
+        ex_json_string_member(w, EX_S("settled_at"), ex_time_text(e->settled_at_us, time));
+    }
+    if (e->note.len)
+        ex_json_string_member(w, EX_S("note"), e->note);
+    ex_json_end_object(w);
+}
+
+void status_json_retried(ex_buf *out, const ex_view_retried *r)
+{
+    ex_json_writer w;
+    status_json_begin(&w, out);
+    ex_json_u64_member(&w, EX_S("asked"), r->asked);
+    ex_json_u64_member(&w, EX_S("applied"), r->applied);
+    ex_json_u64_member(&w, EX_S("parked_again"), r->parked_again);
+    ex_json_u64_member(&w, EX_S("waiting"), r->waiting);
+    status_json_end(&w);
 }
 
 /* ---- Nodes ---- */

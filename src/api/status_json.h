@@ -8,8 +8,9 @@
  *                               is ahead), size_bytes, durability (where it is known),
  *                               log_id, epoch {id, number, first, reason, opened_at} (of a format
  *                               that has them), features []
- *   views    of a server        [context, name, state, position, lag, parked, error (when there is
- * one)] of a directory     [name, position, lag]
+ *   views    of a server        [context, name, state, position, lag, parked, is_other_build,
+ *                               error (when there is one)]
+ *            of a directory     [name, position, lag, parked]
  *
  *   nodes    on PostgreSQL      [id, host, pid, address, version, state (live, lost), leases,
  *                               started_at, seen_seconds_ago]
@@ -21,8 +22,11 @@
 
 #include <excore/json.h>
 
+#include "runtime/view_list.h"
 #include "sql/lease_list.h"
 #include "store/describe.h"
+
+#include <excore/runtime.h>
 
 struct ex_runtime;
 
@@ -39,7 +43,13 @@ void status_json_store(ex_json_writer *w, const ex_store_facts *store);
 /** The views of a running application, NULL: none. */
 void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt);
 /** The views one by one: "views":[ begins before the first and ends behind the last. */
-void status_json_view(ex_json_writer *w, ex_slice name, uint64_t position, uint64_t head);
+void status_json_view(ex_json_writer *w, const view_list_entry *view, uint64_t head);
+/** One view of a running application. */
+void status_json_view_status(ex_json_writer *w, const ex_view_status *view);
+/** A parked event: position, stream, type, reason, attempts, parked_at, state (parked, retry,
+ *  skipped); once somebody has asked something settled_by and settled_at, and the note of a skip. */
+void status_json_parked(ex_json_writer *w, const ex_parked_event *e);
+void status_json_retried(ex_buf *out, const ex_view_retried *r);
 
 /** The nodes that share a PostgreSQL and their leases. What was written is of no use on a failure.
  *  Blocking: the network. */

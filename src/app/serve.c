@@ -254,17 +254,21 @@ static void report(void *ctx, const char *what, const char *name, const ex_error
     EX_LOG(EX_LOG_WARN, what, ex_f_cstr("name", name), ex_f_cstr("error", err ? err->message : ""));
 }
 
-/* A view that does not move answers old news: worth telling, no reason to take the server out. */
+/* A view that does not move answers old news, one that has parked events lacks some: worth telling,
+ * no reason to take the server out. */
 static ex_status check_views(void *ctx, ex_error *err)
 {
-    ex_view_status view, first = {0};
+    ex_view_status view, first = {0}, parking = {0};
     uint32_t failed = 0;
     for (uint32_t i = 0; ex_runtime_view_status(ctx, i, &view); i++) {
-        if (view.state != EX_VIEW_ERROR)
-            continue;
-        if (failed++ == 0)
+        if (view.parked && !parking.parked)
+            parking = view;
+        if (view.state == EX_VIEW_ERROR && failed++ == 0)
             first = view;
     }
+    if (failed == 0 && parking.parked)
+        return ex_raise(err, EX_EAGAIN, "view '%s' has left out %llu events: see 'views parked %s'",
+                        parking.name, (unsigned long long)parking.parked, parking.name);
     if (failed == 0)
         return EX_OK;
     return ex_raise(err, EX_EAGAIN, "%u of the views stand still; '%s' at position %llu: %s",

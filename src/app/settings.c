@@ -120,6 +120,8 @@
       "of an event at a handler that fails for good, then it is parked")                                             \
     X("views.parked_limit", INT, "1000", 1, 1000000, NULL, runtime.view_parked_limit,                                \
       "parked events of a view; at the limit it stops instead")                                                      \
+    X("views.new_build", ENUM, "keep", 0, 0, "keep|rebuild", runtime.view_rebuilds_on_build,                         \
+      "views whose rows another build of the application has written: kept, with a warning, or built anew")            \
     X("views.query_readers", INT, "4", 1, 256, NULL, runtime.query_readers, "read connections for queries")          \
     X("views.query_timeout", DURATION, "30s", 1, HOUR, NULL, runtime.query_timeout_ms,                               \
       "longest statement on the views; then the database ends it")                                                   \

@@ -12,13 +12,9 @@
 #include "sql/process.h"
 
 const cli_verb *const cli_verbs[] = {
-    &cli_verb_serve,      &cli_verb_append,
-    &cli_verb_read,       &cli_verb_tail,
-    &cli_verb_bench,      &cli_verb_copy,
-    &cli_verb_status,     &cli_verb_migrate,
-    &cli_verb_check,      &cli_verb_config,
-    &cli_verb_completion, &cli_verb_help,
-    &cli_verb_version,    NULL,
+    &cli_verb_serve,  &cli_verb_append,     &cli_verb_read,  &cli_verb_tail,    &cli_verb_bench,
+    &cli_verb_copy,   &cli_verb_status,     &cli_verb_views, &cli_verb_migrate, &cli_verb_check,
+    &cli_verb_config, &cli_verb_completion, &cli_verb_help,  &cli_verb_version, NULL,
 };
 
 const cli_verb *cli_find_verb(const char *name)

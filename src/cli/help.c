@@ -30,8 +30,8 @@ void help_overview(const cli *c, FILE *out)
     for (const cli_verb *const *v = cli_verbs; *v; v++)
         fprintf(out, "  %-12s %s\n", (*v)->name, (*v)->summary);
     fprintf(out,
-            "\nappend, read, tail, status and bench work on a directory or in PostgreSQL (--data\n"
-            "PLACE), or on a running server (--url URL). '%s help VERB' tells more.\n",
+            "\nappend, read, tail, status, views and bench work on a directory or in PostgreSQL\n"
+            "(--data PLACE), or on a running server (--url URL). '%s help VERB' tells more.\n",
             c->program);
 }
 

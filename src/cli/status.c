@@ -22,10 +22,10 @@ typedef struct listing {
     uint64_t head;
 } listing;
 
-static void put_view(void *ctx, ex_slice name, uint64_t position)
+static void put_view(void *ctx, const view_list_entry *view)
 {
     const listing *l = ctx;
-    status_json_view(l->w, name, position, l->head);
+    status_json_view(l->w, view, l->head);
 }
 
 static ex_status put_nodes(ex_json_writer *w, const char *url, ex_error *err)
@@ -193,6 +193,8 @@ static void put_view_line(ex_buf *out, const ex_json *view)
                   number_of(view, "lag"));
     if (number_of(view, "parked"))
         ex_buf_printf(out, ", %" PRIu64 " events parked", number_of(view, "parked"));
+    if (ex_json_get(view, EX_S("is_other_build")))
+        ex_buf_put_str(out, ", built by another build of the application");
     ex_buf_put_str(out, error.len ? ": " : "");
     put_clean(out, error);
     ex_buf_put_char(out, '\n');

@@ -25,6 +25,17 @@
 #define LOG_OF_POSITION     REF("parameters", "LogHeader") "," REF("parameters", "Log")
 #define REACH               REF("parameters", "MinPosition") "," REF("parameters", "Consistency")
 
+#define ONE_VIEW            "{'type':'object','required':['context','name','state','position','lag','parked']}"
+#define VIEW                "'application/json':{'schema':" ONE_VIEW "}"
+#define VIEWS               "'application/json':{'schema':{'type':'object','required':['views'],'properties':{'views':{'type':'array','items':" ONE_VIEW "}}}}"
+#define PARKED              "'application/json':{'schema':{'type':'object','required':['parked','next','has_more'],'properties':{" \
+    "'parked':{'type':'array','items':{'type':'object','required':['position','stream','type','reason','attempts','parked_at','state']}}," \
+    "'next':{'type':'integer','minimum':0},'has_more':{'type':'boolean'}}}}"
+#define BY                  "{'content':{'application/json':{'schema':{'type':'object','additionalProperties':false," \
+    "'properties':{'by':{'type':'string','maxLength':200}}}}}}"
+#define RETRIED_ANSWER      "'application/json':{'schema':{'type':'object','required':['asked','applied','parked_again','waiting']}}"
+#define RETRIED             ANSWER("200", "All of it was tried", RETRIED_ANSWER) "," ANSWER("202", "Some are still waiting", RETRIED_ANSWER)
+
 static const struct {
     http_method method;
     const char *pattern;
@@ -66,6 +77,28 @@ static const struct {
     {HTTP_GET_, "/v1/status",
      "{'operationId':'status','tags':['operation'],'summary':'Version and uptime, the store, and how far the views are',"
      "'responses':{" ANSWER("200", "The status", JSON_OF("Status")) "," PROBLEM("421") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/v1/views",
+     "{'operationId':'views','tags':['operation'],'summary':'How far the views are',"
+     "'responses':{" ANSWER("200", "The views", VIEWS) "," PROBLEM("421") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/v1/views/{view}",
+     "{'operationId':'view','tags':['operation'],'summary':'How far one view is',"
+     "'responses':{" ANSWER("200", "The view", VIEW) "," PROBLEM("404") "," PROBLEM("421") "," PROBLEM("503") "}}"},
+    {HTTP_GET_, "/v1/views/{view}/parked",
+     "{'operationId':'view_parked','tags':['operation'],'summary':'Events that the view could not apply and left out',"
+     "'parameters':[" QUERY_U64("after", "Position, exclusive") "," QUERY_U64("limit", "Events of a page, clamped to 1..1000 (default 100)") "],"
+     "'responses':{" ANSWER("200", "A page", PARKED) "," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("421") "," PROBLEM("503") "}}"},
+    {HTTP_POST_, "/v1/views/{view}/parked/retry",
+     "{'operationId':'view_retry_all','tags':['operation'],'summary':'Apply all that is parked again','requestBody':" BY ","
+     "'responses':{" RETRIED "," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("403") "," PROBLEM("415") "," PROBLEM("421") "," PROBLEM("503") "}}"},
+    {HTTP_POST_, "/v1/views/{view}/parked/{position}/retry",
+     "{'operationId':'view_retry','tags':['operation'],'summary':'Apply a parked event again','requestBody':" BY ","
+     "'responses':{" RETRIED "," PROBLEM("400") "," PROBLEM("404") "," PROBLEM("403") "," PROBLEM("415") "," PROBLEM("421") "," PROBLEM("503") "}}"},
+    {HTTP_POST_, "/v1/views/{view}/parked/{position}/skip",
+     "{'operationId':'view_skip','tags':['operation'],'summary':'Settle a parked event: it stays out of the view',"
+     "'requestBody':{'required':true,'content':{'application/json':{'schema':{'type':'object','additionalProperties':false,"
+     "'required':['reason'],'properties':{'reason':{'type':'string','minLength':1,'maxLength':1000},'by':{'type':'string','maxLength':200}}}}}},"
+     "'responses':{" ANSWER("200", "Skipped", "'application/json':{'schema':{'type':'object'}}") ","
+     PROBLEM("400") "," PROBLEM("404") "," PROBLEM("403") "," PROBLEM("415") "," PROBLEM("421") "," PROBLEM("503") "}}"},
     {HTTP_GET_, "/health/live",
      "{'operationId':'live','tags':['operation'],'summary':'Whether the process answers',"
      "'responses':{" ANSWER("200", "Alive", "'application/json':{'schema':{'type':'object'}}") "}}"},

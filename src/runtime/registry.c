@@ -223,8 +223,15 @@ static ex_status check_query(const ex_query_def *q, ex_error *err)
 
 static ex_status check_context(const ex_context *c, ex_error *err)
 {
+    static const char *const reserved[] = {"append", "events", "status", "streams", "views"};
     if (!c || !is_name(c->name, false))
         return bad_name(err, "context", c ? c->name : NULL);
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        if (strcmp(c->name, reserved[i]) == 0)
+            return ex_raise(err, EX_EINVAL,
+                            "a context cannot be named '%s': /v1/%s is the "
+                            "platform's",
+                            c->name, c->name);
     ex_status st = EX_OK;
     for (uint32_t i = 0; !st && i < c->aggregate_count; i++) {
         st = registry_check_aggregate(c->aggregates[i], err);

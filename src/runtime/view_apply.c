@@ -51,16 +51,14 @@ static ex_status read_data(view_runner *r, const ex_event *event, const ex_type 
                 : ex_raise(err, EX_ENOMEM, "no memory for an event");
 }
 
-/* *ret_fits is false when the event itself is at fault. */
-static ex_status apply(view_runner *r, transaction *t, const ex_event *event, bool *ret_fits)
+ex_status view_apply_event(view_runner *r, ex_view_tx *tx, const ex_event *event, void *data,
+                           bool *ret_fits)
 {
-    ex_view_tx *tx = &t->tx;
     const ex_when_def *when = view_find_when(r->def, event->type);
     *ret_fits = true;
     if (!when)
         return EX_OK;
     ex_arena_reset(&r->arena);
-    void *data = t->ahead ? t->ahead->data : NULL;
     ex_status st = data ? EX_OK : read_data(r, event, when->type, &data, &tx->error);
     if (st) {
         *ret_fits = ex_status_is_retryable(st);
@@ -74,6 +72,11 @@ static ex_status apply(view_runner *r, transaction *t, const ex_event *event, bo
         return ex_error_context(&tx->error, st, "%.*s at position %llu", EX_ARG(event->type),
                                 (unsigned long long)event->position);
     return EX_OK;
+}
+
+static ex_status apply(view_runner *r, transaction *t, const ex_event *event, bool *ret_fits)
+{
+    return view_apply_event(r, &t->tx, event, t->ahead ? t->ahead->data : NULL, ret_fits);
 }
 
 /* ---- Its failure ---- */
@@ -100,7 +103,7 @@ static bool is_given_up(const view_runner *r, ex_status st, bool fits)
 
 static bool has_room(const view_runner *r, const transaction *t)
 {
-    return r->parked + t->parked < r->rt->options.view_parked_limit;
+    return r->parked.open + t->parked < r->rt->options.view_parked_limit;
 }
 
 static ex_status park(view_runner *r, transaction *t, const ex_event *event, ex_error *err)
@@ -123,7 +126,7 @@ static ex_status hand_on(view_runner *r, transaction *t, ex_status failure, bool
     if (!is_over)
         return failure;
     return ex_error_context(err, failure, "%llu events are parked, no more can be",
-                            (unsigned long long)r->parked + t->parked);
+                            (unsigned long long)r->parked.open + t->parked);
 }
 
 /* What was queued may fail only now. */

@@ -9,16 +9,28 @@
 static ex_status read_list(ex_sql *db, view_list_fn *fn, void *ctx, ex_error *err)
 {
     ex_sql_stmt *st = NULL;
-    bool is_there = false;
+    bool is_there = false, is_older = false;
     ex_status status = ex_sql_has_table(db, "excore_views", &is_there, err);
     if (status || !is_there)
         return status;
-    status =
-        ex_sql_prepare(db, EX_S("SELECT view, position FROM excore_views ORDER BY view"), &st, err);
+    status = view_store_is_older(db, &is_older, err);
+    status = status ? status
+                    : ex_sql_prepare(db,
+                                     is_older ? EX_S("SELECT view, position, (SELECT count(*) FROM "
+                                                     "excore_parked AS p WHERE p.view = v.view)"
+                                                     " FROM excore_views AS v ORDER BY view")
+                                              : EX_S("SELECT view, position, (SELECT count(*) FROM "
+                                                     "excore_parked AS p WHERE p.view = v.view AND "
+                                                     "p.state <> 'skipped')"
+                                                     " FROM excore_views AS v ORDER BY view"),
+                                     &st, err);
     while (status == EX_OK) {
         status = ex_sql_step(st, err);
-        if (status == EX_OK)
-            fn(ctx, ex_sql_bytes(st, 0), (uint64_t)ex_sql_i64(st, 1));
+        if (status == EX_OK) {
+            const view_list_entry view = {ex_sql_bytes(st, 0), (uint64_t)ex_sql_i64(st, 1),
+                                          (uint64_t)ex_sql_i64(st, 2)};
+            fn(ctx, &view);
+        }
     }
     return status == EX_EEND ? EX_OK : status;
 }

@@ -4,8 +4,14 @@
 
 #include <excore/error.h>
 
-/** A view's name and checkpoint, borrowed for the call. */
-typedef void view_list_fn(void *ctx, ex_slice view, uint64_t position);
+typedef struct view_list_entry {
+    ex_slice name;
+    uint64_t position; /* the checkpoint */
+    uint64_t parked;   /* events, without those that were skipped */
+} view_list_entry;
+
+/** Borrowed for the call. */
+typedef void view_list_fn(void *ctx, const view_list_entry *view);
 
 /** Call fn for each view that the store (a directory or a postgres:// URL) keeps, by name; none
  * when there are none yet.

@@ -1,8 +1,9 @@
 /* view_parked.c: events that a view could not apply, kept aside beside its rows so that it goes on.
  *
  * A row is written in the transaction that moves the checkpoint over the event,
- * and goes when the view is rebuilt, which tries the event again. The event
- * itself is in the log, at its position. */
+ * and goes when the view is rebuilt, which tries the event again, or when a retry
+ * succeeds (view_retry.c). One that was skipped stays, so that it is not asked about
+ * again. The event itself is in the log, at its position. */
 #include "runtime/views.h"
 
 #include <excore/clock.h>
@@ -14,7 +15,10 @@ ex_status view_parked_put(view_runner *r, ex_sql *db, const ex_event *event, con
     ex_status status = ex_sql_prepare(
         db,
         EX_S("INSERT INTO excore_parked (view, position, stream, type, reason, attempts, parked_at)"
-             " VALUES ($1, $2, $3, $4, $5, $6, $7)"),
+             " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+             " ON CONFLICT (view, position) DO UPDATE SET stream = excluded.stream,"
+             " type = excluded.type, reason = excluded.reason, attempts = excluded.attempts,"
+             " parked_at = excluded.parked_at"), /* it was skipped, and is after a rebuild */
         &st, err);
     if (status)
         return status;
@@ -31,74 +35,31 @@ ex_status view_parked_put(view_runner *r, ex_sql *db, const ex_event *event, con
 ex_status view_parked_forget(ex_sql *db, const ex_view_def *def, ex_error *err)
 {
     ex_sql_stmt *st = NULL;
-    ex_status status =
-        ex_sql_prepare(db, EX_S("DELETE FROM excore_parked WHERE view = $1"), &st, err);
+    ex_status status = ex_sql_prepare(
+        db, EX_S("DELETE FROM excore_parked WHERE view = $1 AND state <> 'skipped'"), &st, err);
     if (status)
         return status;
     ex_sql_bind_text(st, 1, ex_str(def->name));
     return ex_sql_run(st, err);
 }
 
-ex_status view_parked_count(ex_sql *db, const ex_view_def *def, uint64_t *ret, ex_error *err)
+ex_status view_parked_count(ex_sql *db, const ex_view_def *def, view_parked_counts *ret,
+                            ex_error *err)
 {
     ex_sql_stmt *st = NULL;
-    ex_status status =
-        ex_sql_prepare(db, EX_S("SELECT count(*) FROM excore_parked WHERE view = $1"), &st, err);
+    ex_status status = ex_sql_prepare(
+        db,
+        EX_S("SELECT count(*), coalesce(sum(CASE WHEN state = 'skipped' THEN 1 ELSE 0 END), 0)"
+             " FROM excore_parked WHERE view = $1"),
+        &st, err);
     if (status)
         return status;
     ex_sql_bind_text(st, 1, ex_str(def->name));
     status = ex_sql_step(st, err);
-    if (status == EX_OK)
-        *ret = (uint64_t)ex_sql_i64(st, 0);
+    if (status == EX_OK) {
+        ret->all = (uint64_t)ex_sql_i64(st, 0);
+        ret->open = ret->all - (uint64_t)ex_sql_i64(st, 1);
+    }
     ex_sql_reset(st);
     return status;
-}
-
-/* ---- The list ---- */
-
-static ex_status list(ex_sql *db, const char *view, uint64_t after, uint32_t limit,
-                      ex_parked_fn *fn, void *ctx, ex_error *err)
-{
-    ex_sql_stmt *st = NULL;
-    ex_status status =
-        ex_sql_prepare(db,
-                       EX_S("SELECT position, stream, type, reason, attempts, parked_at"
-                            " FROM excore_parked WHERE view = $1 AND position > $2"
-                            " ORDER BY position LIMIT $3"),
-                       &st, err);
-    if (status)
-        return status;
-    ex_sql_bind_text(st, 1, ex_str(view));
-    ex_sql_bind_i64(st, 2, after > INT64_MAX ? INT64_MAX : (int64_t)after);
-    ex_sql_bind_i64(st, 3, limit);
-    while ((status = ex_sql_step(st, err)) == EX_OK) {
-        ex_parked_event parked = {
-            .position = (uint64_t)ex_sql_i64(st, 0),
-            .stream = ex_sql_bytes(st, 1),
-            .type = ex_sql_bytes(st, 2),
-            .reason = ex_sql_bytes(st, 3),
-            .attempts = (uint32_t)ex_sql_i64(st, 4),
-            .parked_at_us = ex_sql_i64(st, 5),
-        };
-        fn(ctx, &parked);
-    }
-    return status == EX_EEND ? EX_OK : status;
-}
-
-ex_status ex_runtime_view_parked(ex_runtime *rt, const char *view, uint64_t after, uint32_t limit,
-                                 ex_parked_fn *fn, void *ctx, ex_error *err)
-{
-    view_runner *r = NULL;
-    ex_sql *db = NULL;
-    ex_status st = runtime_enter(rt, err);
-    if (st)
-        return st;
-    st = views_find_name(rt->views, view, &r, err);
-    st = st ? st : ex_sql_pool_take(rt->views->pool, EX_SQL_READ, &db, err);
-    if (!st) {
-        st = list(db, r->def->name, after, limit, fn, ctx, err);
-        ex_sql_pool_give(rt->views->pool, db);
-    }
-    runtime_leave(rt);
-    return st;
 }

@@ -57,7 +57,8 @@ static void wake_on_lease(void *ctx)
 
 bool view_runner_is_called(const view_runner *r)
 {
-    return r->is_stopping || r->wants_pause || r->wants_rebuild || r->is_lease_moved;
+    return r->is_stopping || r->wants_pause || r->wants_rebuild || r->is_lease_moved ||
+           r->wants_look;
 }
 
 /* mu is held */
@@ -148,7 +149,7 @@ void view_runner_publish(view_runner *r, uint64_t position)
     pthread_mutex_lock(&r->mu);
     r->position = position;
     r->based_on = r->stored_position;
-    r->shown_parked = r->parked;
+    r->shown_parked = r->parked.open;
     if (r->state == EX_VIEW_REBUILDING && position >= r->rebuild_to)
         view_move(r, EX_VIEW_ACTIVE);
     if (r->state == EX_VIEW_ERROR)
@@ -158,7 +159,7 @@ void view_runner_publish(view_runner *r, uint64_t position)
     pthread_cond_broadcast(&r->moved);
     pthread_mutex_unlock(&r->mu);
     ex_gauge_set(r->position_gauge, (int64_t)position);
-    ex_gauge_set(r->parked_gauge, (int64_t)r->parked);
+    ex_gauge_set(r->parked_gauge, (int64_t)r->parked.open);
 }
 
 /* ---- Applying ---- */
@@ -174,7 +175,10 @@ static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
     ex_sql_pool_give(r->views->pool, db);
     ex_counter_add(r->events_counter, done.applied);
     if (done.position) {
-        r->parked += done.parked;
+        r->parked.open += done.parked;
+        r->parked.all += done.parked;
+        r->looked_ns =
+            done.parked ? 0 : r->looked_ns; /* one of them may have been skipped before */
         r->stored_position = done.position;
         r->may_rest = true;
         view_runner_publish(r, done.position);
@@ -219,7 +223,7 @@ static ex_status pass_over(view_runner *r, uint64_t least, ex_error *err)
 /* ---- The thread ---- */
 
 /* Where the view stands. */
-static ex_status prepare(view_runner *r, bool must_rebuild, view_place *ret, ex_error *err)
+static ex_status prepare(view_runner *r, bool must_rebuild, view_prepared *ret, ex_error *err)
 {
     ex_sql *db = NULL;
     ex_status st = ex_sql_pool_take(r->views->pool, EX_SQL_WRITE, &db, err);
@@ -228,7 +232,8 @@ static ex_status prepare(view_runner *r, bool must_rebuild, view_place *ret, ex_
     ex_sql_tx tx;
     st = view_begin(r, db, &tx, err);
     if (!st) {
-        st = view_store_prepare(db, r->def, must_rebuild, ret, err);
+        st = view_store_prepare(db, r->def, must_rebuild, r->rt->options.view_rebuilds_on_build,
+                                ret, err);
         st = st ? st : view_parked_count(db, r->def, &r->parked, err);
         st = ex_sql_end(&tx, st, err);
     }
@@ -256,14 +261,36 @@ ex_status view_runner_subscribe(view_runner *r, uint64_t position, const ex_id *
     return st;
 }
 
+/* A view that is built anew answers with few rows for a while: nobody should have to guess why. */
+static void report_prepared(view_runner *r, const view_prepared *done)
+{
+    ex_error why;
+    if (done->why && done->why[0]) {
+        (void)ex_raise(&why, EX_ESTATE, "%s", done->why);
+        runtime_report(r->rt, "view is built anew", r->def->name, &why);
+    }
+    if (done->is_other_build && !r->is_other_build) {
+        (void)ex_raise(
+            &why, EX_ESTATE,
+            "its rows were written by another build of the program; if its handlers "
+            "have changed raise its version, or start once with views.new_build=rebuild");
+        runtime_report(r->rt, "view is kept", r->def->name, &why);
+    }
+    pthread_mutex_lock(&r->mu);
+    r->is_other_build = done->is_other_build;
+    pthread_mutex_unlock(&r->mu);
+}
+
 /* The same, but a checkpoint that is no place of this log begins anew. */
-static ex_status prepare_proven(view_runner *r, bool must_rebuild, view_place *ret, ex_error *err)
+static ex_status prepare_proven(view_runner *r, bool must_rebuild, view_prepared *ret,
+                                ex_error *err)
 {
     ex_error why = {0};
     ex_status st = prepare(r, must_rebuild, ret, err);
     if (st)
         return st;
-    st = view_proof_check(r, ret, &why);
+    report_prepared(r, ret);
+    st = view_proof_check(r, &ret->place, &why);
     if (st == EX_ELOGCHANGED) {
         runtime_report(r->rt, "view is built anew", r->def->name, &why);
         return prepare(r, true, ret, err);
@@ -275,16 +302,16 @@ static ex_status prepare_proven(view_runner *r, bool must_rebuild, view_place *r
 
 static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *err)
 {
-    view_place place = {0};
-    ex_status st = prepare_proven(r, must_rebuild, &place, err);
-    uint64_t position = place.position, head = ex_store_head(r->rt->store);
-    st = st ? st : view_runner_subscribe(r, position, &place.epoch, err);
+    view_prepared done = {0};
+    ex_status st = prepare_proven(r, must_rebuild, &done, err);
+    uint64_t position = done.place.position, head = ex_store_head(r->rt->store);
+    st = st ? st : view_runner_subscribe(r, position, &done.place.epoch, err);
     if (st)
         return st;
     r->stored_position = position;
     pthread_mutex_lock(&r->mu);
     r->position = r->based_on = position;
-    r->shown_parked = r->parked;
+    r->shown_parked = r->parked.open;
     r->rebuild_to = head;
     if (position == 0 && head > 0)
         view_move(r, EX_VIEW_REBUILDING);
@@ -292,6 +319,19 @@ static ex_status open_subscription(view_runner *r, bool must_rebuild, ex_error *
         view_move(r, EX_VIEW_ACTIVE);
     pthread_mutex_unlock(&r->mu);
     return EX_OK;
+}
+
+/* While events are parked another process may ask for something about them. */
+static void wait_for_news(view_runner *r)
+{
+    struct timespec until = ex_deadline(PARKED_LOOK_MS);
+    int rc = 0;
+    pthread_mutex_lock(&r->mu);
+    while (rc == 0 && !r->has_news && !view_runner_is_called(r))
+        rc = r->parked.all ? pthread_cond_timedwait(&r->wake, &r->mu, &until)
+                           : pthread_cond_wait(&r->wake, &r->mu);
+    r->has_news = false;
+    pthread_mutex_unlock(&r->mu);
 }
 
 static ex_status follow(view_runner *r, ex_error *err)
@@ -313,11 +353,7 @@ static ex_status follow(view_runner *r, ex_error *err)
             rest(r);
             return EX_OK;
         }
-        pthread_mutex_lock(&r->mu);
-        while (!r->has_news && !view_runner_is_called(r))
-            pthread_cond_wait(&r->wake, &r->mu);
-        r->has_news = false;
-        pthread_mutex_unlock(&r->mu);
+        wait_for_news(r);
         return EX_OK;
     default:
         return st;
@@ -449,7 +485,10 @@ static ex_status work(view_runner *r, bool *must_open, bool *must_rebuild, ex_er
     if (st)
         return st;
     *must_open = *must_rebuild = false;
-    return is_standby ? view_standby_follow(r, err) : follow(r, err);
+    if (is_standby)
+        return view_standby_follow(r, err);
+    st = view_retry_asked(r, err);
+    return st ? st : follow(r, err);
 }
 
 static void *run(void *arg)

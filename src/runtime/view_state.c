@@ -99,8 +99,12 @@ bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
     view_runner *r = &rt->views->runners[index];
     uint64_t head = ex_store_head(rt->store);
     pthread_mutex_lock(&r->mu);
-    *ret = (ex_view_status){r->context->name, r->def->name, r->state, r->position, 0, "",
-                            r->shown_parked};
+    *ret = (ex_view_status){.context = r->context->name,
+                            .name = r->def->name,
+                            .state = r->state,
+                            .position = r->position,
+                            .parked = r->shown_parked,
+                            .is_other_build = r->is_other_build};
     memcpy(ret->error, r->error, sizeof(ret->error));
     pthread_mutex_unlock(&r->mu);
     if (!ret->error[0] && rt->views->was_damaged)

@@ -5,6 +5,7 @@
  * that was away for a while cannot write on an old idea of where the view stands. */
 #include "kernel/fingerprint.h"
 #include "runtime/row.h"
+#include "runtime/view_definition.h"
 #include "runtime/views.h"
 
 #include <limits.h>
@@ -31,6 +32,19 @@ static const ex_sql_migration migrations[] = {
      "ALTER TABLE excore_views ADD COLUMN epoch TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE excore_views ADD COLUMN event TEXT NOT NULL DEFAULT ''",
      NULL},
+    {3, "definitions of views, settlements of parked events",
+     "ALTER TABLE excore_views ADD COLUMN definition INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE excore_views ADD COLUMN build TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_parked ADD COLUMN state TEXT NOT NULL DEFAULT 'parked';"
+     "ALTER TABLE excore_parked ADD COLUMN settled_by TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_parked ADD COLUMN note TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_parked ADD COLUMN settled_at INTEGER NOT NULL DEFAULT 0",
+     "ALTER TABLE excore_views ADD COLUMN definition BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE excore_views ADD COLUMN build TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_parked ADD COLUMN state TEXT NOT NULL DEFAULT 'parked';"
+     "ALTER TABLE excore_parked ADD COLUMN settled_by TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_parked ADD COLUMN note TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE excore_parked ADD COLUMN settled_at BIGINT NOT NULL DEFAULT 0"},
 };
 
 ex_status view_store_place(const char *dir, char path[PATH_MAX], ex_sql_options *ret, ex_error *err)
@@ -49,6 +63,17 @@ ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err)
     const ex_sql_migrations m = {
         .list = migrations, .count = sizeof(migrations) / sizeof(migrations[0]), .clock = clock};
     return ex_sql_migrate(db, &m, err);
+}
+
+ex_status view_store_is_older(ex_sql *db, bool *ret, ex_error *err)
+{
+    const ex_sql_migrations m = {.list = migrations,
+                                 .count = sizeof(migrations) / sizeof(migrations[0])};
+    uint32_t missing = 0;
+    ex_status st = ex_sql_migrations_missing(db, &m, &missing, err);
+    if (!st)
+        *ret = missing > 0;
+    return st;
 }
 
 /* ---- Tables ---- */
@@ -113,10 +138,13 @@ typedef struct checkpoint {
     int64_t version;
     uint64_t fingerprint;
     view_place place;
+    uint64_t definition; /* 0: of an earlier release, which did not note it */
+    char build[VIEW_BUILD_SIZE];
 } checkpoint;
 
 #define SELECT_CHECKPOINT                                                                          \
-    "SELECT version, fingerprint, position, log, epoch, event FROM excore_views WHERE view = $1"
+    "SELECT version, fingerprint, position, log, epoch, event, definition, build"                  \
+    " FROM excore_views WHERE view = $1"
 
 /* What is no id proves nothing: nil. */
 static ex_id id_of(const ex_sql_stmt *st, uint32_t column)
@@ -147,36 +175,63 @@ static ex_status read_checkpoint(ex_sql *db, const ex_view_def *def, bool is_loc
         return status;
     ex_sql_bind_text(st, 1, ex_str(def->name));
     status = ex_sql_step(st, err);
-    if (status == EX_OK)
-        *ret = (checkpoint){true,
-                            ex_sql_i64(st, 0),
-                            (uint64_t)ex_sql_i64(st, 1),
-                            {.position = (uint64_t)ex_sql_i64(st, 2),
-                             .log = id_of(st, 3),
-                             .epoch = id_of(st, 4),
-                             .event = id_of(st, 5)}};
-    else
+    if (status == EX_OK) {
+        *ret = (checkpoint){.is_found = true,
+                            .version = ex_sql_i64(st, 0),
+                            .fingerprint = (uint64_t)ex_sql_i64(st, 1),
+                            .place = {.position = (uint64_t)ex_sql_i64(st, 2),
+                                      .log = id_of(st, 3),
+                                      .epoch = id_of(st, 4),
+                                      .event = id_of(st, 5)},
+                            .definition = (uint64_t)ex_sql_i64(st, 6)};
+        (void)snprintf(ret->build, sizeof(ret->build), "%.*s", EX_ARG(ex_sql_bytes(st, 7)));
+    } else {
         *ret = (checkpoint){0};
+    }
     ex_sql_reset(st);
     return status == EX_EEND ? EX_OK : status;
 }
 
-static ex_status write_checkpoint(ex_sql *db, const ex_view_def *def, uint64_t fingerprint,
-                                  ex_error *err)
+typedef struct preparing {
+    const ex_view_def *def;
+    bool must_rebuild, rebuilds_on_build;
+    uint64_t fingerprint, definition;
+    char build[VIEW_BUILD_SIZE];
+    view_prepared done;
+} preparing;
+
+static ex_status write_checkpoint(ex_sql *db, const preparing *p, ex_error *err)
 {
     ex_sql_stmt *st = NULL;
     ex_status status = ex_sql_prepare(
         db,
-        EX_S(
-            "INSERT INTO excore_views (view, version, fingerprint, position) VALUES ($1, $2, $3, 0)"
-            " ON CONFLICT (view) DO UPDATE SET version = excluded.version,"
-            " fingerprint = excluded.fingerprint, position = 0, log = '', epoch = '', event = ''"),
+        EX_S("INSERT INTO excore_views (view, version, fingerprint, position, definition, build)"
+             " VALUES ($1, $2, $3, 0, $4, $5)"
+             " ON CONFLICT (view) DO UPDATE SET version = excluded.version,"
+             " fingerprint = excluded.fingerprint, position = 0, log = '', epoch = '', event = '',"
+             " definition = excluded.definition, build = excluded.build"),
         &st, err);
     if (status)
         return status;
-    ex_sql_bind_text(st, 1, ex_str(def->name));
-    ex_sql_bind_i64(st, 2, def->version);
-    ex_sql_bind_i64(st, 3, (int64_t)fingerprint);
+    ex_sql_bind_text(st, 1, ex_str(p->def->name));
+    ex_sql_bind_i64(st, 2, p->def->version);
+    ex_sql_bind_i64(st, 3, (int64_t)p->fingerprint);
+    ex_sql_bind_i64(st, 4, (int64_t)p->definition);
+    ex_sql_bind_text(st, 5, ex_str(p->build));
+    return ex_sql_run(st, err);
+}
+
+/* The view was built by a release that did not note this: it is taken to be what is there. */
+static ex_status adopt(ex_sql *db, const preparing *p, ex_error *err)
+{
+    ex_sql_stmt *st = NULL;
+    ex_status status = ex_sql_prepare(
+        db, EX_S("UPDATE excore_views SET definition = $1, build = $2 WHERE view = $3"), &st, err);
+    if (status)
+        return status;
+    ex_sql_bind_i64(st, 1, (int64_t)p->definition);
+    ex_sql_bind_text(st, 2, ex_str(p->build));
+    ex_sql_bind_text(st, 3, ex_str(p->def->name));
     return ex_sql_run(st, err);
 }
 
@@ -188,12 +243,19 @@ static ex_status lock_tables(ex_sql *db, ex_error *err)
     return ex_sql_script(db, "LOCK TABLE excore_views IN SHARE ROW EXCLUSIVE MODE", err);
 }
 
-typedef struct preparing {
-    const ex_view_def *def;
-    bool must_rebuild;
-    uint64_t fingerprint;
-    view_place place;
-} preparing;
+/* Why the rows are no longer those of the view; NULL: they are. */
+static const char *outdated(const preparing *p, const checkpoint *c)
+{
+    if (p->must_rebuild || !c->is_found)
+        return "";
+    if (c->version != p->def->version)
+        return "it has another version";
+    if (c->fingerprint != p->fingerprint)
+        return "its tables have changed";
+    if (c->definition && c->definition != p->definition)
+        return "its events, or the types that it reads and writes, have changed";
+    return p->done.is_other_build && p->rebuilds_on_build ? "the program is another build" : NULL;
+}
 
 static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
 {
@@ -207,26 +269,33 @@ static ex_status prepare_locked(ex_sql *db, void *ctx, ex_error *err)
     if (is_server && c.is_found && c.version > p->def->version)
         return ex_raise(err, EX_EFORMAT, "another node has it at version %lld, this one at %u",
                         (long long)c.version, p->def->version);
-    bool is_same = c.is_found && c.version == p->def->version && c.fingerprint == p->fingerprint;
-    if (is_same && !p->must_rebuild) {
-        p->place = c.place;
-        return EX_OK;
+    p->done.is_other_build = c.build[0] && p->build[0] && strcmp(c.build, p->build) != 0;
+    p->done.why = outdated(p, &c);
+    if (!p->done.why) {
+        p->done.place = c.place;
+        return c.definition ? EX_OK : adopt(db, p, err);
     }
+    p->done.is_other_build = false;
     st = view_store_create_tables(db, p->def, err);
     st = st ? st : view_parked_forget(db, p->def, err);
-    return st ? st : write_checkpoint(db, p->def, p->fingerprint, err);
+    return st ? st : write_checkpoint(db, p, err);
 }
 
-ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild, view_place *ret,
-                             ex_error *err)
+ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
+                             bool rebuilds_on_build, view_prepared *ret, ex_error *err)
 {
     ex_buf scratch;
     ex_buf_init(&scratch, 0);
-    preparing p = {def, must_rebuild, fingerprint_view(def, &scratch), {0}};
+    preparing p = {.def = def,
+                   .must_rebuild = must_rebuild,
+                   .rebuilds_on_build = rebuilds_on_build,
+                   .fingerprint = fingerprint_view(def, &scratch),
+                   .definition = view_definition_of(def)};
     ex_buf_done(&scratch);
+    view_build_of(def, p.build);
     ex_status st = ex_sql_transact(db, EX_SQL_WRITE, prepare_locked, &p, err);
     if (!st)
-        *ret = p.place;
+        *ret = p.done;
     return st ? ex_error_context(err, st, "view '%s'", def->name) : EX_OK;
 }
 

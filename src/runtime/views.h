@@ -2,9 +2,11 @@
  *
  * DIR/views.db, or the schema NAME_views beside the store's schema NAME in PostgreSQL
  *     excore_views (view TEXT PRIMARY KEY, version INTEGER, fingerprint INTEGER, position INTEGER,
- *     log, epoch, event TEXT): the checkpoint, and what proves it to be a place of the log
- *     excore_parked (view, position, stream, type, reason, attempts, parked_at): what views left
- * out one table for each row type
+ *     log, epoch, event TEXT, definition INTEGER, build TEXT): the checkpoint, what proves it to be
+ *     a place of the log, what the rows were made by (view_definition.h)
+ *     excore_parked (view, position, stream, type, reason, attempts, parked_at, state, settled_by,
+ *     note, settled_at): what views left out, and what is to be done with it (view_settle.h)
+ *     one table for each row type
  *
  * A view's rows and its checkpoint change in one transaction. All of it can be
  * deleted: every view is then rebuilt from the log. In a file one connection
@@ -26,6 +28,8 @@
 #include "store/tail.h"
 
 #include <limits.h>
+
+#define PARKED_LOOK_MS 1000u /* between two looks for what others ask about parked events */
 
 enum {
     ROW_SELECT,
@@ -52,6 +56,12 @@ typedef struct view_place {
     ex_id epoch; /* in which the position was read */
 } view_place;
 
+/* Events in excore_parked. */
+typedef struct view_parked_counts {
+    uint64_t open; /* that nobody has settled */
+    uint64_t all;  /* with those that were skipped */
+} view_parked_counts;
+
 typedef struct view_runner {
     /* immutable after start */
     ex_runtime *rt;
@@ -74,15 +84,16 @@ typedef struct view_runner {
     ex_arena arena;
     view_texts texts;
     view_rows rows;
-    view_window window;       /* on a server */
-    bool is_careful;          /* a savepoint around each event: the last transaction failed */
-    bool retry_at_once;       /* the failure is understood: no pause */
-    bool is_handlers;         /* the failure came from a handler, over a connection that works */
-    uint32_t away;            /* failures in a row that were the database's */
-    uint64_t failing_ns;      /* since when they were not a handler's; 0: it works */
-    uint64_t faulty_position; /* of the event that failed last */
-    uint32_t attempts;        /* that it had */
-    uint64_t parked;          /* events in excore_parked; the status has a copy */
+    view_window window;        /* on a server */
+    bool is_careful;           /* a savepoint around each event: the last transaction failed */
+    bool retry_at_once;        /* the failure is understood: no pause */
+    bool is_handlers;          /* the failure came from a handler, over a connection that works */
+    uint32_t away;             /* failures in a row that were the database's */
+    uint64_t failing_ns;       /* since when they were not a handler's; 0: it works */
+    uint64_t faulty_position;  /* of the event that failed last */
+    uint32_t attempts;         /* that it had */
+    view_parked_counts parked; /* in excore_parked; the status has a copy */
+    uint64_t looked_ns;        /* when it was last asked what is to be done with them; 0: never */
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t wake;  /* for the runner: a commit, or a request */
@@ -93,6 +104,8 @@ typedef struct view_runner {
     uint64_t rebuild_to; /* REBUILDING ends there */
     uint64_t wanted;     /* the highest position that anybody has waited for */
     bool has_news, is_resting, is_stopping, wants_pause, wants_rebuild;
+    bool wants_look;     /* somebody here has asked for something about parked events */
+    bool is_other_build; /* the rows were written by another build of the program */
     bool is_standby;     /* another node has the lease */
     bool is_lease_moved; /* it came or went since the runner looked */
     uint32_t failures;   /* in a row */
@@ -172,11 +185,19 @@ EX_NODISCARD ex_status view_store_place(const char *dir, char path[PATH_MAX], ex
 EX_NODISCARD ex_status view_store_migrate(ex_sql *db, const ex_clock *clock, ex_error *err);
 /** Drop the view's tables and make them anew, empty, with their indexes. */
 EX_NODISCARD ex_status view_store_create_tables(ex_sql *db, const ex_view_def *def, ex_error *err);
+/** Do the tables lack what this program would add? For those who only read. */
+EX_NODISCARD ex_status view_store_is_older(ex_sql *db, bool *ret, ex_error *err);
+typedef struct view_prepared {
+    view_place place;    /* the checkpoint; without a proof everything but the position is nil */
+    const char *why;     /* the tables were made anew, "" for a reason that is known; NULL: kept */
+    bool is_other_build; /* the rows were written by another build of the program */
+} view_prepared;
 /** Create what is missing; drop and recreate the tables of a changed definition (position 0).
- *  @param ret the checkpoint; without a proof everything but the position is nil
+ *  @param rebuilds_on_build also when only the build of the program is another
  *  @return EX_EFORMAT when another node has a newer version of the view */
 EX_NODISCARD ex_status view_store_prepare(ex_sql *db, const ex_view_def *def, bool must_rebuild,
-                                          view_place *ret, ex_error *err);
+                                          bool rebuilds_on_build, view_prepared *ret,
+                                          ex_error *err);
 /** Within a transaction: keep other nodes off the view. @return EX_EAGAIN when it is not at
  * `position` any more: another node has moved it */
 EX_NODISCARD ex_status view_store_lock(ex_sql *db, const ex_view_def *def, uint64_t position,
@@ -210,8 +231,13 @@ EX_NODISCARD ex_status view_proof_check(view_runner *r, const view_place *place,
 EX_NODISCARD ex_status view_parked_put(view_runner *r, ex_sql *db, const ex_event *event,
                                        const char *reason, ex_error *err);
 EX_NODISCARD ex_status view_parked_forget(ex_sql *db, const ex_view_def *def, ex_error *err);
-EX_NODISCARD ex_status view_parked_count(ex_sql *db, const ex_view_def *def, uint64_t *ret,
-                                         ex_error *err);
+EX_NODISCARD ex_status view_parked_count(ex_sql *db, const ex_view_def *def,
+                                         view_parked_counts *ret, ex_error *err);
+
+/* view_retry.c: the runner's thread */
+/** See to what was asked for parked events (view_settle.h), when it is time to look. Not while
+ *  standing by. */
+EX_NODISCARD ex_status view_retry_asked(view_runner *r, ex_error *err);
 
 /* view_apply.c */
 
@@ -221,6 +247,12 @@ typedef struct view_progress {
     uint32_t applied, parked;
 } view_progress;
 
+/** Apply one event within a transaction.
+ *  @param data     as its handler reads it; NULL: it is read here
+ *  @param ret_fits false when the event itself is at fault. The failure is in tx->error, and says
+ *                  where. */
+EX_NODISCARD ex_status view_apply_event(view_runner *r, struct ex_view_tx *tx,
+                                        const ex_event *event, void *data, bool *ret_fits);
 /** Apply `event` and what follows it in memory, in one transaction. *ret is set
  *  whenever something was committed, also before a failure. The runner's thread. */
 EX_NODISCARD ex_status view_apply_batch(view_runner *r, ex_sql *db, ex_event *event,

@@ -1,6 +1,7 @@
 /* parcels_app.c: an application for end-to-end tests, built several times, each with a difference:
  *
- *   FAULTY   two queries that do not fit the view */
+ *   FAULTY    two queries that do not fit the view
+ *   CHANGED   the handler takes heavy parcels, too: other code, nothing else */
 #include <excore/app.h>
 
 typedef struct parcel {
@@ -14,6 +15,10 @@ EX_TYPE(parcel_sent, "ParcelSent", EX_KEY(parcel_sent, parcel_id), EX_FIELD(parc
 static ex_status when_sent(ex_view_tx *tx, const parcel_sent *e, const ex_event *event)
 {
     (void)event;
+#ifndef CHANGED
+    if (e->grams > 2000)
+        return ex_view_error(tx, EX_EINVAL, "too heavy");
+#endif
     return ex_row_store(tx, parcel, e);
 }
 

@@ -22,7 +22,7 @@ complete_words() {
 
 mkdir -p folder-a/inner folder-b
 touch file-a
-is "$(complete_words excore '')" "serve append read tail bench copy status migrate check config completion help version --help --version "
+is "$(complete_words excore '')" "serve append read tail bench copy status views migrate check config completion help version --help --version "
 is "$(complete_words excore ta)" "tail "
 is "$(complete_words excore tail --t)" "--types --tags "
 is "$(complete_words excore serve --durability '')" "full normal "
@@ -31,13 +31,13 @@ is "$(complete_words excore serve --durability =)" "full normal "
 is "$(complete_words excore serve --data folder | tr ' ' '\n' | sort | tr '\n' ' ')" "folder-a folder-b "
 is "$(complete_words excore serve -d folder-b)" "folder-b "
 is "$(complete_words excore serve --app file)" "file-a "
-is "$(complete_words excore help v)" "version "
+is "$(complete_words excore help v)" "views version "
 is "$(complete_words excore completion '')" "bash --help --version "
 is "$(complete_words excore append --tag '')" " "
 is "$(complete_words excore unknown '')" " "
 
 # Every option that a help names is offered.
-for verb in serve append read tail bench copy status migrate check config; do
+for verb in serve append read tail bench copy status views migrate check config; do
     offered=$(complete_words excore $verb --)
     for option in $("$excore" $verb --help | sed -n 's/^  .... *\(--[a-z-]*\).*/\1/p'); do
         has " $offered" " $option "

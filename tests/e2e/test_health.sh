@@ -32,8 +32,9 @@ stop_server
 
 # With room for them the view goes on, and its hole is told.
 start_server --data degraded --app "$orders" --listen 127.0.0.1:0
-wait_for ready_is healthy 200
 expect 0 curl -sSf "$url/v1/orders/open-orders?min_position=2"
+wait_for ready_is degraded 200
+is "$(jq -r .checks.views ready.json)" "error: view 'order_summary' has left out 2 events: see 'views parked order_summary'"
 is "$(jq -c .items <<<"$out")" "[]"
 expect 0 curl -sSf "$url/metrics"
 has "$out" 'excore_view_parked_events{view="order_summary"} 2'

@@ -64,6 +64,12 @@ static void add_routes(api *a)
     add_long_route(a, "/v1/streams/{stream}", route_read_stream);
     add_long_route(a, "/v1/events", route_read_log);
     add_operator_route(a, "/v1/status", route_status);
+    add_operator_route(a, "/v1/views", route_views);
+    add_operator_route(a, "/v1/views/{view}", route_view);
+    add_long_route(a, "/v1/views/{view}/parked", route_view_parked);
+    add_route(a, HTTP_POST_, "/v1/views/{view}/parked/retry", route_view_retry_all);
+    add_route(a, HTTP_POST_, "/v1/views/{view}/parked/{position}/retry", route_view_retry);
+    add_route(a, HTTP_POST_, "/v1/views/{view}/parked/{position}/skip", route_view_skip);
     add_probe_route(a, "/health/live", route_live, HTTP_LIVENESS);
     add_probe_route(a, "/health/ready", route_ready, HTTP_OPERATOR);
     add_probe_route(a, "/ready", route_ready, HTTP_OPERATOR);

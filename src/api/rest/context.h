@@ -12,7 +12,7 @@
 #include "kernel/workers.h"
 #include "sql/lease_list.h"
 
-#define API_ROUTES_MAX 16
+#define API_ROUTES_MAX 32
 #define API_POOLS      3 /* readers, queriers, prober */
 
 struct api {
@@ -44,5 +44,7 @@ http_handler route_append_stream, route_append_streams;
 http_handler route_read_stream, route_read_log;
 http_handler route_live, route_ready, route_health, route_metrics, route_openapi, route_status;
 http_handler route_command, route_query;
+http_handler route_views, route_view, route_view_parked;
+http_handler route_view_retry_all, route_view_retry, route_view_skip;
 
 #endif

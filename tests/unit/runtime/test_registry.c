@@ -53,6 +53,10 @@ static void bad_context(parts *p)
 {
     p->context.name = "Bank";
 }
+static void taken_context(parts *p)
+{
+    p->context.name = "views";
+}
 static void no_context(parts *p)
 {
     p->app.context_count = 0;
@@ -261,6 +265,7 @@ static const struct {
     const char *word;
 } cases[] = {
     {"bad context name", bad_context, EX_EINVAL, "'Bank'"},
+    {"the platform's name", taken_context, EX_EINVAL, "/v1/views is the platform's"},
     {"no context", no_context, EX_EINVAL, "no context"},
     {"bad aggregate name", bad_aggregate, EX_EINVAL, "'my-account'"},
     {"no state type", no_state, EX_EINVAL, "account"},

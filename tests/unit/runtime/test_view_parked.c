@@ -23,7 +23,7 @@
 typedef struct parked {
     uint64_t position;
     uint32_t attempts;
-    char type[32], stream[32], reason[256];
+    char type[32], stream[32], reason[256], settled[64];
 } parked;
 
 typedef struct fixture {
@@ -131,6 +131,10 @@ static void keep(void *ctx, const ex_parked_event *e)
     (void)snprintf(p->type, sizeof(p->type), "%.*s", EX_ARG(e->type));
     (void)snprintf(p->stream, sizeof(p->stream), "%.*s", EX_ARG(e->stream));
     (void)snprintf(p->reason, sizeof(p->reason), "%.*s", EX_ARG(e->reason));
+    if (e->settled_at_us)
+        (void)snprintf(p->settled, sizeof(p->settled), "%s %.*s %.*s",
+                       e->state == EX_PARKED_SKIPPED ? "skipped" : "open", EX_ARG(e->settled_by),
+                       EX_ARG(e->note));
     assert_true(e->parked_at_us > 0);
 }
 
@@ -359,6 +363,154 @@ static void test_view_parked_many_in_a_row(void **ctx)
     tear_down(&f);
 }
 
+/* ---- Settling: issue 9, item 7 ---- */
+
+static ex_view_retried retry(fixture *f, ex_runtime *rt, uint64_t position)
+{
+    ex_view_retried done = {0};
+    if (ex_runtime_view_retry(rt, "balance", position, EX_S("ann"), 10000, &done, &f->err))
+        fail_msg("%s", f->err.message);
+    assert_int_equal(done.waiting, 0);
+    return done;
+}
+
+/* Opened, then 1, 2, 3 parked by a handler that fails, 4 applied. @return the position of 1 */
+static uint64_t park_three(fixture *f)
+{
+    put_opened(f);
+    atomic_store(&accounts_view_fails, true);
+    uint64_t first = put_moved(f, 1);
+    put_moved(f, 2);
+    wait_for_position(f, put_moved(f, 3));
+    atomic_store(&accounts_view_fails, false);
+    wait_for_position(f, put_moved(f, 4));
+    assert_int_equal(status_of(f).parked, 3);
+    assert_balance(f, 4, 1);
+    return first;
+}
+
+/* A retry applies the event now, once, and the view stands where it stood. G-714 */
+static void test_view_parked_event_is_applied_when_somebody_asks(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f, (ex_runtime_options){.view_attempts = 1});
+    uint64_t first = park_three(&f), position = status_of(&f).position;
+    ex_view_retried done = retry(&f, f.rt, first + 1);
+    assert_int_equal(done.asked, 1);
+    assert_int_equal(done.applied, 1);
+    assert_balance(&f, 2, 2);
+    assert_int_equal(status_of(&f).position, position);
+    ex_view_retried none;
+    assert_int_equal(
+        ex_runtime_view_retry(f.rt, "balance", first + 1, EX_S(""), 100, &none, &f.err),
+        EX_ENOTFOUND);
+    assert_non_null(strstr(f.err.message, "view 'balance' has no parked event at position 3"));
+    done = retry(&f, f.rt, 0); /* the rest, in the order of the log */
+    assert_int_equal(done.applied, 2);
+    assert_balance(&f, 3, 4);
+    assert_int_equal(status_of(&f).parked, 0);
+    list(&f, 0, LISTED);
+    assert_int_equal(f.listed, 0);
+    assert_int_equal(retry(&f, f.rt, 0).asked, 0);
+    stop(&f);
+    start(&f);
+    wait_for_position(&f, position);
+    assert_balance(&f, 3, 4);
+    tear_down(&f);
+}
+
+/* One that fails again is parked as before, with the reason of this time. G-714 */
+static void test_view_parked_event_that_fails_again_stays_parked(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f, (ex_runtime_options){.view_attempts = 1});
+    uint64_t first = park_three(&f);
+    list(&f, 0, 1);
+    uint32_t attempts = f.list[0].attempts;
+    atomic_store(&accounts_view_fails, true);
+    atomic_store(&accounts_view_failure,
+                 EX_EAGAIN); /* would be tried for ever in the log's order */
+    ex_view_retried done = retry(&f, f.rt, first);
+    assert_int_equal(done.applied, 0);
+    assert_int_equal(done.parked_again, 1);
+    atomic_store(&accounts_view_fails, false);
+    list(&f, 0, 1);
+    assert_int_equal(f.list[0].attempts, attempts + 1);
+    assert_int_equal(status_of(&f).parked, 3);
+    wait_for_position(&f, put_moved(&f, 5)); /* the view itself goes on */
+    assert_balance(&f, 5, 2);
+    tear_down(&f);
+}
+
+/* A skipped event is settled, also where a rebuild cannot apply it. G-715 */
+static void test_view_parked_event_is_skipped_for_a_reason(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f, (ex_runtime_options){0});
+    put_opened(&f);
+    uint64_t bad = put(&f, MOVED, "{}"), last = put_moved(&f, 4);
+    wait_for_position(&f, last);
+    assert_int_equal(ex_runtime_view_skip(f.rt, "balance", bad, EX_S("ann"), EX_S(""), &f.err),
+                     EX_EINVAL);
+    assert_int_equal(
+        ex_runtime_view_skip(f.rt, "balance", bad + 1, EX_S("ann"), EX_S("old"), &f.err),
+        EX_ENOTFOUND);
+    if (ex_runtime_view_skip(f.rt, "balance", bad, EX_S("ann"), EX_S("a test of 2019"), &f.err))
+        fail_msg("%s", f.err.message);
+    struct timespec pause = {0, 1000000};
+    for (int i = 0; i < 10000 && status_of(&f).parked; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(status_of(&f).parked, 0);
+    assert_int_equal(retry(&f, f.rt, 0).asked, 0); /* all: those that are parked */
+    assert_int_equal(ex_runtime_view_rebuild(f.rt, "balance", &f.err), EX_OK);
+    last = put_moved(&f, 5);
+    wait_for_position(&f, last);
+    assert_int_equal(status_of(&f).parked, 0);
+    list(&f, 0, LISTED);
+    assert_int_equal(f.listed, 1);
+    assert_string_equal(f.list[0].settled, "skipped ann a test of 2019");
+    assert_int_equal(retry(&f, f.rt, bad).parked_again, 1); /* this one: skipped or not */
+    assert_int_equal(status_of(&f).parked, 1);
+    tear_down(&f);
+}
+
+/* Whichever node is asked, the one that holds the view's lease does it. G-714 */
+static void test_view_parked_event_is_settled_through_any_node(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    ex_store *store = NULL;
+    ex_runtime *other = NULL;
+    if (!store_place_is_server())
+        return;
+    set_up(&f, (ex_runtime_options){.view_attempts = 1});
+    uint64_t first = park_three(&f);
+    if (ex_store_open(f.place.text, NULL, &store, &f.err) ||
+        ex_runtime_start(store, &accounts_app, &f.options, &other, &f.err))
+        fail_msg("%s", f.err.message);
+    ex_view_status standby;
+    struct timespec pause = {0, 1000000};
+    for (int i = 0; i < 10000 && ex_runtime_view_status(other, 0, &standby) &&
+                    standby.state != EX_VIEW_STANDBY;
+         i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(standby.state, EX_VIEW_STANDBY);
+    assert_int_equal(retry(&f, other, first).applied, 1);
+    assert_int_equal(retry(&f, f.rt, first + 1).applied, 1);
+    assert_int_equal(
+        ex_runtime_view_skip(other, "balance", first + 2, EX_S("ann"), EX_S("why"), &f.err), EX_OK);
+    for (int i = 0; i < 10000 && status_of(&f).parked; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(status_of(&f).parked, 0);
+    assert_balance(&f, 2, 3);
+    ex_runtime_stop(other);
+    ex_store_close(store);
+    tear_down(&f);
+}
+
 int main(int argc, char **argv)
 {
     store_place_use(argc, argv);
@@ -371,6 +523,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_view_parked_events_have_a_limit),
         cmocka_unit_test(test_view_parked_key_with_a_nul_is_no_other_row),
         cmocka_unit_test(test_view_parked_many_in_a_row),
+        cmocka_unit_test(test_view_parked_event_is_applied_when_somebody_asks),
+        cmocka_unit_test(test_view_parked_event_that_fails_again_stays_parked),
+        cmocka_unit_test(test_view_parked_event_is_skipped_for_a_reason),
+        cmocka_unit_test(test_view_parked_event_is_settled_through_any_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
