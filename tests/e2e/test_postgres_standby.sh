@@ -42,6 +42,12 @@ parameter() {
 hosts="$(parameter "$standby" host),$(parameter "$primary" host)"
 ports="$(parameter "$standby" port),$(parameter "$primary" port)"
 both="postgres://excore@/excore?host=$hosts&port=$ports"
+# issue 8, item 17: a standby cannot know what is current, and does not say that it does.
+for verb in "read a" "tail --no-follow --from 0"; do
+    # shellcheck disable=SC2086
+    expect 1 timeout "$patience" "$excore" $verb --current --data "$standby"
+    is "$err" "excore ${verb%% *}: a standby does not know where the log of its primary ends"
+done
 psql -qX "$standby" -c 'SELECT pg_wal_replay_pause()' >/dev/null # from here on it lags
 expect 0 "$excore" append a T '{"n":2}' --data "$both"
 is "$out" "a@2 position 2"

@@ -15,6 +15,7 @@
 
 #define WRITER     0 /* of node b: the first connection through the proxy */
 #define TIMEOUT_MS 4000
+#define SHORT_MS   200 /* node a's */
 
 static char direct[POSTGRES_URL_SIZE], proxied[POSTGRES_URL_SIZE];
 static tcp_proxy *proxy;
@@ -34,7 +35,8 @@ static int start_nodes(void **state)
     proxy = tcp_proxy_start();
     postgres_schema_url(postgres_tcp_url(), "rest_nodes", direct);
     tcp_proxy_url(proxy, "rest_nodes", proxied);
-    const api_server_options of_a = {.place = direct, .app = &accounts_app};
+    const api_server_options of_a = {
+        .place = direct, .app = &accounts_app, .api.min_position_timeout_ms = SHORT_MS};
     const api_server_options of_b = {
         .place = proxied, .app = &accounts_app, .api.min_position_timeout_ms = TIMEOUT_MS};
     api_server_start(&a, &of_a);
@@ -157,6 +159,22 @@ static void test_rest_nodes_reads_wait_for_what_is_to_come(void **state)
     http_client_close(&client);
 }
 
+/* It never comes: 504 in time, and nothing of it is stored or kept. */
+static void test_rest_nodes_reads_do_not_wait_for_ever(void **state)
+{
+    (void)state;
+    static const char *const reads[] = {"/v1/streams/never?min_position=999999",
+                                        "/v1/events?min_position=999999",
+                                        "/v1/streams/never?direction=backward&min_position=999999",
+                                        "/v1/bank/account-count?min_position=999999"};
+    append("never");
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        api_answer answer = api_call(&a, "GET", reads[i], "", NULL);
+        api_check_problem(&answer, reads[i], 504, "TIMEOUT", NULL);
+        api_answer_done(&answer);
+    }
+}
+
 static void test_rest_nodes_refuse_what_makes_no_sense(void **state)
 {
     (void)state;
@@ -238,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_rest_nodes_reads_see_what_was_acknowledged),
         cmocka_unit_test(test_rest_nodes_queries_are_current),
         cmocka_unit_test(test_rest_nodes_reads_wait_for_what_is_to_come),
+        cmocka_unit_test(test_rest_nodes_reads_do_not_wait_for_ever),
         cmocka_unit_test(test_rest_nodes_refuse_what_makes_no_sense),
         cmocka_unit_test(test_rest_nodes_followers_begin_where_they_ask),
         cmocka_unit_test(test_rest_nodes_reads_do_not_need_the_writer),
