@@ -144,8 +144,10 @@ static ex_status check_store(void *ctx, ex_error *err)
 {
     const server *s = ctx;
     uint64_t version = 0;
-    ex_status status = ex_store_stream_version(s->store, EX_S("$health"), &version, err);
-    status = status ? status : check_head_age(s, s->settings->head_age_limit_ms, err);
+    ex_status status =
+        check_head_age(s, s->settings->head_age_limit_ms, err); /* waits for nobody */
+    if (!status)
+        status = ex_store_stream_version(s->store, EX_S("$health"), &version, err);
     if (status)
         return status;
     status = ex_store_check_writes(s->store, err);

@@ -3,9 +3,11 @@
  * Happy path: the first caller of ex_health_run leads a round: it starts one
  * thread for each check, waits for all of them, writes the answer once and
  * keeps it. Callers that come meanwhile wait for that answer.
- * Possible failures: a check that outlives the limit is "error: timeout"; its
- * thread goes on by itself with a reference to the check, its late outcome is
- * dropped, and no further run of it starts until it has returned.
+ * Possible failures: a check that has not ended in wait_ms keeps the outcome that
+ * is known of it, and one that outlives the limit is "error: timeout". Its thread
+ * goes on by itself with a reference to the check; no further run of it starts until
+ * it has returned, and the next round waits for that one. What comes between two
+ * rounds is known to the next.
  * Ending: whoever removes a check joins its thread, however long that takes:
  * what the check uses is freed next. Only a check that owns its context
  * (free_ctx) is left behind after the limit, with references to itself and `h`. */
@@ -25,6 +27,7 @@
 #include "kernel/thread.h"
 
 #define DEFAULT_LIMIT_MS 5000
+#define DEFAULT_WAIT_MS  500
 #define DEFAULT_KEEP_MS  1000
 #define OUTCOME_SIZE     (EX_ERROR_MESSAGE_SIZE + 8) /* "error: " before a message */
 
@@ -46,11 +49,13 @@ typedef struct check {
     bool is_left;               /* nobody joins it: it has a reference to `h` */
     bool is_awaited;            /* and the current round waits for it */
     char outcome[OUTCOME_SIZE]; /* "ok" or "error: …" of the last round; "" before the first */
+    char late[OUTCOME_SIZE];    /* of a run that ended between two rounds; "": none */
+    uint64_t started_ns;        /* the last run */
     bool has_changed;           /* the outcome differs from the round before */
 } check;
 
 struct ex_health {
-    uint64_t limit_ns, keep_ns; /* immutable */
+    uint64_t limit_ns, wait_ns, keep_ns; /* immutable */
 
     pthread_mutex_t mu;
     pthread_cond_t changed; /* a run or a round ended, or draining began */
@@ -124,14 +129,29 @@ static bool wait_until(ex_health *h, uint64_t deadline_ns)
 
 /* ---- One run ---- */
 
+static void write_outcome(char out[OUTCOME_SIZE], ex_status status, const char *detail)
+{
+    (void)snprintf(out, OUTCOME_SIZE, "%s%s", status ? "error: " : "ok", status ? detail : "");
+}
+
 /* With h->mu held. */
+static void take_outcome(check *c, const char text[OUTCOME_SIZE])
+{
+    c->has_changed = strcmp(text, c->outcome) != 0;
+    memcpy(c->outcome, text, OUTCOME_SIZE);
+    c->late[0] = '\0';
+}
+
 static void set_outcome(check *c, ex_status status, const char *detail)
 {
-    char text[OUTCOME_SIZE] = "ok";
-    if (status)
-        (void)snprintf(text, sizeof(text), "error: %s", detail); /* sized to fit */
-    c->has_changed = strcmp(text, c->outcome) != 0;
-    memcpy(c->outcome, text, sizeof(text));
+    char text[OUTCOME_SIZE] = "";
+    write_outcome(text, status, detail);
+    take_outcome(c, text);
+}
+
+static bool is_over(const ex_health *h, const check *c)
+{
+    return now_ns() - c->started_ns >= h->limit_ns;
 }
 
 static void *run_main(void *arg)
@@ -142,10 +162,13 @@ static void *run_main(void *arg)
     ex_status status = r.c->run(r.c->ctx, &err);
     pthread_mutex_lock(&r.h->mu);
     r.c->is_running = false;
+    const char *detail = err.message[0] ? err.message : ex_status_text(status);
     if (r.c->is_awaited) {
         r.c->is_awaited = false;
         r.h->awaited--;
-        set_outcome(r.c, status, err.message[0] ? err.message : ex_status_text(status));
+        set_outcome(r.c, status, detail);
+    } else {
+        write_outcome(r.c->late, status, detail);
     }
     bool is_left = r.c->is_left;
     check *dead = drop_check(r.c);
@@ -168,8 +191,13 @@ static void *run_main(void *arg)
 /* With h->mu held. */
 static void start_run(ex_health *h, check *c)
 {
-    if (c->is_running) { /* still hangs from an earlier round */
+    if (c->is_running && is_over(h, c)) { /* still hangs from an earlier round */
         set_outcome(c, EX_ETIMEOUT, "timeout");
+        return;
+    }
+    if (c->is_running) {
+        c->is_awaited = true;
+        h->awaited++;
         return;
     }
     join(c);
@@ -183,6 +211,7 @@ static void start_run(ex_health *h, check *c)
     }
     /* the thread takes the lock before it touches any of this */
     c->refs++;
+    c->started_ns = now_ns();
     c->has_thread = c->is_running = c->is_awaited = true;
     h->awaited++;
 }
@@ -231,16 +260,21 @@ static void write_answer(ex_health *h, check *const *round, size_t count)
 
 static void await_runs(ex_health *h, check *const *round, size_t count)
 {
-    uint64_t deadline = now_ns() + h->limit_ns;
+    bool is_known = true;
+    for (size_t i = 0; i < count; i++)
+        is_known &= !round[i]->is_awaited || round[i]->outcome[0] || round[i]->late[0];
+    uint64_t deadline = now_ns() + (is_known ? h->wait_ns : h->limit_ns);
     while (h->awaited > 0 && !h->is_draining) {
         if (!wait_until(h, deadline))
             break;
     }
     for (size_t i = 0; i < count; i++) {
-        if (round[i]->is_awaited) {
-            round[i]->is_awaited = false;
-            set_outcome(round[i], EX_ETIMEOUT, "timeout");
-        }
+        check *c = round[i];
+        if (c->is_awaited && c->late[0])
+            take_outcome(c, c->late);
+        if (c->is_awaited && (is_over(h, c) || !c->outcome[0]))
+            set_outcome(c, EX_ETIMEOUT, "timeout");
+        c->is_awaited = false;
     }
     h->awaited = 0;
 }
@@ -434,6 +468,9 @@ ex_status ex_health_new(const ex_health_options *options, ex_health **ret, ex_er
     if (!h)
         return ex_raise(err, EX_ENOMEM, "no memory for the health checks");
     h->limit_ns = (uint64_t)(o.limit_ms ? o.limit_ms : DEFAULT_LIMIT_MS) * 1000000u;
+    h->wait_ns = (uint64_t)(o.wait_ms ? o.wait_ms : DEFAULT_WAIT_MS) * 1000000u;
+    if (h->wait_ns > h->limit_ns)
+        h->wait_ns = h->limit_ns;
     h->keep_ns = (uint64_t)(o.keep_ms ? o.keep_ms : DEFAULT_KEEP_MS) * 1000000u;
     h->refs = 1;
     ex_buf_init(&h->answer, 0);

@@ -1,5 +1,6 @@
 /* health.h: named checks behind readiness: run in parallel, limited in time, remembered for a
- * second.
+ * second. A check that takes its time is answered for by its last outcome, until its own time is
+ * over: whoever asks has a time-out, too.
  *
  * Each run of a check has a thread of its own, so that one that hangs holds up
  * nothing else; a check never has two runs at a time. From ex_health_drain on
@@ -29,8 +30,9 @@ typedef struct ex_health_check {
 } ex_health_check;
 
 typedef struct ex_health_options {
-    uint32_t limit_ms; /* for each check [5000] */
+    uint32_t limit_ms; /* a check that takes longer fails [5000] */
     uint32_t keep_ms;  /* how long results are used again [1000] */
+    uint32_t wait_ms;  /* an answer waits so long for checks whose last outcome is known [500] */
 } ex_health_options;
 
 /** @param options NULL for the defaults; 0 in a field takes its default. @return EX_OK, EX_ENOMEM
@@ -58,7 +60,7 @@ void ex_health_drain(ex_health *h);
  * service can serve (no checks: it can). The status is "unhealthy" when a check fails, "degraded"
  * when only minor ones do; degraded is able to serve. Callers at the same time share one run of
  * each check. Check ex_buf_status(out) as well. Thread: any. Blocking: until the checks end, at
- * most limit_ms. */
+ * most wait_ms, or limit_ms while one has no outcome yet. */
 bool ex_health_run(ex_health *h, ex_buf *out);
 /** The same from what is known now (draining, no checks, results younger than keep_ms), for threads
  *  that must not block. @return false when checks would have to run; then nothing is appended */

@@ -30,11 +30,15 @@ took() {
     ((ms <= $2)) || fail "$3 took $ms ms, more than $2"
 }
 
-export EXCORE_STORE_ANSWER_TIMEOUT=1s EXCORE_SERVER_SHUTDOWN_TIMEOUT=1s
+export EXCORE_STORE_ANSWER_TIMEOUT=1s EXCORE_SERVER_SHUTDOWN_TIMEOUT=1s EXCORE_STORE_HEAD_AGE_LIMIT=2s
 start_server --data "$place" --app "$orders" --listen 127.0.0.1:0
 is "$(create o-1)" 201
 
 # ---- Nobody tells the node where the log ends: it goes on, and says so ----
+ready_is() { # CODE
+    [ "$(curl -sS -m 20 -o .body -w '%{http_code}' "$url/health/ready")" = "$1" ]
+}
+wait_for ready_is 200
 listener=$(psql -qXAt "$place" -c "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT position, recorded_at, last_id%' ORDER BY query_start DESC LIMIT 1")
 postmaster=$(head -n 1 "$data/postmaster.pid")
 kill -STOP "$postmaster" "$listener"
@@ -43,10 +47,22 @@ tells_age() {
 }
 wait_for tells_age
 has "$(<.body)" '"status":"degraded"'
+# Beyond store.head_age_limit a load balancer takes the node out (issue 8, item 17).
+wait_for ready_is 503
+has "$(jq -r .checks.store .body)" "error: the end of the log was last known "
 kill -CONT "$postmaster" "$listener"
+wait_for ready_is 200
 
 # ---- While it stands still ----
 signal_all STOP
+# Readiness answers from what it knows, and then that it knows too little (issue 8, item 14; G-809).
+for at in now 1.1 2.2; do
+    [ $at = now ] || read -r -t $at <> <(:) || true # results are kept for a second
+    begun=$(now_ms)
+    curl -sS -m 20 -o .body "$url/health/ready"
+    took "$begun" 900 "readiness"
+done
+has "$(jq -r .checks.store .body)" "error: the end of the log was last known "
 begun=$(now_ms)
 code=$(create o-2)
 [ "$code" -ge 500 ] || fail "an append was answered $code"

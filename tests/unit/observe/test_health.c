@@ -284,6 +284,53 @@ static void test_health_hanging_check_times_out_alone(void **state)
     assert_int_equal(atomic_load(&g.freed), 1);
 }
 
+typedef struct slow_check {
+    atomic_bool is_slow, fails;
+    gate g;
+} slow_check;
+
+static ex_status run_slow(void *ctx, ex_error *err)
+{
+    slow_check *s = ctx;
+    ex_status result = atomic_load(&s->fails) ? ex_raise(err, EX_EAGAIN, "it was away") : EX_OK;
+    if (atomic_load(&s->is_slow))
+        (void)hang(&s->g, NULL);
+    return result;
+}
+
+/* issue 8, item 14; G-809: a check that takes its time is answered for by its last outcome; what a
+ * late run finds is known to the next answer; beyond the limit it is a timeout. */
+static void test_health_answers_from_what_is_known(void **state)
+{
+    (void)state;
+    slow_check s = {.is_slow = false};
+    gate_init(&s.g);
+    static const char ok[] = "{\"status\":\"healthy\",\"checks\":{\"slow\":\"ok\"}}";
+    static const char away[] =
+        "{\"status\":\"unhealthy\",\"checks\":{\"slow\":\"error: it was away\"}}";
+    ex_health *h = NULL;
+    const ex_health_options o = {.limit_ms = 60000, .keep_ms = 1, .wait_ms = 20};
+    assert_int_equal(ex_health_new(&o, &h, NULL), EX_OK);
+    add(h, "slow", run_slow, &s);
+    expect(h, ok);
+    atomic_store(&s.fails, true);
+    atomic_store(&s.is_slow, true);
+    usleep(2000); /* results are kept for one */
+    expect(h, ok);
+    expect(h, ok);
+    assert_int_equal(atomic_load(&s.g.runs), 1);
+    sem_post(&s.g.leave);
+    ex_buf b;
+    ex_buf_init(&b, 0);
+    while (ex_health_run(h, &b)) /* the next runs hang, too */
+        continue;
+    ex_buf_done(&b);
+    expect(h, away);
+    for (int i = 0; i < 10; i++)
+        sem_post(&s.g.leave);
+    ex_health_free(h);
+}
+
 static void test_health_check_that_recovers_is_run_again(void **state)
 {
     (void)state;
@@ -502,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_health_probes_share_one_run),
         cmocka_unit_test(test_health_results_are_kept_for_their_time_only),
         cmocka_unit_test(test_health_hanging_check_times_out_alone),
+        cmocka_unit_test(test_health_answers_from_what_is_known),
         cmocka_unit_test(test_health_check_that_recovers_is_run_again),
         cmocka_unit_test(test_health_free_leaves_a_hanging_check_behind),
         cmocka_unit_test(test_health_removing_waits_for_who_borrows_its_context),
