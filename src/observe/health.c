@@ -302,8 +302,11 @@ static void lead_round(ex_health *h)
     h->answered_ns = now_ns();
     h->has_round = false;
     h->rounds++;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (!round[i]->is_running)
+            join(round[i]);
         dead[i] = drop_check(round[i]);
+    }
     pthread_cond_broadcast(&h->changed);
     pthread_mutex_unlock(&h->mu);
     for (size_t i = 0; i < count; i++)

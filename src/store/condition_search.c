@@ -131,8 +131,10 @@ static void put(condition_searches *c, search_queue *q, condition_search *s)
 
 /* ---- Searching ---- */
 
+/* An item is in hand. */
 static ex_status raise_too_wide(condition_search *s)
 {
+    assert(s->item < s->query.item_count);
     const ex_query_item *item = &s->query.items[s->item];
     ex_slice name = item->tag_count ? item->tags[0] : item->types[0];
     uint32_t others = item->tag_count + item->type_count - 1;
@@ -226,14 +228,12 @@ static ex_status run_slice(condition_search *s, void *reader, bool *ret_is_over)
         return ex_raise(&s->err, EX_EOVERLOADED,
                         "the condition waited too long for its turn to be searched");
     while (st == EX_OK && !*ret_is_over && now < s->slice_ends_ns) {
-        if (next_item(s))
-            st = search_piece(s, reader);
-        else
+        if (!next_item(s))
             *ret_is_over = !next_pass(s);
+        else if ((st = check_time(s, now)) == EX_OK) /* a search that has ended is not too late */
+            st = search_piece(s, reader);
         now = ex_monotonic_ns(clock);
         s->used_ns = used + (now - start);
-        if (st == EX_OK && !*ret_is_over)
-            st = check_time(s, now);
     }
     return st;
 }

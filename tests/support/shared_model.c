@@ -143,8 +143,10 @@ static void model_rollback(void *impl)
 
 static ex_status model_match(void *reader, store_match *m, ex_error *err)
 {
+    atomic_fetch_add(&shared_model.searching, 1);
     while (atomic_load(&shared_model.holds_searches))
         (void)usleep(1000);
+    atomic_fetch_sub(&shared_model.searching, 1);
     return store_memory_driver.reader->match(reader, m, err);
 }
 

@@ -18,6 +18,7 @@ typedef struct shared_model_state {
     ex_status commit_fails; /* the next one: nothing is stored */
     store_epochs epochs;    /* told by the next begin or refresh, once; count 0: none */
     /* any time */
+    atomic_uint searching;            /* for conditions, now */
     atomic_bool holds_searches;       /* for conditions */
     _Atomic(ex_status) begin_fails;   /* each, until it is reset */
     void (*_Atomic on_failing)(void); /* called by the first one that fails; nullable */

@@ -384,6 +384,41 @@ static void test_search_of_more_than_a_second_is_too_wide(void **state)
     put(type_a, NULL);
 }
 
+/* The last piece took the rest of the second, and more: what it has found is answered. The item
+ * behind the last one was named instead, which is none: the server died of it. G-502 */
+static void test_search_that_ends_late_has_an_answer(void **state)
+{
+    (void)state;
+    put_common();
+    call none, one;
+    atomic_store(&world.piece_ns, 1100000000);
+    prepare(&none, 0);
+    start(&none);
+    assert_int_equal(wait_for(&none), EX_OK);
+    prepare(&one, 0);
+    one.items[0] = (ex_query_item){&type_a, 1, &tag_u, 1}; /* as `none` has written it */
+    for (int i = 0; i < COMMON; i++)                       /* which memory does not know any more */
+        put(i % 2 ? type_a : type_b, i % 2 ? NULL : &tag_u);
+    start(&one);
+    assert_int_equal(wait_for(&one), EX_ECONDITION);
+    assert_int_equal(one.err.position, none.appended.position);
+}
+
+/* Time is over before the second item: it is the one that was not looked at. G-502 */
+static void test_search_without_time_for_the_next_item_names_it(void **state)
+{
+    (void)state;
+    put_common();
+    call c;
+    atomic_store(&world.piece_ns, 1100000000);
+    prepare(&c, 0);
+    c.items[1] = c.items[0];
+    c.query.item_count = 2;
+    start(&c);
+    assert_int_equal(wait_for(&c), EX_ETOOWIDE);
+    assert_string_equal(c.err.field, "condition.fail_if_match.items[1]");
+}
+
 static void test_search_fails_alone(void **state)
 {
     (void)state;
@@ -503,6 +538,8 @@ int main(void)
         SEARCH_TEST(test_search_of_a_retry_finds_its_own_event),
         SEARCH_TEST(test_search_checks_versions_at_the_end),
         SEARCH_TEST(test_search_of_more_than_a_second_is_too_wide),
+        SEARCH_TEST(test_search_that_ends_late_has_an_answer),
+        SEARCH_TEST(test_search_without_time_for_the_next_item_names_it),
         SEARCH_TEST(test_search_fails_alone),
         SEARCH_TEST(test_searches_are_bounded),
         SEARCH_TEST(test_search_that_is_short_overtakes_long_ones),

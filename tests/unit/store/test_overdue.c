@@ -46,9 +46,9 @@ static void *put_if_none_matches(void *ret)
     return NULL;
 }
 
-static void wait_for_batches(unsigned count)
+static void wait_for_searches(unsigned count)
 {
-    while (atomic_load(&shared_model.begun) + atomic_load(&shared_model.begun_blind) < count)
+    while (atomic_load(&shared_model.searching) < count)
         (void)usleep(1000);
 }
 
@@ -75,7 +75,7 @@ static void test_overdue_after_its_search_lets_the_store_close(void **state)
     ex_status ended[SEARCHED];
     for (unsigned i = 0; i < SEARCHED; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, put_if_none_matches, &ended[i]), 0);
-        wait_for_batches(i + 1); /* it has left its batch, or is about to */
+        wait_for_searches(i + 1); /* it has left its batch, or is about to */
     }
     assert_int_equal(put(type_a, NULL), EX_OK); /* now it has */
     atomic_store(&shared_model.on_failing, take_all_their_time);
