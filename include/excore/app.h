@@ -10,7 +10,7 @@
 
 EX_BEGIN_DECLS
 
-#define EX_APP_ABI 2
+#define EX_APP_ABI 3
 
 /** A bounded context: the first part of its routes, /v1/{context}/… */
 typedef struct ex_context {

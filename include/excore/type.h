@@ -32,7 +32,36 @@
  *     EX_OPT_STRUCT(order, customer, customer)    pointer member, NULL when absent
  *     EX_LIST_OF(order, items, order_item)        EX_LIST(order_item) member
  *     EX_TEXTS(order, labels)                     EX_LIST(ex_slice) member
- *     EX_KEY(order, order_id)                     text that names the object itself */
+ *     EX_KEY(order, order_id)                     text that names the object itself
+ *
+ * A list is declared in the struct and described beside it:
+ *
+ *     typedef struct order {
+ *         ex_slice order_id;
+ *         EX_LIST(order_item) items;
+ *         EX_LIST(ex_slice) labels;
+ *     } order;
+ *     EX_TYPE(order, "Order", EX_KEY(order, order_id), EX_LIST_OF(order, items, order_item),
+ *             EX_TEXTS(order, labels));
+ *
+ *     order_item *item = ex_list_add(memory, &o->items);     NULL: no memory, which the arena keeps
+ *     if (item)
+ *         *item = *e_item;
+ *     for (uint32_t i = 0; i < o->items.count; i++)
+ *         total += o->items.items[i].quantity;
+ *
+ * Every EX_LIST is a type of its own, so one is not assigned to another: a list that travels (into an
+ * event, say) gets a name, `typedef EX_LIST(order_item) order_items;`, and is used by that name.
+ *
+ * What is checked. The compiler refuses a field of another struct than the type's, a member whose C
+ * type its macro is not for, a list or nested struct of another type than is named. When the
+ * application starts a struct with bytes that no field covers, more than padding can be, is refused:
+ * a member was left out, and would be lost in the log and in every copy. What nothing can see:
+ *
+ *   - a member that is left out and fits into padding, a bool behind a bool say;
+ *   - an enum member that is declared with EX_FIELD: to C it is a number, so is it in JSON;
+ *   - EX_ENUM with the texts of another enumeration;
+ *   - two members of one type described under each other's name by hand-written tables. */
 #ifndef EXCORE_TYPE_H
 #define EXCORE_TYPE_H
 
@@ -92,14 +121,15 @@ typedef struct ex_field {
     const char *name; /* in JSON and SQL: the member's name */
     ex_kind kind;
     uint32_t offset;
+    uint32_t size, align; /* of the member; 0 in tables without the macros: then not checked */
     bool is_key;                   /* names the object: the route's {id}; a table's primary key */
     const ex_type *type;           /* STRUCT, OPT_STRUCT, LIST */
     const ex_enum_type *enum_type; /* ENUM */
-    double min, max;           /* numbers, both ends included; both 0: not bounded; max 0 under a
-                                  positive min: no upper bound */
+    double min, max; /* numbers, both ends included. Not given: min -INFINITY, or 0 under a max; max
+                        INFINITY. Without the macros: both 0, or max 0 under a positive min */
     uint32_t min_len, max_len; /* text, in characters; max 0: 65,536 */
     uint32_t min_items, max_items; /* lists; max 0: 10,000 */
-    const char *format;            /* text: "email", "uri", "uuid", "date"; checked. NULL: none */
+    const char *format; /* text: "email", "uri", "uuid", "date"; checked, other words at start */
     const char *doc;
 } ex_field;
 
@@ -122,29 +152,85 @@ struct ex_type {
         ex_time: EX_KIND_TIME, ex_raw_json: EX_KIND_JSON, ex_opt_bool: EX_KIND_OPT_BOOL,           \
         ex_opt_i64: EX_KIND_OPT_I64, ex_opt_double: EX_KIND_OPT_DOUBLE,                            \
         ex_opt_text: EX_KIND_OPT_TEXT)
+#define EX_KIND_OR_NONE_(expression)                                                               \
+    _Generic((expression),                                                                         \
+        bool: EX_KIND_BOOL, int32_t: EX_KIND_I32, uint32_t: EX_KIND_U32, int64_t: EX_KIND_I64,     \
+        uint64_t: EX_KIND_U64, double: EX_KIND_DOUBLE, ex_slice: EX_KIND_TEXT,                     \
+        ex_time: EX_KIND_TIME, ex_raw_json: EX_KIND_JSON, ex_opt_bool: EX_KIND_OPT_BOOL,           \
+        ex_opt_i64: EX_KIND_OPT_I64, ex_opt_double: EX_KIND_OPT_DOUBLE,                            \
+        ex_opt_text: EX_KIND_OPT_TEXT, default: -1)
 
-#define EX_MEMBER_(struct_type, member, field_kind, ...)                                           \
-    { .name = #member, .kind = (field_kind), .offset = offsetof(struct_type, member), __VA_ARGS__ }
+/* The struct whose fields are listed: any, but inside of EX_TYPE's check its own. */
+struct ex_owner_ { struct ex_any_owner_ *of; };
+#define EX_IS_OWNER_(struct_type)                                                                  \
+    _Generic(((struct ex_owner_ *)0)->of, struct ex_any_owner_ *: 1, struct_type *: 1, default: 0)
+/* 0, or an error of the compiler with the text. */
+#define EX_REFUSE_UNLESS_(condition, text)                                                         \
+    (0 * sizeof(struct { _Static_assert(condition, text); char unused; }))
+#define EX_IS_(expression, c_type) _Generic((expression), c_type: 1, default: 0)
+#define EX_AT_(struct_type, member) (((struct_type *)0)->member)
+
+#define EX_MEMBER_(struct_type, member, field_kind, is_fit, why, ...)                              \
+    { .name = #member, .kind = (field_kind),                                                       \
+      .offset = offsetof(struct_type, member) +                                                    \
+                EX_REFUSE_UNLESS_(EX_IS_OWNER_(struct_type), #struct_type "." #member              \
+                                  " is listed in the EX_TYPE of another struct") +                 \
+                EX_REFUSE_UNLESS_(is_fit, #struct_type "." #member why),                           \
+      .size = sizeof(EX_AT_(struct_type, member)),                                                 \
+      .align = __alignof__(EX_AT_(struct_type, member)),                                           \
+      .min = -__builtin_inf(), .max = __builtin_inf(), __VA_ARGS__ }
 
 #define EX_FIELD(struct_type, member, ...)                                                         \
-    EX_MEMBER_(struct_type, member, EX_KIND_OF(((struct_type *)0)->member), __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_OR_NONE_(EX_AT_(struct_type, member)),                 \
+               EX_KIND_OR_NONE_(EX_AT_(struct_type, member)) >= 0,                                 \
+               " is of a type that EX_FIELD does not know; lists are EX_LIST_OF or EX_TEXTS, "     \
+               "structs EX_STRUCT or EX_OPT_STRUCT, texts ex_slice", __VA_ARGS__)
 #define EX_KEY(struct_type, member, ...)                                                           \
-    EX_MEMBER_(struct_type, member, EX_KIND_OF(((struct_type *)0)->member), .is_key = true,        \
-               .min_len = 1, .max_len = 200, __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_TEXT, EX_IS_(EX_AT_(struct_type, member), ex_slice),   \
+               " is a key and not an ex_slice", .is_key = true, .min_len = 1, .max_len = 200,      \
+               __VA_ARGS__)
 #define EX_ENUM(struct_type, member, enumeration, ...)                                             \
-    EX_MEMBER_(struct_type, member, EX_KIND_ENUM, .enum_type = &enumeration##_enum, __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_ENUM,                                                  \
+               _Generic(EX_AT_(struct_type, member), int32_t: 1, uint32_t: 1, default: 0),         \
+               " is not int-sized as an enumeration is", .enum_type = &enumeration##_enum,         \
+               __VA_ARGS__)
 #define EX_STRUCT(struct_type, member, nested, ...)                                                \
-    EX_MEMBER_(struct_type, member, EX_KIND_STRUCT, .type = &nested##_type, __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_STRUCT, EX_IS_(&EX_AT_(struct_type, member), nested *), \
+               " is not a struct " #nested, .type = &nested##_type, __VA_ARGS__)
 #define EX_OPT_STRUCT(struct_type, member, nested, ...)                                            \
-    EX_MEMBER_(struct_type, member, EX_KIND_OPT_STRUCT, .type = &nested##_type, __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_OPT_STRUCT,                                            \
+               _Generic(EX_AT_(struct_type, member), nested *: 1, const nested *: 1, default: 0),  \
+               " is not a pointer to a struct " #nested, .type = &nested##_type, __VA_ARGS__)
 #define EX_LIST_OF(struct_type, member, item, ...)                                                 \
-    EX_MEMBER_(struct_type, member, EX_KIND_LIST, .type = &item##_type, __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_LIST,                                                  \
+               EX_IS_(EX_AT_(struct_type, member).items, item *), " is not an EX_LIST(" #item ")", \
+               .type = &item##_type, __VA_ARGS__)
 #define EX_TEXTS(struct_type, member, ...)                                                         \
-    EX_MEMBER_(struct_type, member, EX_KIND_TEXTS, __VA_ARGS__)
+    EX_MEMBER_(struct_type, member, EX_KIND_TEXTS,                                                 \
+               EX_IS_(EX_AT_(struct_type, member).items, ex_slice *),                              \
+               " is not an EX_LIST(ex_slice)", __VA_ARGS__)
+
+/* What a field gives stands behind the macro's own and takes its place. */
+#if defined(__clang__)
+#define EX_FIELDS_BEGIN_                                                                           \
+    _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Winitializer-overrides\"")
+#define EX_FIELDS_END_ _Pragma("clang diagnostic pop")
+#else
+#define EX_FIELDS_BEGIN_                                                                           \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")
+#define EX_FIELDS_END_ _Pragma("GCC diagnostic pop")
+#endif
 
 /** Define `const ex_type ctype_type`. EX_TYPE_V gives the schema version. */
 #define EX_TYPE_V(ctype, wire_name, version, ...)                                                  \
+    EX_FIELDS_BEGIN_                                                                               \
     static const ex_field ctype##_fields[] = {__VA_ARGS__};                                        \
+    EX_UNUSED static inline void ctype##_check_fields(void)                                        \
+    {                                                                                              \
+        struct ex_owner_ { ctype *of; };                                                           \
+        (void)sizeof((const ex_field[]){__VA_ARGS__});                                             \
+    }                                                                                              \
+    EX_FIELDS_END_                                                                                 \
     const ex_type ctype##_type = {(wire_name), (version), sizeof(ctype), ctype##_fields,           \
                                   sizeof(ctype##_fields) / sizeof(ctype##_fields[0]), NULL}
 #define EX_TYPE(ctype, wire_name, ...) EX_TYPE_V(ctype, wire_name, 1, __VA_ARGS__)

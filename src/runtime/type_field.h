@@ -4,6 +4,8 @@
 
 #include <excore/type.h>
 
+#include <math.h>
+
 #define TYPE_TEXT_MAX  65536u
 #define TYPE_ITEMS_MAX 10000u
 #define TYPE_DEPTH_MAX 32
@@ -49,14 +51,27 @@ static inline uint32_t type_items_max(const ex_field *field)
     return field->max_items ? field->max_items : TYPE_ITEMS_MAX;
 }
 
-/** A lower bound alone (max 0 under a positive min), both, or none. */
-static inline bool type_has_min(const ex_field *field)
+/** Without the macros both bounds are 0 when there is none. */
+static inline bool type_has_bounds(const ex_field *field)
 {
     return field->min != 0 || field->max != 0;
 }
+/** The lower bound: an upper one alone is over numbers from 0. */
+static inline double type_min(const ex_field *field)
+{
+    return field->min == -INFINITY && field->max >= 0 && field->max < INFINITY ? 0 : field->min;
+}
+static inline bool type_has_min(const ex_field *field)
+{
+    return type_has_bounds(field) && type_min(field) > -INFINITY;
+}
 static inline bool type_has_max(const ex_field *field)
 {
-    return field->max != 0 || field->min < 0;
+    return (field->max != 0 || field->min < 0) && field->max < INFINITY;
 }
+/** Is it a format that a text can be checked for? */
+bool type_format_is_known(const char *format);
+/** "email, uri, …": all there are. */
+#define TYPE_FORMATS "email, uri, uuid and date"
 
 #endif

@@ -19,7 +19,7 @@ static void write_number(const ex_field *f, const char *type, ex_json_writer *w)
     bool is_unsigned = f->kind == EX_KIND_U32 || f->kind == EX_KIND_U64;
     ex_json_string_member(w, EX_S("type"), ex_str(type));
     if (type_has_min(f) || is_unsigned) {
-        ex_json_double_member(w, EX_S("minimum"), f->min);
+        ex_json_double_member(w, EX_S("minimum"), type_has_min(f) ? type_min(f) : 0);
     }
     if (type_has_max(f)) {
         ex_json_double_member(w, EX_S("maximum"), f->max);

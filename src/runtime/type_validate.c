@@ -4,7 +4,6 @@
 #include <excore/clock.h>
 #include <excore/id.h>
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -93,6 +92,14 @@ static const struct {
     bool (*holds)(ex_slice text);
 } formats[] = {{"email", is_email}, {"uri", is_uri}, {"uuid", is_uuid}, {"date", is_date}};
 
+bool type_format_is_known(const char *format)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (strcmp(formats[i].name, format) == 0)
+            return true;
+    return false;
+}
+
 static ex_status check_format(const ex_field *field, ex_slice text, const type_path *path,
                               ex_error *err)
 {
@@ -129,6 +136,8 @@ static ex_status check_length(const ex_field *field, ex_slice text, const type_p
 ex_status type_check_text(const ex_field *field, ex_slice text, const type_path *path,
                           ex_error *err)
 {
+    if (!text.ptr && text.len) /* a slice that somebody forgot to fill */
+        return type_fault(err, path, "has a length of %zu and no text", text.len);
     if (!ex_utf8_is_valid(text))
         return type_fault(err, path, "is not valid UTF-8");
     if (text.len && memchr(text.ptr, '\0', text.len)) /* PostgreSQL has no such text */
@@ -140,8 +149,8 @@ ex_status type_check_text(const ex_field *field, ex_slice text, const type_path 
 static ex_status check_number(const ex_field *field, double value, const type_path *path,
                               ex_error *err)
 {
-    if (type_has_min(field) && !(value >= field->min))
-        return type_fault(err, path, "must be at least %.17g", field->min);
+    if (type_has_min(field) && !(value >= type_min(field)))
+        return type_fault(err, path, "must be at least %.17g", type_min(field));
     if (type_has_max(field) && !(value <= field->max))
         return type_fault(err, path, "must be at most %.17g", field->max);
     return EX_OK;
@@ -169,6 +178,8 @@ static ex_status check_json(ex_slice text, const type_path *path, ex_error *err)
     ex_arena scratch;
     if (text.len == 0)
         return EX_OK;
+    if (!text.ptr)
+        return type_fault(err, path, "has a length of %zu and no text", text.len);
     ex_arena_init(&scratch, 0);
     ex_status st = ex_json_validate(text, &scratch, NULL, NULL);
     ex_arena_done(&scratch);
@@ -183,6 +194,8 @@ static ex_status check_struct(const ex_type *type, const void *value, const type
 static ex_status check_list(const ex_field *field, const type_list *list, const type_path *path,
                             ex_error *err)
 {
+    if (!list->items && list->count)
+        return type_fault(err, path, "has %u items and no memory for them", list->count);
     if (list->count < field->min_items)
         return type_fault(err, path, "must have at least %u items", field->min_items);
     if (list->count > type_items_max(field))

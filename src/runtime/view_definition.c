@@ -42,7 +42,7 @@ static uint64_t add_field(uint64_t h, const ex_field *f, uint32_t depth)
 {
     h = add_text(h, f->name);
     h = add_u64(h, (uint64_t)f->kind << 1 | f->is_key);
-    h = type_has_min(f) ? add_double(h, f->min) : add_text(h, "-");
+    h = type_has_min(f) ? add_double(h, type_min(f)) : add_text(h, "-");
     h = type_has_max(f) ? add_double(h, f->max) : add_text(h, "-");
     h = add_u64(add_u64(h, f->min_len), f->max_len);
     h = add_u64(add_u64(h, f->min_items), f->max_items);

@@ -378,7 +378,7 @@ static const ex_type *row_of(size_t query, const char *sql)
     static ex_type types[COUNT(queries)];
     types[query] = sum_up_type;
     types[query].fields = fields[query];
-    types[query].field_count = 0;
+    types[query].field_count = 0; /* members that are not listed are not missed: size 0 */
     for (uint32_t i = 0; i < sum_up_type.field_count; i++) {
         char as[16];
         (void)snprintf(as, sizeof(as), " AS %s", sum_up_type.fields[i].name);
@@ -387,6 +387,7 @@ static const ex_type *row_of(size_t query, const char *sql)
         if (i == 0 || is_plain_y || (found && strchr(" ,", found[strlen(as)])))
             fields[query][types[query].field_count++] = sum_up_type.fields[i];
     }
+    fields[query][0].size = 0;
     return &types[query];
 }
 
@@ -404,6 +405,7 @@ static const ex_type *params_of(size_t query, const char *sql)
         if (strstr(sql, param))
             fields[query][types[query].field_count++] = asked_type.fields[i];
     }
+    fields[query][0].size = 0;
     return types[query].field_count ? &types[query] : NULL;
 }
 

@@ -288,6 +288,67 @@ static void test_type_schema_is_json_schema(void **ctx)
     ex_buf_done(&out);
 }
 
+/* issue 9, items 6 and 8 */
+typedef struct two {
+    ex_slice text;
+    int64_t n;
+} two;
+typedef struct two crossed, odd_format, text_of_number, number_of_text, list_of_text, forgot_text,
+    forgot_number, from_zero;
+EX_TYPE(crossed, "T", EX_FIELD(crossed, text), EX_FIELD(crossed, n, .min = 5, .max = 2));
+EX_TYPE(odd_format, "T", EX_FIELD(odd_format, text, .format = "mail"), EX_FIELD(odd_format, n));
+EX_TYPE(text_of_number, "T", EX_FIELD(text_of_number, text),
+        EX_FIELD(text_of_number, n, .format = "date"));
+EX_TYPE(number_of_text, "T", EX_FIELD(number_of_text, text, .max = 10),
+        EX_FIELD(number_of_text, n));
+EX_TYPE(list_of_text, "T", EX_FIELD(list_of_text, text, .max_items = 10),
+        EX_FIELD(list_of_text, n));
+EX_TYPE(forgot_text, "T", EX_FIELD(forgot_text, n));
+EX_TYPE(forgot_number, "T", EX_FIELD(forgot_number, text));
+
+/* Bounds that are given count, 0 included; G-717 */
+EX_TYPE(from_zero, "FromZero", EX_FIELD(from_zero, text), EX_FIELD(from_zero, n, .min = 0));
+
+/* Padding is nobody's: a bool behind a number, over-aligned members, lists. */
+typedef struct padded {
+    bool a;
+    int64_t n;
+    bool b, c;
+    int32_t i;
+    EX_LIST(ex_slice) texts;
+    _Alignas(64) double x;
+    bool d;
+} padded;
+EX_TYPE(padded, "Padded", EX_FIELD(padded, a), EX_FIELD(padded, n), EX_FIELD(padded, b),
+        EX_FIELD(padded, c), EX_FIELD(padded, i), EX_TEXTS(padded, texts), EX_FIELD(padded, x),
+        EX_FIELD(padded, d));
+
+static void test_type_bound_of_zero_is_one(void **ctx)
+{
+    (void)ctx;
+    ex_error err;
+    from_zero value = {.n = -1};
+    assert_int_equal(ex_type_validate(&from_zero_type, &value, &err), EX_EINVAL);
+    assert_string_equal(err.message, "n: must be at least 0");
+    value.n = INT64_MAX;
+    assert_int_equal(ex_type_validate(&from_zero_type, &value, &err), EX_OK);
+    if (ex_type_check(&padded_type, &err))
+        fail_msg("%s", err.message);
+}
+
+/* A slice or list that was never filled is a fault with a name, not the end of the process. */
+static void test_type_length_without_memory_is_a_fault(void **ctx)
+{
+    (void)ctx;
+    ex_error err;
+    from_zero value = {.text = {NULL, 5}};
+    padded list = {.texts = {NULL, 3, 3}};
+    assert_int_equal(ex_type_validate(&from_zero_type, &value, &err), EX_EINVAL);
+    assert_string_equal(err.message, "text: has a length of 5 and no text");
+    assert_int_equal(ex_type_validate(&padded_type, &list, &err), EX_EINVAL);
+    assert_string_equal(err.message, "texts: has 3 items and no memory for them");
+}
+
 static void test_type_check_finds_bad_tables(void **ctx)
 {
     (void)ctx;
@@ -295,8 +356,7 @@ static void test_type_check_finds_bad_tables(void **ctx)
     static const ex_field no_nested[] = {{.name = "x", .kind = EX_KIND_STRUCT}};
     static const ex_field bad_name[] = {{.name = "X", .kind = EX_KIND_BOOL}};
     static const ex_field outside[] = {{.name = "x", .kind = EX_KIND_BOOL, .offset = 4000}};
-    static const ex_field crossed[] = {EX_FIELD(part, weight, .min = 5, .max = 2)};
-    static const struct {
+    const struct {
         const char *word;
         ex_type type;
     } cases[] = {
@@ -304,7 +364,13 @@ static void test_type_check_finds_bad_tables(void **ctx)
         {"nested", {"T", 1, sizeof(part), no_nested, 1, NULL}},
         {"name", {"T", 1, sizeof(part), bad_name, 1, NULL}},
         {"outside", {"T", 1, sizeof(part), outside, 1, NULL}},
-        {"bound", {"T", 1, sizeof(part), crossed, 1, NULL}},
+        {"bound", crossed_type},
+        {"unknown format 'mail'; there are email, uri, uuid and date", odd_format_type},
+        {"n has min_len, max_len or format, which is for texts", text_of_number_type},
+        {"text has min or max, which is for numbers", number_of_text_type},
+        {"text has min_items or max_items, which is for lists", list_of_text_type},
+        {"the 16 bytes at offset 0 of the struct", forgot_text_type},
+        {"the 8 bytes at offset 16 of the struct", forgot_number_type},
         {"no name", {"", 1, sizeof(part), twice, 1, NULL}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -348,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_type_stored_events_may_have_more),
         cmocka_unit_test(test_type_schema_is_json_schema),
         cmocka_unit_test(test_type_check_finds_bad_tables),
+        cmocka_unit_test(test_type_bound_of_zero_is_one),
+        cmocka_unit_test(test_type_length_without_memory_is_a_fault),
         cmocka_unit_test(test_type_lists_grow_and_shrink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
