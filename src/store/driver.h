@@ -188,12 +188,12 @@ typedef struct store_wal {
     uint64_t failures;      /* of checkpoints */
 } store_wal;
 
-/** What is stored, as people want to see it. */
 typedef struct store_seen_time {
     int64_t kept_us;   /* time that was seen to pass, as the store knows it; 0: not known */
     int64_t oldest_us; /* no command record is older; INT64_MIN: not known, or there is none */
 } store_seen_time;
 
+/** What is stored, as people want to see it. */
 typedef struct store_size {
     uint32_t format; /* version of the layout */
     uint64_t bytes;  /* on the disk */

@@ -112,9 +112,9 @@ void sequencer_learn_fate(sequencer *q, store_fate fate);
 /** The time of a batch: the clock's, or the log's last one when the clock is behind it, which is
  *  told. */
 int64_t sequencer_batch_time(sequencer *q, int64_t last_recorded_us);
-/** Forget outcomes of command ids that are old, whatever the clock did meanwhile. */
 /** The log has lost its end: what was known of time may stem from what is lost. */
 void sequencer_forget_time(sequencer *q);
+/** Forget outcomes of command ids that are old, whatever the clock did meanwhile. */
 EX_NODISCARD ex_status sequencer_expire_commands(sequencer *q, ex_error *err);
 
 /* ---- sequencer_begin.c ---- */
