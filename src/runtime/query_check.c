@@ -562,13 +562,28 @@ ex_status query_check_sqlite(const ex_app *app, query_fault_fn *fn, void *ctx, e
     return st;
 }
 
+static ex_status may_make_temporary(ex_sql *db, ex_error *err)
+{
+    ex_sql_stmt *stmt = NULL;
+    ex_status st = ex_sql_prepare(
+        db, EX_S("SELECT has_database_privilege(current_database(), 'TEMPORARY')"), &stmt, err);
+    st = st ? st : ex_sql_step(stmt, err);
+    if (st)
+        return st;
+    bool is_granted = ex_sql_bool(stmt, 0);
+    ex_sql_reset(stmt);
+    return is_granted ? EX_OK
+                      : ex_raise(err, EX_EFORBIDDEN,
+                                 "the role lacks the grant of TEMPORARY on the database");
+}
+
 /* Temporary tables are the first that a name means, here the only ones; the same words as always
  * make them. */
 static ex_status begin_temporary(ex_sql *db, ex_sql_tx *ret, ex_error *err)
 {
-    ex_status st = ex_sql_begin(db, EX_SQL_WRITE, ret, err);
-    st = st ? st : ex_sql_script(db, "SET LOCAL search_path = pg_temp", err);
-    return st ? st : ex_sql_script(db, "CREATE TABLE excore_may_i ()", err);
+    ex_status st = may_make_temporary(db, err);
+    st = st ? st : ex_sql_begin(db, EX_SQL_WRITE, ret, err);
+    return st ? st : ex_sql_script(db, "SET LOCAL search_path = pg_temp", err);
 }
 
 ex_status query_check_postgres(const ex_app *app, const ex_sql_options *place, query_fault_fn *fn,
