@@ -23,8 +23,7 @@ typedef struct ex_error {
     uint64_t expected; /* EX_ECONFLICT: the version asked for */
     uint64_t current;  /* EX_ECONFLICT, EX_EIDEMPOTENCY: the stream's version; EX_EAHEAD: the end;
                         * EX_ELOGCHANGED: the head */
-    uint64_t
-        position; /* EX_ECONDITION: first match; EX_EIDEMPOTENCY: the stored event; EX_EAHEAD:
+    uint64_t position; /* EX_ECONDITION: first match; EX_EIDEMPOTENCY: the stored event; EX_EAHEAD:
                    * what was asked for; EX_ECONFLICT of a version and EX_EREJECTED: the log as
                    * it was decided on, a read up to it sees why; EX_ELOGCHANGED: the first that may
                    * differ now; code STREAM_UNREADABLE: the event that cannot be read */

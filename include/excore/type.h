@@ -122,12 +122,12 @@ typedef struct ex_field {
     ex_kind kind;
     uint32_t offset;
     uint32_t size, align; /* of the member; 0 in tables without the macros: then not checked */
-    bool is_key;                   /* names the object: the route's {id}; a table's primary key */
-    const ex_type *type;           /* STRUCT, OPT_STRUCT, LIST */
+    bool is_key;          /* names the object: the route's {id}; a table's primary key */
+    const ex_type *type;  /* STRUCT, OPT_STRUCT, LIST */
     const ex_enum_type *enum_type; /* ENUM */
     double min, max; /* numbers, both ends included. Not given: min -INFINITY, or 0 under a max; max
                         INFINITY. Without the macros: both 0, or max 0 under a positive min */
-    uint32_t min_len, max_len; /* text, in characters; max 0: 65,536 */
+    uint32_t min_len, max_len;     /* text, in characters; max 0: 65,536 */
     uint32_t min_items, max_items; /* lists; max 0: 10,000 */
     const char *format; /* text: "email", "uri", "uuid", "date"; checked, other words at start */
     const char *doc;

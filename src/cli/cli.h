@@ -22,8 +22,8 @@ typedef struct cli {
 /** All verbs, in the order of the overview; ends with NULL. */
 extern const cli_verb *const cli_verbs[];
 extern const cli_verb cli_verb_serve, cli_verb_append, cli_verb_read, cli_verb_tail,
-    cli_verb_config, cli_verb_check, cli_verb_views, cli_verb_bench, cli_verb_copy, cli_verb_status, cli_verb_migrate,
-    cli_verb_completion, cli_verb_help, cli_verb_version;
+    cli_verb_config, cli_verb_check, cli_verb_views, cli_verb_bench, cli_verb_copy, cli_verb_status,
+    cli_verb_migrate, cli_verb_completion, cli_verb_help, cli_verb_version;
 
 /** NULL when there is none of that name. */
 const cli_verb *cli_find_verb(const char *name);

@@ -91,10 +91,10 @@ static void put_command(ex_buf *out, const ex_context *c, const ex_aggregate *a,
     static const char answers[] =
         "'responses':{'201':{'description':'Executed, or failed as its event records'," RESULT "},"
         "'200':{'description':'The stored outcome of an earlier call'," RESULT
-        "}," PROBLEM("400") "," PROBLEM("403") "," PROBLEM("404") "," PROBLEM("409") "," PROBLEM("4"
-                                                                                                 "1"
-                                                                                                 "3") "," PROBLEM(
-            "415") "," PROBLEM("421") "," PROBLEM("422") "," PROBLEM("500") "," PROBLEM("503") "," PROBLEM("504") "}}}";
+        "}," PROBLEM("400") "," PROBLEM("403") "," PROBLEM("404") "," PROBLEM("409") "," PROBLEM(
+            "4"
+            "1"
+            "3") "," PROBLEM("415") "," PROBLEM("421") "," PROBLEM("422") "," PROBLEM("500") "," PROBLEM("503") "," PROBLEM("504") "}}}";
     ex_buf_printf(out,
                   ",'/v1/%s/%s/{id}/%s':{'parameters':[{'name':'id','in':'path',"
                   "'required':true,'schema':{'type':'string','minLength':1,'maxLength':200}}],",

@@ -147,9 +147,10 @@ static ex_status check_queries(const views *v, ex_error *err)
         return st;
     if (err)
         *err = f.first;
-    return f.count == 1 ? f.first.status
-                        : ex_error_context(err, f.first.status,
-                                           "the first of %u faults, which 'check --app' lists", f.count);
+    return f.count == 1
+               ? f.first.status
+               : ex_error_context(err, f.first.status,
+                                  "the first of %u faults, which 'check --app' lists", f.count);
 }
 
 static ex_status start_runners(views *v, uint32_t count, ex_error *err)

@@ -239,8 +239,8 @@ static void test_query_check_postgres_tells_the_same(void **ctx)
     for (uint32_t i = 0; i < count; i++) {
         size_t row = (size_t)(list[i] - own);
         char line[300];
-        (void)snprintf(line, sizeof(line), "context post: query %s of view parcels on PostgreSQL: ",
-                       list[i]->name);
+        (void)snprintf(line, sizeof(line),
+                       "context post: query %s of view parcels on PostgreSQL: ", list[i]->name);
         const char *told = strstr(all_faults, line);
         const char *fault = cases[row].fault;
         if ((told != NULL) != (fault != NULL) ||

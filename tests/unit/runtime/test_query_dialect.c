@@ -311,9 +311,8 @@ static const struct {
      "SELECT id, x * CAST(3 AS DOUBLE PRECISION) AS x, n * CAST(0.1 AS DOUBLE PRECISION) "
      "AS y FROM thing WHERE id IN ('n3', 'n4') AND x > 0.0",
      NULL, "n3 n4 "},
-    {"minus zero",
-     "SELECT id, x, y FROM thing WHERE x = 0 AND y = CAST(0 AS DOUBLE PRECISION)", NULL,
-     "n2 "},
+    {"minus zero", "SELECT id, x, y FROM thing WHERE x = 0 AND y = CAST(0 AS DOUBLE PRECISION)",
+     NULL, "n2 "},
     {"sums",
      "SELECT 'all' AS id, sum(m) AS n, avg(CAST(m AS DOUBLE PRECISION)) AS x, max(name) AS t "
      "FROM thing",
