@@ -40,6 +40,6 @@ mv server.log server.log.1
 kill -HUP "$server"
 wait_for file_has server.log "log reopened"
 stop_server
-[ -f data/events.db ] && [ -f data/views.db ] || fail "the store is elsewhere"
+if [ ! -f data/events.db ] || [ ! -f data/views.db ]; then fail "the store is elsewhere"; fi
 is "$(ls -A elsewhere)" ""
 finish
