@@ -183,8 +183,9 @@ static int open_wal(sqlite3_vfs *lower, sqlite3_filename name, wal_file *w, int 
 {
     *w = (wal_file){.lower = (sqlite3_file *)(void *)(w + 1)};
     int rc = lower->xOpen(lower, name, w->lower, flags, ret_flags);
-    if (w->lower->pMethods) /* also after a failure: then SQLite closes it */
-        w->base.pMethods = &methods;
+    if (!w->lower->pMethods)
+        return rc;
+    w->base.pMethods = &methods; /* also after a failure: then SQLite closes it */
     if (rc == SQLITE_OK && is_whole_frames(w->lower))
         w->kept = malloc(WAL_WRITES_BYTES); /* or each write goes its own way */
     return rc;
