@@ -268,7 +268,10 @@ static void test_postgres_goes_on_in_a_log_that_lost_its_end(void **state)
     ex_store_close(other);
     ex_id before = ex_store_epoch(s->store).id;
     ex_new_event again = EVENT("Lost", "{}");
-    assert_int_equal(suite_append(s, "lost", EX_ANY, &again, 1, NULL, &err), EX_OK);
+    ex_status status = suite_append(s, "lost", EX_ANY, &again, 1, NULL, &err);
+    if (status)
+        print_error("%s\n", err.message);
+    assert_int_equal(status, EX_OK);
     assert_text(
         pg, "SELECT concat_ws('|', position, stream, version, type) FROM log WHERE stream = 'lost'",
         "5|lost|1|Lost");

@@ -127,7 +127,7 @@ static void own_name(const http_options *o, char *out, size_t size)
 ex_status guard_init(guard *g, const http_options *options, ex_error *err)
 {
     *g = (guard){.is_on = options->hosts != NULL};
-    if (!g->is_on)
+    if (!options->hosts)
         return EX_OK;
     char machine[NAME_MAX_BYTES + 1];
     own_name(options, machine, sizeof(machine));
