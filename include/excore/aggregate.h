@@ -59,8 +59,31 @@ typedef struct ex_decision ex_decision;
 EX_API ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *event);
 
 /** Refuse the command: nothing is written, the caller gets the code and the text.
- *  @param code upper snake case, stable, static. @return EX_EREJECTED, to be returned */
+ *  @param code stable, as ORDER_NOT_FOUND: a capital letter, then A-Z, 0-9 and _, at most 64 bytes.
+ *         gcc does not compile another literal, clang none that begins otherwise or is longer.
+ *         Any other text is EX_EINTERNAL, INVALID_REJECTION: the server's log names the command
+ *  @return EX_EREJECTED, to be returned */
 EX_API ex_status ex_reject(ex_decision *d, const char *code, const char *fmt, ...) EX_PRINTF(3, 4);
+/* clang-format off */
+#if defined(__GNUC__)
+#ifdef __clang__ /* cannot tell while compiling which characters a literal has */
+#define EX_HAS_CODE_CHARACTERS_(code) true
+#else
+#define EX_HAS_CODE_CHARACTERS_(code)                                                              \
+    (__builtin_strspn((code), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == __builtin_strlen(code))
+#endif
+#define EX_IS_WRONG_CODE_(code)                                                                    \
+    (!EX_HAS_CODE_CHARACTERS_(code) || *(code) < 'A' || *(code) > 'Z' ||                           \
+     __builtin_strlen(code) > EX_CODE_MAX)
+/* Never defined and called where the compiler sees the text of a wrong code only. */
+void ex_wrong_code_(void)
+    __attribute__((error("the code of ex_reject is not like ORDER_NOT_FOUND: A-Z, 0-9, _, at most 64 bytes")));
+#define ex_reject(decision, code, ...)                                                             \
+    (__builtin_constant_p(EX_IS_WRONG_CODE_(code)) && EX_IS_WRONG_CODE_(code) ? ex_wrong_code_()   \
+                                                                             : (void)0,           \
+     ex_reject((decision), (code), __VA_ARGS__))
+#endif
+/* clang-format on */
 
 /** After emitting the event that records it: the command took effect as a business failure.
  *  @return EX_OK (the events are appended), to be returned */

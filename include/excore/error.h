@@ -10,7 +10,8 @@
 
 EX_BEGIN_DECLS
 
-#define EX_ERROR_CODE_SIZE     64
+#define EX_CODE_MAX            64 /* bytes of a code */
+#define EX_ERROR_CODE_SIZE     (EX_CODE_MAX + 1)
 #define EX_ERROR_MESSAGE_SIZE  512
 #define EX_ERROR_FIELD_SIZE    128
 #define EX_ERROR_EVENT_ID_SIZE 40

@@ -321,8 +321,7 @@ static ex_status decide(ex_command_work *w, ex_batch *b, state_entry *entry, ex_
                         ex_error *err)
 {
     watchdog_enter(w->rt->watchdog, w->command->name);
-    ex_status st =
-        decision_run(d, w->command->decide, entry->version ? entry->state : NULL, w->value);
+    ex_status st = decision_run(d, w->command, entry->version ? entry->state : NULL, w->value);
     watchdog_leave(w->rt->watchdog);
     if (st == EX_EREJECTED)
         d->error.position = ex_batch_position(b);

@@ -61,11 +61,31 @@ ex_status ex_decision_emit(ex_decision *d, const ex_type *type, const void *even
         va_end(args);                                                                              \
     } while (0)
 
-ex_status ex_reject(ex_decision *d, const char *code, const char *fmt, ...)
+/* Clients branch on it, and it stands in metrics and paths: no text of whatever kind. */
+static bool is_code(const char *code)
+{
+    size_t len = strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return code[len] == '\0' && len <= EX_CODE_MAX && code[0] >= 'A' && code[0] <= 'Z';
+}
+
+/* It may hold what users sent, so it goes to the log with its length bounded, and to no client. */
+static ex_status invalid_code(ex_decision *d, const char *code)
+{
+    d->status = ex_raise(&d->error, EX_EINTERNAL,
+                         "it rejected with the code '%.*s', which is not like ORDER_NOT_FOUND: "
+                         "a capital letter, then A-Z, 0-9 and _, at most %d bytes",
+                         2 * EX_CODE_MAX, code ? code : "", EX_CODE_MAX);
+    ex_error_set_code(&d->error, "INVALID_REJECTION");
+    return d->status;
+}
+
+ex_status(ex_reject)(ex_decision *d, const char *code, const char *fmt, ...)
 {
     char text[EX_ERROR_MESSAGE_SIZE];
     if (d->status)
         return d->status;
+    if (!code || !is_code(code))
+        return invalid_code(d, code);
     FORMAT_REASON(text, fmt);
     d->status = ex_raise(&d->error, EX_EREJECTED, "%s", text);
     ex_error_set_code(&d->error, code);
@@ -134,17 +154,17 @@ ex_arena *ex_decision_arena(ex_decision *d)
     return d->arena;
 }
 
-ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state, const void *command)
+ex_status decision_run(ex_decision *d, const ex_command_def *def, const void *state,
+                       const void *command)
 {
-    ex_status st = decide(state, command, d);
-    if (d->status)
-        return d->status;
-    if (st) { /* a status of its own making: no rejection, so the domain code is at fault */
+    ex_status st = def->decide(state, command, d);
+    if (!d->status && st) /* of its own making: no rejection, so the domain code is at fault */
         d->status = ex_raise(&d->error, EX_EINTERNAL, "the decision returned %s without a reason",
                              ex_status_code(st));
-        return d->status;
-    }
-    return EX_OK;
+    if (d->status == EX_EINTERNAL)
+        (void)ex_error_context(&d->error, EX_EINTERNAL, "command '%s' of %s", def->name,
+                               d->aggregate->name); /* the status stays */
+    return d->status;
 }
 
 ex_status decision_events(const ex_decision *d, const decision_origin *origin, ex_new_event **ret,

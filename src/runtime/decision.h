@@ -32,9 +32,10 @@ struct ex_decision {
     ex_error error;
 };
 
-/** Run `decide` and settle what it left: a failure of emit or tag that it overlooked still counts.
- *  @return EX_OK, EX_EREJECTED, or a failure; d->error has the detail */
-EX_NODISCARD ex_status decision_run(ex_decision *d, ex_decide_fn *decide, const void *state,
+/** Run the command's `decide` and settle what it left: a failure of emit or tag that it overlooked still counts.
+ *  @return EX_OK, EX_EREJECTED, or a failure; d->error has the detail, which
+ *  names the command when it is the application that is at fault */
+EX_NODISCARD ex_status decision_run(ex_decision *d, const ex_command_def *def, const void *state,
                                     const void *command);
 /** What the events of a decision are stored with, beside what it says itself. */
 typedef struct decision_origin {

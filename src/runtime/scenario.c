@@ -199,7 +199,7 @@ static void run(ex_scenario *s, const ex_command_def *def, const void *command, 
     d->arena = &s->arena;
     d->json = &s->json;
     s->next_then = 0;
-    s->status = decision_run(d, def->decide, entry->version ? entry->state : NULL, command);
+    s->status = decision_run(d, def, entry->version ? entry->state : NULL, command);
     if (s->status)
         s->error = d->error;
     else

@@ -58,5 +58,29 @@ EX_ENUM(order, cents, colour)|order.cents is not int-sized
 EX_FIELD(order, missing)|missing
 TABLE
 done
+# A literal that is no code does not compile either. Not syntax only: it takes the compiler's folding. G-960
+for compiler in gcc clang; do
+    command -v "$compiler" >/dev/null || continue
+    while IFS='|' read -r code words by; do
+        [ -z "$by" ] || [ "$by" = "$compiler" ] || continue
+        printf '#include <excore/aggregate.h>\nex_status f(ex_decision *d);\nex_status f(ex_decision *d) { return ex_reject(d, %s, "n %%d", 1); }\n' \
+            "$code" >"$scratch/code.c"
+        said=$("$compiler" -std=gnu17 -O2 -Wall -Wextra -Wpedantic -Werror -I "$root/include" -c -o /dev/null "$scratch/code.c" 2>&1 || true)
+        if [ -z "$words" ] && [ -n "$said" ] || [[ "$said" != *"$words"* ]]; then
+            echo "FAIL: $compiler: ex_reject with $code: \"$words\" is not all of: $said"
+            failures=$((failures + 1))
+        fi
+    done <<'TABLE'
+"ORDER_NOT_FOUND"|
+"A1"|
+(const char *)d|
+"ORDER_not_FOUND"|is not like ORDER_NOT_FOUND|gcc
+"order"|is not like ORDER_NOT_FOUND
+"Order not found"|is not like ORDER_NOT_FOUND|gcc
+"1ST"|is not like ORDER_NOT_FOUND
+""|is not like ORDER_NOT_FOUND
+"A123456789_123456789_123456789_123456789_123456789_123456789_1234"|is not like ORDER_NOT_FOUND
+TABLE
+done
 [ "$failures" -eq 0 ] && echo ok
 exit "$((failures > 0))"

@@ -115,6 +115,18 @@ static ex_status decide_break(const account *a, const close_account *cmd, ex_dec
     return ex_emit(d, money_moved, .account_id = cmd->account_id, .new_cents = -1);
 }
 
+/* The note is the code of the rejection, whatever it holds. */
+static ex_status decide_refuse(const account *a, const move_money *cmd, ex_decision *d)
+{
+    (void)a;
+    char *code = ex_arena_zalloc(ex_decision_arena(d), cmd->note.value.len + 1);
+    if (!code)
+        return EX_ENOMEM;
+    if (cmd->note.value.len)
+        memcpy(code, cmd->note.value.ptr, cmd->note.value.len);
+    return ex_reject(d, code, "told to");
+}
+
 static ex_status decide_spin(const account *a, const close_account *cmd, ex_decision *d)
 {
     (void)a, (void)cmd, (void)d;
@@ -154,6 +166,7 @@ static void on_closing_failed(account *a, const closing_failed *e, ex_arena *mem
     COMMAND(account, move_money, "withdraw", decide_withdraw)                                      \
     COMMAND(account, close_account, "close", decide_close)                                         \
     COMMAND(account, move_money, "burst", decide_burst)                                            \
+    COMMAND(account, move_money, "refuse", decide_refuse)                                          \
     COMMAND(account, close_account, "break", decide_break)                                         \
     COMMAND(account, close_account, "spin", decide_spin)
 #define ACCOUNT_EVENTS(EVENT)                                                                      \

@@ -160,6 +160,56 @@ static void test_command_refusals_write_nothing(void **ctx)
     tear_down(&f);
 }
 
+#define LONGEST "A123456789_123456789_123456789_123456789_123456789_123456789_123"
+
+/* issue 9, item 8; G-960: a code is a word that clients can branch on, or a mistake of the application. */
+static void test_command_rejects_with_a_code(void **ctx)
+{
+    (void)ctx;
+    static const struct {
+        const char *name, *code;
+        bool is_code;
+    } cases[] = {
+        {"usual", "ORDER_NOT_FOUND", true}, {"one letter", "A", true},
+        {"digits", "A1_2", true},           {"longest", LONGEST, true},
+        {"too long", LONGEST "4", false},   {"empty", "", false},
+        {"digit first", "1A", false},       {"underscore first", "_A", false},
+        {"lower case", "Order", false},     {"spaces", "NOT FOUND", false},
+        {"dash", "NOT-FOUND", false},       {"markup", "<B>", false},
+        {"not ASCII", "GRÖSSE", false},
+    };
+    _Static_assert(sizeof(LONGEST) - 1 == EX_CODE_MAX, "the longest code");
+    fixture f;
+    set_up(&f);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char payload[128];
+        (void)snprintf(payload, sizeof(payload), "{\"cents\":1,\"note\":\"%s\"}", cases[i].code);
+        ex_status st = run(&f, "a", "refuse", payload);
+        const char *want = cases[i].is_code ? cases[i].code : "INVALID_REJECTION";
+        if (st != (cases[i].is_code ? EX_EREJECTED : EX_EINTERNAL) || strcmp(f.err.code, want) != 0)
+            fail_msg("%s: %d %s: %s", cases[i].name, st, f.err.code, f.err.message);
+        if (!cases[i].is_code && (!strstr(f.err.message, "command 'refuse' of account") ||
+                                  !strstr(f.err.message, cases[i].code)))
+            fail_msg("%s: %s", cases[i].name, f.err.message);
+    }
+    tear_down(&f);
+}
+
+/* With an id the rejection is stored: it comes back whole. */
+static void test_command_keeps_a_long_code(void **ctx)
+{
+    (void)ctx;
+    fixture f;
+    set_up(&f);
+    for (int i = 0; i < 2; i++) {
+        ex_command_call call = call_of("a", "refuse", "{\"cents\":1,\"note\":\"" LONGEST "\"}");
+        call.command_id = EX_S("once");
+        assert_int_equal(ex_command_run(f.rt, &call, &f.arena, &f.err), EX_EREJECTED);
+        assert_string_equal(f.err.code, LONGEST);
+    }
+    tear_down(&f);
+}
+
 /* R-CB-07: the event is appended and the outcome says that it failed. */
 static void test_command_business_failure_is_an_outcome(void **ctx)
 {
@@ -520,6 +570,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command_appends_what_it_decides),
         cmocka_unit_test(test_command_refusals_write_nothing),
+        cmocka_unit_test(test_command_rejects_with_a_code),
+        cmocka_unit_test(test_command_keeps_a_long_code),
         cmocka_unit_test(test_command_business_failure_is_an_outcome),
         cmocka_unit_test(test_command_without_events_succeeds),
         cmocka_unit_test(test_command_id_takes_effect_once),

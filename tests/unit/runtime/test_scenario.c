@@ -1,5 +1,5 @@
-/* test_scenario.c: a scenario refuses what the server would refuse. issue 8, items 7 and 8; G-707
- */
+/* test_scenario.c: a scenario refuses what the server would refuse. issue 8, items 7 and 8; issue 9, item 8;
+ * G-707, G-960 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,6 +67,8 @@ static ex_status decide_switch(const lamp *l, const switch_lamp *c, ex_decision 
         (void)ex_tag(d, "room", EX_S("7"));
     if (ex_slice_is(c->note, "bad tag"))
         (void)ex_tag(d, "room", EX_S("7\n"));
+    if (ex_slice_is(c->note, "a text for a code"))
+        return ex_reject(d, c->note.ptr, "no code at all");
     return ex_decision_emit(d, &lamp_switched_type, &e);
 }
 
@@ -98,6 +100,7 @@ static void test_scenario_refuses_what_the_server_would(void **state)
         {"no such time", EX_EINTERNAL, "at: is not within"},
         {"broken JSON", EX_EINTERNAL, "extra: is not valid JSON"},
         {"NUL", EX_EINTERNAL, "lamp_id: must not contain"},
+        {"a text for a code", EX_EINTERNAL, "command 'switch' of lamp: it rejected with the code"},
         {"too large", EX_ETOOLARGE, "an event has at most"},
         {"tag twice", EX_EINVAL, "given twice"},
         {"bad tag", EX_EINVAL, "tag"},
