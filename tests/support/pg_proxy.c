@@ -25,7 +25,15 @@ enum { PAIRS = 32, CHUNK = 1 << 16, TICK_MS = 5 };
 
 typedef struct pair {
     int client, server; /* -1: free */
+    unsigned cut_at;    /* pieces until it ends; 0: it does not */
 } pair;
+
+/* What the server has not got yet. */
+typedef struct held {
+    int server; /* -1: nothing */
+    size_t size;
+    char bytes[CHUNK];
+} held;
 
 struct pg_proxy {
     temp_dir dir;
@@ -34,9 +42,11 @@ struct pg_proxy {
     int listener;
     pthread_t thread;
     pair pairs[PAIRS]; /* the thread's */
-    atomic_bool is_stopping, refuses, refuses_after;
+    held held;         /* the thread's, until has_held */
+    atomic_bool is_stopping, refuses, refuses_after, holds, has_held;
     _Atomic(const char *) mark;
     atomic_uint answers, questions, losses;
+    atomic_uint cuts, cut_at, lost_before_cuts;
 };
 
 /* ---- Addresses ---- */
@@ -79,6 +89,14 @@ static void end(pair *p)
     p->client = p->server = -1;
 }
 
+static unsigned next_cut(pg_proxy *p)
+{
+    if (atomic_load(&p->cuts) == 0 || atomic_load(&p->losses) == atomic_load(&p->lost_before_cuts))
+        return 0;
+    atomic_fetch_sub(&p->cuts, 1);
+    return atomic_load(&p->cut_at);
+}
+
 static void accept_one(pg_proxy *p)
 {
     int client = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -91,7 +109,7 @@ static void accept_one(pg_proxy *p)
         client >= 0 && server >= 0 && free_one && !atomic_load(&p->refuses) &&
         connect(server, (const struct sockaddr *)&p->server, sizeof(p->server)) == 0;
     if (is_connected) {
-        *free_one = (pair){client, server};
+        *free_one = (pair){client, server, next_cut(p)};
         return;
     }
     (void)close(client);
@@ -117,11 +135,27 @@ static bool is_lost(pg_proxy *p, bool is_answer, const char *bytes, size_t n)
     return mark && take_one(p, is_answer ? &p->answers : &p->questions, bytes, n, mark, len);
 }
 
+static bool is_cut(pg_proxy *p, pair *c)
+{
+    return c->cut_at && atomic_load(&p->cut_at) && --c->cut_at == 0;
+}
+
+/* The server knows nothing of it yet. */
+static void hold(pg_proxy *p, pair *c, const char *bytes, size_t n)
+{
+    p->held.server = c->server;
+    p->held.size = n;
+    memcpy(p->held.bytes, bytes, n);
+    (void)close(c->client);
+    c->client = c->server = -1;
+    atomic_store(&p->has_held, true);
+}
+
 static void pass_on(pg_proxy *p, pair *c, bool is_answer)
 {
     static _Thread_local char bytes[CHUNK];
     ssize_t n = read(is_answer ? c->server : c->client, bytes, sizeof(bytes));
-    bool lost = n > 0 && is_lost(p, is_answer, bytes, (size_t)n);
+    bool lost = n > 0 && (is_cut(p, c) || is_lost(p, is_answer, bytes, (size_t)n));
     ssize_t sent = 0;
     while (!lost && n > sent) {
         ssize_t w =
@@ -130,8 +164,11 @@ static void pass_on(pg_proxy *p, pair *c, bool is_answer)
             break;
         sent += w;
     }
-    if (n <= 0 || sent < n)
+    if (lost && !is_answer && atomic_exchange(&p->holds, false)) {
+        hold(p, c, bytes, (size_t)n);
+    } else if (n <= 0 || sent < n) {
         end(c);
+    }
     if (lost)
         atomic_fetch_add(&p->losses, 1); /* last: whoever waits for it finds it done */
 }
@@ -178,7 +215,8 @@ pg_proxy *pg_proxy_new(const char *url)
     set_address(&own, p->dir.path, port + 5);
     p->listener = listen_at(&own);
     for (int i = 0; i < PAIRS; i++)
-        p->pairs[i] = (pair){-1, -1};
+        p->pairs[i] = (pair){-1, -1, 0};
+    p->held.server = -1;
     PROXY_CHECK(pthread_create(&p->thread, NULL, run, p) == 0);
     return p;
 }
@@ -192,6 +230,8 @@ void pg_proxy_free(pg_proxy *p)
     for (int i = 0; i < PAIRS; i++)
         if (p->pairs[i].client >= 0)
             end(&p->pairs[i]);
+    if (p->held.server >= 0)
+        (void)close(p->held.server);
     (void)close(p->listener);
     temp_dir_remove(&p->dir);
     free(p);
@@ -211,6 +251,39 @@ void pg_proxy_lose_question(pg_proxy *p, const char *mark)
 {
     atomic_store(&p->mark, mark);
     atomic_store(&p->questions, 1);
+}
+
+void pg_proxy_hold_question(pg_proxy *p, const char *mark)
+{
+    atomic_store(&p->holds, true);
+    pg_proxy_lose_question(p, mark);
+}
+
+void pg_proxy_deliver(pg_proxy *p)
+{
+    char bytes[512];
+    while (!atomic_load(&p->has_held))
+        (void)poll(NULL, 0, 1);
+    /* a session that the server has ended by itself takes nothing */
+    for (size_t at = 0; at < p->held.size;) {
+        ssize_t n = send(p->held.server, p->held.bytes + at, p->held.size - at, MSG_NOSIGNAL);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+    }
+    (void)shutdown(p->held.server, SHUT_WR);
+    while (read(p->held.server, bytes, sizeof(bytes)) > 0) {
+    }
+    (void)close(p->held.server);
+    p->held.server = -1;
+    atomic_store(&p->has_held, false);
+}
+
+void pg_proxy_cut_connections(pg_proxy *p, unsigned at, unsigned count)
+{
+    atomic_store(&p->lost_before_cuts, atomic_load(&p->losses));
+    atomic_store(&p->cut_at, at);
+    atomic_store(&p->cuts, count);
 }
 
 void pg_proxy_refuse_after_loss(pg_proxy *p)

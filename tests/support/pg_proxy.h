@@ -23,6 +23,14 @@ void pg_proxy_lose_commit_answers(pg_proxy *p, unsigned count);
 /** The next bytes of the client that hold `mark` (borrowed) do not reach the server; the connection
  *  ends. */
 void pg_proxy_lose_question(pg_proxy *p, const char *mark);
+/** The same, but the bytes are late, not lost: the server's side of the connection stays open, and
+ *  they wait for pg_proxy_deliver. One at a time. */
+void pg_proxy_hold_question(pg_proxy *p, const char *mark);
+/** The server gets what was held, reads it and ends the session; then it returns. */
+void pg_proxy_deliver(pg_proxy *p);
+/** From the next loss on, each of the next `count` connections ends instead of passing on the
+ *  `at`-th piece, of either side. 0, 0: no more, of those that are open either. */
+void pg_proxy_cut_connections(pg_proxy *p, unsigned at, unsigned count);
 /** With the next loss, and until told otherwise, no connection is let through. */
 void pg_proxy_refuse_after_loss(pg_proxy *p);
 /** Connections are let through again. */
