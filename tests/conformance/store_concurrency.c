@@ -138,7 +138,7 @@ static void test_concurrency_readers_never_skip(void **state)
 
 typedef struct blocker {
     ex_submission submission;
-    atomic_bool is_entered, is_open;
+    atomic_bool is_entered, is_open, has_failed;
     atomic_uint done;
 } blocker;
 
@@ -155,9 +155,10 @@ static ex_status block(ex_submission *s, ex_batch *b, ex_error *err)
 
 static void unblocked(ex_submission *s, ex_status status, const ex_error *err)
 {
-    (void)s;
-    (void)status;
-    (void)err;
+    if (!status)
+        return;
+    print_error("the blocking submission: %s\n", err->message);
+    atomic_store(&((blocker *)s)->has_failed, true);
 }
 
 static void count_done(void *ctx, ex_status status, const ex_appended *appended,
@@ -176,8 +177,10 @@ static void test_concurrency_full_queue_refuses_and_recovers(void **state)
     suite_reopen(s, &options);
     blocker k = {.submission = {.stage = block, .done = unblocked}};
     assert_int_equal(ex_store_submit(s->store, &k.submission, NULL), EX_OK);
-    while (!atomic_load(&k.is_entered))
+    while (!atomic_load(&k.is_entered)) {
+        assert_false(atomic_load(&k.has_failed));
         sched_yield();
+    }
     ex_new_event event = EVENT("T", "{}");
     ex_stream_write write = {EX_S("a"), EX_ANY, &event, 1};
     ex_append append = {.writes = &write, .write_count = 1};
@@ -187,13 +190,13 @@ static void test_concurrency_full_queue_refuses_and_recovers(void **state)
     while ((st = ex_store_append_async(s->store, &append, NULL, count_done, &k.done, &err)) ==
            EX_OK)
         queued++;
+    atomic_store(&k.is_open, true); /* whatever follows, the store can be closed */
     assert_int_equal(st, EX_EOVERLOADED);
     assert_string_equal(err.code, "OVERLOADED");
-    assert_int_equal(queued, 10);
-    atomic_store(&k.is_open, true);
-    ex_store_close(s->store); /* finishes what is queued */
+    assert_in_range(queued, 9, 10); /* on PostgreSQL a question for news may have one place */
+    ex_store_close(s->store);       /* finishes what is queued */
     s->store = NULL;
-    assert_int_equal(k.done, 10);
+    assert_int_equal(k.done, queued);
     suite_reopen(s, NULL);
 }
 
