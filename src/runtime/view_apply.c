@@ -206,10 +206,13 @@ static ex_status commit(view_runner *r, transaction *t, uint64_t position, const
     ex_status st = write_rows(t, err);
     st = st ? st : view_proof_make(r, position, event, &place, err);
     st = st ? st : view_store_checkpoint(t->tx.db, r->def, r->stored_position, &place, err);
+    view_parked_counts counts = {0};
+    if (t->parked && !st) /* one of them may have been skipped before a rebuild: no new one */
+        st = view_parked_count(t->tx.db, r->def, &counts, err);
     st = st ? st : ex_sql_commit(&t->sql, err);
     if (st)
         return st;
-    *ret = (view_progress){position, t->applied - t->parked, t->parked};
+    *ret = (view_progress){position, t->applied - t->parked, t->parked, counts};
     return EX_OK;
 }
 

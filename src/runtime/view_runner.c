@@ -175,10 +175,8 @@ static ex_status run_batch(view_runner *r, ex_event *event, ex_error *err)
     ex_sql_pool_give(r->views->pool, db);
     ex_counter_add(r->events_counter, done.applied);
     if (done.position) {
-        r->parked.open += done.parked;
-        r->parked.all += done.parked;
-        r->looked_ns =
-            done.parked ? 0 : r->looked_ns; /* one of them may have been skipped before */
+        if (done.parked)
+            r->parked = done.counts;
         r->stored_position = done.position;
         r->may_rest = true;
         view_runner_publish(r, done.position);

@@ -245,6 +245,7 @@ EX_NODISCARD ex_status view_retry_asked(view_runner *r, ex_error *err);
 typedef struct view_progress {
     uint64_t position;
     uint32_t applied, parked;
+    view_parked_counts counts; /* of all that is parked now; set when `parked` is */
 } view_progress;
 
 /** Apply one event within a transaction.
