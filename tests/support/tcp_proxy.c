@@ -43,6 +43,7 @@ typedef struct flow {
     int ends[2];    /* client, server; -1: closed */
     direction d[2]; /* from ends[i] to the other */
     bool is_frozen, is_mute;
+    bool has_asked; /* the client spoke last */
 } flow;
 
 struct tcp_proxy {
@@ -55,7 +56,7 @@ struct tcp_proxy {
     flow flows[FLOWS_MAX];
     uint32_t count;
     bool is_frozen, is_refusing, is_stopping;
-    uint64_t delay_ns;
+    uint64_t delay_ns, turns;
 };
 
 static uint64_t now_ns(void)
@@ -117,6 +118,8 @@ static void take_in(tcp_proxy *p, flow *f, int from)
             d->is_ended = n == 0 || (errno != EAGAIN && errno != EINTR);
             return;
         }
+        p->turns += from == 0 && !f->has_asked;
+        f->has_asked = from == 0;
         x->next = NULL;
         x->at = 0;
         x->len = (size_t)n;
@@ -271,6 +274,14 @@ uint32_t tcp_proxy_flows(tcp_proxy *p)
     uint32_t count = p->count;
     (void)pthread_mutex_unlock(&p->mu);
     return count;
+}
+
+uint64_t tcp_proxy_turns(tcp_proxy *p)
+{
+    (void)pthread_mutex_lock(&p->mu);
+    uint64_t turns = p->turns;
+    (void)pthread_mutex_unlock(&p->mu);
+    return turns;
 }
 
 void tcp_proxy_freeze(tcp_proxy *p, bool is_frozen)

@@ -21,6 +21,8 @@ const char *tcp_proxy_url(const tcp_proxy *p, const char *name, char ret[POSTGRE
 
 /** Flows accepted so far; the next one has this number. */
 uint32_t tcp_proxy_flows(tcp_proxy *p);
+/** Round trips so far, of all flows: a client that speaks after its server did begins one. */
+uint64_t tcp_proxy_turns(tcp_proxy *p);
 /** From now on nothing moves, on flows that are and on those to come; false: it goes on. */
 void tcp_proxy_freeze(tcp_proxy *p, bool is_frozen);
 /** The same for one flow, for good. */
