@@ -24,6 +24,7 @@ int main(int argc, char **argv)
         store_describe_tests, store_postgres_tests,   store_postgres_plans_tests,
         store_nodes_tests,    store_blind_tests,      store_condition_model_tests,
         store_cursor_tests,   store_fate_tests,       store_damage_tests,
+        store_epoch_tests,
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)

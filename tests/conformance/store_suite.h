@@ -82,6 +82,7 @@ int store_postgres_plans_tests(suite *s);
 int store_nodes_tests(suite *s);
 int store_blind_tests(suite *s);
 int store_fate_tests(suite *s);
+int store_epoch_tests(suite *s);
 int store_damage_tests(suite *s);
 
 #endif
