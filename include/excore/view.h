@@ -23,7 +23,16 @@
  *     #define ORDER_SUMMARY_EVENTS(WHEN)  WHEN(order_confirmed, when_confirmed)
  *     EX_VIEW(order_summary, "order_summary", 1, ORDER_SUMMARY_EVENTS);
  *
- * defines `const ex_view_def order_summary_view`. */
+ * defines `const ex_view_def order_summary_view`, with a table order_summary. The
+ * columns of its indexes may follow. A view of several tables, each with indexes
+ * of its own, names them:
+ *
+ *     EX_VIEW_OF(orders, "orders", 1, ORDERS_EVENTS,
+ *                EX_TABLE(order_summary, "customer_id, order_id", "status, order_id"),
+ *                EX_TABLE(order_line, "product_id"),
+ *                EX_TABLE(customer_total));
+ *
+ * Its handlers and its queries work with all of them. */
 #ifndef EXCORE_VIEW_H
 #define EXCORE_VIEW_H
 
@@ -67,15 +76,19 @@ typedef struct ex_when_def {
     ex_when_fn *when;
 } ex_when_def;
 
+typedef struct ex_table_def {
+    const ex_type *row;         /* the table is named as it in snake case; no other table is */
+    const char *const *indexes; /* "customer_id, status DESC": columns of this table */
+    uint32_t index_count;
+} ex_table_def;
+
 typedef struct ex_view_def {
-    const char *name; /* [a-z][a-z0-9_]*; also the table's name when there is one table */
+    const char *name; /* [a-z][a-z0-9_]* */
     uint32_t version; /* from 1; raising it rebuilds the view */
-    const ex_type *const *tables; /* named as its row type in snake case, no other view's */
+    const ex_table_def *tables;
     uint32_t table_count;
     const ex_when_def *events;
     uint32_t event_count;
-    const char *const *indexes; /* "customer_id, status DESC": columns of the first table */
-    uint32_t index_count;
 } ex_view_def;
 
 /* ---- Queries ---- */
@@ -122,16 +135,24 @@ typedef struct ex_query_def {
     }
 #define EX_WHEN_ROW_(event_type, function) {&event_type##_type, function##_any},
 
-/** Define `const ex_view_def row_view` with one table; further arguments are index column lists. */
-#define EX_VIEW(row_type, view_name, view_version, EVENTS, ...)                                    \
+/** A table of a view: its row type, then the columns of each index: EX_TABLE(line, "order_id, line_no DESC"). */
+#define EX_TABLE(row_type, ...)                                                                    \
+    {&row_type##_type, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL},                     \
+     sizeof((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}) / sizeof(char *) - 1}
+
+/** Define `const ex_view_def NAME_view` with the tables that follow, each an EX_TABLE. */
+#define EX_VIEW_OF(name, view_name, view_version, EVENTS, ...)                                     \
     EVENTS(EX_WHEN_WRAPPER_)                                                                       \
-    static const ex_when_def row_type##_events[] = {EVENTS(EX_WHEN_ROW_)};                         \
-    static const ex_type *const row_type##_tables[] = {&row_type##_type};                          \
-    static const char *const row_type##_indexes[] = {__VA_ARGS__ __VA_OPT__(, ) NULL};             \
-    const ex_view_def row_type##_view = {                                                          \
-        (view_name), (view_version), row_type##_tables, 1,                                         \
-        row_type##_events, sizeof(row_type##_events) / sizeof(row_type##_events[0]),               \
-        row_type##_indexes, sizeof(row_type##_indexes) / sizeof(row_type##_indexes[0]) - 1}
+    static const ex_when_def name##_events[] = {EVENTS(EX_WHEN_ROW_)};                             \
+    static const ex_table_def name##_tables[] = {__VA_ARGS__};                                     \
+    const ex_view_def name##_view = {                                                              \
+        (view_name), (view_version),                                                               \
+        name##_tables, sizeof(name##_tables) / sizeof(name##_tables[0]),                           \
+        name##_events, sizeof(name##_events) / sizeof(name##_events[0])}
+/** The same with one table: further arguments are the columns of its indexes. */
+#define EX_VIEW(row_type, view_name, view_version, EVENTS, ...)                                    \
+    EX_VIEW_OF(row_type, view_name, view_version, EVENTS,                                          \
+               EX_TABLE(row_type __VA_OPT__(, ) __VA_ARGS__))
 #endif
 /* clang-format on */
 

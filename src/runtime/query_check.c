@@ -100,8 +100,8 @@ static void fault_column(check *c, ex_slice name)
     ex_suggest near;
     ex_suggest_begin(&near, name);
     for (uint32_t t = 0; t < c->def->view->table_count; t++)
-        for (uint32_t i = 0; i < c->def->view->tables[t]->field_count; i++)
-            ex_suggest_try(&near, c->def->view->tables[t]->fields[i].name);
+        for (uint32_t i = 0; i < c->def->view->tables[t].row->field_count; i++)
+            ex_suggest_try(&near, c->def->view->tables[t].row->fields[i].name);
     fault(c, "there is no column '%.*s'%s", EX_ARG(name), meant(c, &near, ""));
 }
 
@@ -113,7 +113,7 @@ static const ex_view_def *owner_of(const check *c, ex_slice table)
         for (uint32_t v = 0; v < c->app->contexts[i]->view_count; v++) {
             const ex_view_def *view = c->app->contexts[i]->views[v];
             for (uint32_t t = 0; t < view->table_count; t++)
-                if (ex_slice_eq(row_table_name(view->tables[t], name), table))
+                if (ex_slice_eq(row_table_name(view->tables[t].row, name), table))
                     return view;
         }
     return NULL;
@@ -131,7 +131,8 @@ static void fault_table(check *c, ex_slice name)
     ex_suggest_begin(&near, name);
     for (uint32_t t = 0; t < c->def->view->table_count; t++) {
         char table[ROW_NAME_SIZE];
-        ex_slice copy = ex_arena_copy(&c->arena, row_table_name(c->def->view->tables[t], table));
+        ex_slice copy =
+            ex_arena_copy(&c->arena, row_table_name(c->def->view->tables[t].row, table));
         if (copy.ptr)
             ex_suggest_try(&near, copy.ptr);
     }
@@ -466,7 +467,7 @@ static ex_status make_typed_tables(ex_sql *db, const ex_view_def *view, ex_error
     ex_buf sql;
     ex_buf_init(&sql, 0);
     for (uint32_t i = 0; i < view->table_count; i++)
-        put_typed_table(view->tables[i], &sql);
+        put_typed_table(view->tables[i].row, &sql);
     ex_buf_put_char(&sql, '\0');
     ex_status st = ex_buf_status(&sql) ? ex_raise(err, EX_ENOMEM, "no memory for a statement")
                                        : ex_sql_script(db, sql.ptr, err);

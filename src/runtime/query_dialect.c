@@ -95,7 +95,7 @@ static dialect_shape shape_of_column(const ex_view_def *view, ex_slice name)
 {
     dialect_shape shape = SHAPE_UNKNOWN;
     for (uint32_t t = 0; t < view->table_count; t++) {
-        dialect_shape other = shape_of_field(find_field(view->tables[t], name));
+        dialect_shape other = shape_of_field(find_field(view->tables[t].row, name));
         if (shape != SHAPE_UNKNOWN && other != SHAPE_UNKNOWN && other != shape)
             return SHAPE_UNKNOWN;
         shape = other != SHAPE_UNKNOWN ? other : shape;

@@ -50,7 +50,7 @@ static void add_tie_break(query_keys *keys, const ex_query_def *def)
         return;
     }
     for (uint32_t i = 0; i < def->view->table_count; i++) {
-        const ex_field *key = key_field(def->view->tables[i]);
+        const ex_field *key = key_field(def->view->tables[i].row);
         if (key)
             add_named(keys, def->row, key->name);
     }

@@ -118,7 +118,7 @@ static ex_status check_columns(const ex_view_def *v, const ex_type *row, ex_erro
                           row->name, SQL_PARAMS_MAX);
 }
 
-static ex_status check_table(const ex_view_def *v, const ex_type *row, ex_error *err)
+static ex_status check_row(const ex_view_def *v, const ex_type *row, ex_error *err)
 {
     char name[ROW_NAME_SIZE];
     ex_status st = ex_type_check(row, err);
@@ -139,11 +139,11 @@ static ex_status check_table(const ex_view_def *v, const ex_type *row, ex_error 
     return check_columns(v, row, err);
 }
 
-static ex_status check_index(const ex_view_def *v, const char *index, ex_error *err)
+static ex_status check_index(const ex_view_def *v, const ex_type *row, const char *index,
+                             ex_error *err)
 {
-    const ex_type *row = v->tables[0];
     row_index_column c = {0};
-    for (const char *at = index; row_index_next(&at, &c);) {
+    for (const char *at = index ? index : ""; row_index_next(&at, &c);) {
         bool is_column = false;
         for (uint32_t i = 0; i < row->field_count && !is_column; i++)
             is_column = ex_slice_is(c.name, row->fields[i].name);
@@ -154,6 +154,22 @@ static ex_status check_index(const ex_view_def *v, const char *index, ex_error *
     return c.name.len ? EX_OK : ex_raise(err, EX_EINVAL, "view %s: an index is empty", v->name);
 }
 
+static ex_status check_tables(const ex_view_def *v, ex_error *err)
+{
+    ex_status st = EX_OK;
+    for (uint32_t i = 0; !st && i < v->table_count; i++) {
+        const ex_table_def *t = &v->tables[i];
+        char name[ROW_NAME_SIZE], other[ROW_NAME_SIZE];
+        st = check_row(v, t->row, err);
+        for (uint32_t k = 0; !st && k < i; k++)
+            if (ex_slice_eq(row_table_name(t->row, name), row_table_name(v->tables[k].row, other)))
+                st = twice(err, "table", name, v->name);
+        for (uint32_t k = 0; !st && k < t->index_count; k++)
+            st = check_index(v, t->row, t->indexes[k], err);
+    }
+    return st;
+}
+
 static ex_status check_view(const ex_view_def *v, ex_error *err)
 {
     if (!v || !is_name(v->name, false))
@@ -162,11 +178,7 @@ static ex_status check_view(const ex_view_def *v, ex_error *err)
         return ex_raise(err, EX_EINVAL, "view %s has version 0; versions start at 1", v->name);
     if (v->table_count == 0)
         return ex_raise(err, EX_EINVAL, "view %s has no table", v->name);
-    ex_status st = EX_OK;
-    for (uint32_t i = 0; !st && i < v->table_count; i++)
-        st = check_table(v, v->tables[i], err);
-    for (uint32_t i = 0; !st && i < v->index_count; i++)
-        st = check_index(v, v->indexes[i], err);
+    ex_status st = check_tables(v, err);
     for (uint32_t i = 0; !st && i < v->event_count; i++) {
         st = check_event_type(v->events[i].type, v->name, err);
         for (uint32_t k = 0; !st && k < i; k++)
@@ -270,8 +282,8 @@ static ex_status check_tables_apart(const ex_view_def *a, const ex_view_def *b, 
     char name[ROW_NAME_SIZE], other[ROW_NAME_SIZE];
     for (uint32_t i = 0; i < a->table_count; i++)
         for (uint32_t k = 0; k < b->table_count; k++)
-            if (ex_slice_eq(row_table_name(a->tables[i], name),
-                            row_table_name(b->tables[k], other)))
+            if (ex_slice_eq(row_table_name(a->tables[i].row, name),
+                            row_table_name(b->tables[k].row, other)))
                 return ex_raise(err, EX_EEXISTS, "table '%s' is of view %s and of view %s", name,
                                 a->name, b->name);
     return EX_OK;

@@ -63,7 +63,7 @@ uint64_t view_definition_of(const ex_view_def *def)
 {
     uint64_t sum = 0; /* of one number for each: their order means nothing */
     for (uint32_t i = 0; i < def->table_count; i++)
-        sum += add_type(add_text(EX_FINGERPRINT_START, "table"), def->tables[i], 0);
+        sum += add_type(add_text(EX_FINGERPRINT_START, "table"), def->tables[i].row, 0);
     for (uint32_t i = 0; i < def->event_count; i++)
         sum += add_type(add_text(EX_FINGERPRINT_START, "event"), def->events[i].type, 0);
     return sum ? sum : 1;

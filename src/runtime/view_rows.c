@@ -94,7 +94,7 @@ static view_row *set(ex_view_tx *tx, uint32_t table, ex_slice key, const ex_sql_
     if (!row)
         row = add(tx, table, key);
     if (row && values)
-        copy = copy_values(&tx->rows->arena, values, tx->def->tables[table]->field_count);
+        copy = copy_values(&tx->rows->arena, values, tx->def->tables[table].row->field_count);
     if (!row || (values && !copy))
         return NULL;
     row->values = copy;
@@ -176,7 +176,7 @@ static ex_status run_with_keys(ex_view_tx *tx, uint32_t table, uint32_t which,
 static bool keep_rows(ex_view_tx *tx, uint32_t table, ex_sql_stmt *st, ex_sql_value *values,
                       ex_status *ret)
 {
-    const ex_type *type = tx->def->tables[table];
+    const ex_type *type = tx->def->tables[table].row;
     uint32_t key = row_key_column(type);
     bool has_room = true;
     while (has_room && (*ret = ex_sql_step(st, &tx->error)) == EX_OK) {
@@ -194,7 +194,7 @@ static ex_status read_table(ex_view_tx *tx, uint32_t table, view_row *wanted, ui
     ex_sql_stmt *st = NULL;
     const ex_sql_value **keys = ex_arena_array(tx->arena, limit, sizeof(*keys));
     ex_sql_value *values =
-        ex_arena_array(tx->arena, tx->def->tables[table]->field_count, sizeof(*values));
+        ex_arena_array(tx->arena, tx->def->tables[table].row->field_count, sizeof(*values));
     if (!keys || !values)
         return no_memory(tx);
     ex_sql_list list = {.rows = keys};
@@ -227,7 +227,7 @@ ex_status view_rows_read(ex_view_tx *tx)
 static ex_status queue_upserts(ex_view_tx *tx, uint32_t table, const ex_sql_value *const *rows,
                                uint32_t count)
 {
-    const ex_type *type = tx->def->tables[table];
+    const ex_type *type = tx->def->tables[table].row;
     ex_sql_stmt *st = NULL;
     ex_sql_list *columns = ex_arena_array(tx->arena, type->field_count, sizeof(*columns));
     ex_status status = columns ? view_tx_prepare(tx, table, ROW_UPSERT_ALL, &st) : no_memory(tx);

@@ -84,9 +84,12 @@ static uint64_t fingerprint_view(const ex_view_def *def, ex_buf *scratch)
 {
     ex_buf_reset(scratch);
     for (uint32_t i = 0; i < def->table_count; i++)
-        row_sql_create(EX_SQL_SQLITE, def->tables[i], scratch);
-    for (uint32_t i = 0; i < def->index_count; i++)
-        ex_buf_put_str(scratch, def->indexes[i]);
+        row_sql_create(EX_SQL_SQLITE, def->tables[i].row, scratch);
+    for (uint32_t i = 0; i < def->table_count; i++) {
+        ex_buf_put_str(scratch, i ? ";" : ""); /* which table an index is of; the first had none */
+        for (uint32_t k = 0; k < def->tables[i].index_count; k++)
+            ex_buf_put_str(scratch, def->tables[i].indexes[k]);
+    }
     return ex_fingerprint(EX_FINGERPRINT_START, ex_buf_slice(scratch));
 }
 
@@ -101,21 +104,27 @@ static void put_index_columns(const char *columns, ex_buf *sql)
     ex_buf_put_str(sql, ");");
 }
 
+/* No table has a dot in its name, so none is named as an index. */
+static void put_indexes(const ex_table_def *def, ex_slice table, ex_buf *sql)
+{
+    for (uint32_t i = 0; i < def->index_count; i++) {
+        ex_buf_printf(sql, "CREATE INDEX \"%.*s.%u\" ON ", EX_ARG(table), i + 1);
+        row_sql_name(table, sql);
+        put_index_columns(def->indexes[i], sql);
+    }
+}
+
 static void put_tables(ex_sql_engine engine, const ex_view_def *def, ex_buf *sql)
 {
-    char table[ROW_NAME_SIZE];
+    char name[ROW_NAME_SIZE];
     for (uint32_t i = 0; i < def->table_count; i++) {
+        ex_slice table = row_table_name(def->tables[i].row, name);
         ex_buf_put_str(sql, "DROP TABLE IF EXISTS ");
-        row_sql_name(row_table_name(def->tables[i], table), sql);
+        row_sql_name(table, sql);
         ex_buf_put_str(sql, ";");
-        row_sql_create(engine, def->tables[i], sql);
+        row_sql_create(engine, def->tables[i].row, sql);
         ex_buf_put_str(sql, ";");
-    }
-    for (uint32_t i = 0; i < def->index_count; i++) {
-        ex_slice name = row_table_name(def->tables[0], table);
-        ex_buf_printf(sql, "CREATE INDEX \"%.*s_%u\" ON ", EX_ARG(name), i + 1);
-        row_sql_name(name, sql);
-        put_index_columns(def->indexes[i], sql);
+        put_indexes(&def->tables[i], table, sql);
     }
 }
 
@@ -356,7 +365,7 @@ ex_status view_store_has_tables(ex_sql *db, const ex_view_def *def, bool *ret, e
     bool is_there = true;
     ex_status st = EX_OK;
     for (uint32_t i = 0; !st && is_there && i < def->table_count; i++)
-        st = ex_sql_has_table(db, row_table_name(def->tables[i], table).ptr, &is_there, err);
+        st = ex_sql_has_table(db, row_table_name(def->tables[i].row, table).ptr, &is_there, err);
     if (!st)
         *ret = is_there;
     return st;
@@ -367,7 +376,7 @@ static void put_hold(const ex_view_def *def, ex_buf *sql)
     char table[ROW_NAME_SIZE];
     for (uint32_t i = 0; i < def->table_count; i++) {
         ex_buf_put_str(sql, i ? ", " : "LOCK TABLE ");
-        row_sql_name(row_table_name(def->tables[i], table), sql);
+        row_sql_name(row_table_name(def->tables[i].row, table), sql);
     }
     ex_buf_put_str(sql,
                    " IN ACCESS SHARE MODE"); /* takes no snapshot, so that one comes after it */

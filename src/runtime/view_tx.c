@@ -18,7 +18,7 @@ static ex_status keep(ex_view_tx *tx, ex_status st)
 static ex_status find_table(ex_view_tx *tx, const ex_type *row, uint32_t *ret)
 {
     uint32_t table = 0;
-    while (table < tx->def->table_count && tx->def->tables[table] != row)
+    while (table < tx->def->table_count && tx->def->tables[table].row != row)
         table++;
     if (table == tx->def->table_count)
         return ex_raise(&tx->error, EX_EINVAL, "view '%s' has no table %s", tx->def->name,
@@ -41,7 +41,7 @@ ex_status view_texts_init(view_texts *t, const ex_view_def *def, ex_sql_engine e
     t->texts = ex_arena_array(&t->arena, count, sizeof(*t->texts));
     for (uint32_t i = 0; t->texts && i < count; i++) {
         ex_buf_reset(&sql);
-        write_sql[i % ROW_STATEMENTS](engine, def->tables[i / ROW_STATEMENTS], &sql);
+        write_sql[i % ROW_STATEMENTS](engine, def->tables[i / ROW_STATEMENTS].row, &sql);
         t->texts[i] = ex_arena_copy(&t->arena, ex_buf_slice(&sql));
     }
     bool has_failed = ex_buf_status(&sql) || ex_arena_has_failed(&t->arena);
@@ -96,7 +96,8 @@ static ex_status raise_too_long(ex_view_tx *tx, const ex_type *row, const char *
 /* PostgreSQL's limit for an entry of an index; SQLite has none. */
 static ex_status check_index_bytes(ex_view_tx *tx, uint32_t table, const ex_sql_value *values)
 {
-    const ex_type *row = tx->def->tables[table];
+    const ex_table_def *def = &tx->def->tables[table];
+    const ex_type *row = def->row;
     size_t all = 0;
     for (uint32_t i = 0; i < row->field_count; i++)
         all += text_bytes(&values[i]);
@@ -105,13 +106,13 @@ static ex_status check_index_bytes(ex_view_tx *tx, uint32_t table, const ex_sql_
     for (uint32_t i = 0; i < row->field_count; i++)
         if (row->fields[i].is_key && text_bytes(&values[i]) > ROW_INDEX_BYTES)
             return raise_too_long(tx, row, row->fields[i].name, text_bytes(&values[i]));
-    for (uint32_t i = 0; table == 0 && i < tx->def->index_count; i++) {
-        const char *at = tx->def->indexes[i];
+    for (uint32_t i = 0; i < def->index_count; i++) {
+        const char *at = def->indexes[i];
         size_t bytes = 0;
         for (row_index_column c; row_index_next(&at, &c);)
             bytes += text_bytes(value_of(row, values, c.name));
         if (bytes > ROW_INDEX_BYTES)
-            return raise_too_long(tx, row, tx->def->indexes[i], bytes);
+            return raise_too_long(tx, row, def->indexes[i], bytes);
     }
     return EX_OK;
 }
@@ -197,7 +198,7 @@ static ex_status queue_upsert(ex_view_tx *tx, uint32_t table, const ex_sql_value
     ex_status status = view_tx_prepare(tx, table, ROW_UPSERT, &st);
     if (status)
         return status;
-    for (uint32_t i = 0; i < tx->def->tables[table]->field_count; i++)
+    for (uint32_t i = 0; i < tx->def->tables[table].row->field_count; i++)
         ex_sql_bind(st, i + 1, values[i]);
     return ex_sql_queue(st, &tx->error);
 }

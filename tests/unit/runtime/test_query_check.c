@@ -76,15 +76,15 @@ static ex_status when_sent(ex_view_tx *tx, const parcel *e, const ex_event *even
     return ex_row_store(tx, parcel, e);
 }
 
-static const ex_type *const tables[] = {&parcel_type, &sender_type};
-static const ex_type *const other_tables[] = {&other_row_type};
+static const ex_table_def tables[] = {{.row = &parcel_type}, {.row = &sender_type}};
+static const ex_table_def other_tables[] = {{.row = &other_row_type}};
 static ex_status when_sent_any(ex_view_tx *tx, const void *data, const ex_event *event)
 {
     return when_sent(tx, data, event);
 }
 static const ex_when_def when_list[] = {{&parcel_type, when_sent_any}};
-static const ex_view_def parcel_view = {"parcels", 1, tables, 2, when_list, 1, NULL, 0};
-static const ex_view_def other_view = {"others", 1, other_tables, 1, NULL, 0, NULL, 0};
+static const ex_view_def parcel_view = {"parcels", 1, tables, 2, when_list, 1};
+static const ex_view_def other_view = {"others", 1, other_tables, 1, NULL, 0};
 
 static const ex_view_def *const views[] = {&parcel_view, &other_view};
 static ex_query_def query;

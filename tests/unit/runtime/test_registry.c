@@ -17,6 +17,7 @@ typedef struct parts {
     ex_view_def view;
     ex_query_def query;
     ex_context context, other;
+    ex_table_def table;
     const ex_aggregate *aggregates[2];
     const ex_view_def *views[2];
     const ex_query_def *queries[2];
@@ -34,6 +35,8 @@ static void build(parts *p)
     p->aggregate.events = p->events;
     p->aggregate.event_count = 2;
     p->view = balance_view;
+    p->table = balance_view.tables[0];
+    p->view.tables = &p->table;
     p->query = *accounts_app.contexts[0]->queries[0];
     p->query.view = &p->view;
     for (int i = 0; i < 2; i++) {
@@ -136,10 +139,9 @@ static void two_views_share_a_table(parts *p)
 static void table_with_a_long_name(parts *p)
 {
     static ex_type row;
-    static const ex_type *const tables[] = {&row};
-    row = *p->view.tables[0];
+    row = *p->view.tables[0].row;
     row.name = "AnsweredQuestionsOfAllTheDepartmentsOfTheCompanyAndItsBranches";
-    p->view.tables = tables;
+    p->table = (ex_table_def){.row = &row};
 }
 static void query_without_view(parts *p)
 {
@@ -197,8 +199,8 @@ static void index_on(parts *p, const char *columns)
 {
     static const char *index[1];
     index[0] = columns;
-    p->view.indexes = index;
-    p->view.index_count = 1;
+    p->table.indexes = index;
+    p->table.index_count = 1;
 }
 static void index_on_nothing(parts *p)
 {
@@ -216,14 +218,32 @@ static void index_of_nothing(parts *p)
 {
     index_on(p, "");
 }
+/* The second table of a view has indexes of its own columns. */
+static void index_of_a_second_table(parts *p)
+{
+    static ex_type row;
+    static const char *const index[] = {"owner", "customer_id"};
+    static ex_table_def tables[2];
+    row = *p->table.row;
+    row.name = "OldBalance";
+    tables[0] = p->table;
+    tables[1] = (ex_table_def){&row, index, 2};
+    p->view.tables = tables;
+    p->view.table_count = 2;
+}
+static void table_twice(parts *p)
+{
+    static ex_table_def tables[2];
+    tables[0] = tables[1] = p->table;
+    p->view.tables = tables;
+    p->view.table_count = 2;
+}
 static void table_named(parts *p, const char *name)
 {
     static ex_type row;
-    static const ex_type *const tables[] = {&row};
-    row = *p->view.tables[0];
+    row = *p->view.tables[0].row;
     row.name = name;
-    p->view.tables = tables;
-    p->view.index_count = 0;
+    p->table = (ex_table_def){.row = &row};
 }
 static void table_with_a_dash(parts *p)
 {
@@ -241,13 +261,11 @@ static void column_of_postgres(parts *p)
 {
     static ex_field fields[8];
     static ex_type row;
-    static const ex_type *const tables[] = {&row};
-    row = *p->view.tables[0];
+    row = *p->view.tables[0].row;
     memcpy(fields, row.fields, row.field_count * sizeof(*fields));
     fields[1].name = "xmin";
     row.fields = fields;
-    p->view.tables = tables;
-    p->view.index_count = 0;
+    p->table = (ex_table_def){.row = &row};
 }
 static void query_of_one_engine(parts *p)
 {
@@ -298,6 +316,9 @@ static const struct {
      "MoneyMoved has schema version 2 in aggregate account and 1 in view balance"},
     /* item 8 */
     {"index on no column", index_on_nothing, EX_EINVAL, "'nobody' of index"},
+    {"index of a second table", index_of_a_second_table, EX_EINVAL,
+     "'customer_id' of index 'customer_id' is no column of OldBalance"},
+    {"table twice in a view", table_twice, EX_EEXISTS, "table 'balance'"},
     {"index on a call", index_on_a_call, EX_EINVAL, "'lower(owner)' of index"},
     {"index with more words", index_with_a_word, EX_EINVAL, "'owner DESC NULLS LAST' of index"},
     {"index of nothing", index_of_nothing, EX_EINVAL, "index is empty"},

@@ -101,7 +101,7 @@ static ex_status when_closed_any(ex_view_tx *tx, const void *data, const ex_even
     return when_closed(tx, data, event);
 }
 
-static const ex_type *const tables[] = {&account_row_type, &again_row_type};
+static const ex_table_def tables[] = {{.row = &account_row_type}, {.row = &again_row_type}};
 static const ex_when_def whens[] = {{&moved_type, when_moved_any}, {&closed_type, when_closed_any}};
 static const ex_view_def book_view = {.name = "book",
                                       .version = 1,

@@ -57,13 +57,13 @@ static ex_status when_removed(ex_view_tx *tx, const void *data, const ex_event *
 static ex_type bounded;
 static ex_field bounded_fields[2];
 
-static const ex_type *const tables[] = {&counted_type};
+static const ex_table_def tables[] = {{.row = &counted_type}};
 static const ex_when_def one[] = {{&added_type, when_added}};
 static const ex_when_def both[] = {{&added_type, when_added}, {&removed_type, when_removed}};
 static const ex_when_def sorted[] = {{&removed_type, when_removed}, {&added_type, when_added}};
 static const ex_when_def strict[] = {{&removed_type, when_removed}, {&bounded, when_added}};
 
-static ex_view_def view = {"counts", 1, tables, 1, one, 1, NULL, 0};
+static ex_view_def view = {"counts", 1, tables, 1, one, 1};
 static const ex_view_def *const views[] = {&view};
 static const ex_context context = {"test", NULL, 0, views, 1, NULL, 0};
 static const ex_context *const contexts[] = {&context};
