@@ -33,6 +33,25 @@
  * defines `const ex_aggregate order_aggregate`. The wrappers that it makes
  * check the types of state, command and event at compile time.
  *
+ * A function may stand in several rows. Events that have the same members share
+ * a struct under two names, and a function that needs nothing of its event takes
+ * `const void *`:
+ *
+ *     typedef struct order_ended { ex_slice order_id; ex_time at; } order_ended;
+ *     typedef order_ended order_confirmed;
+ *     typedef order_ended order_cancelled;
+ *     EX_TYPE(order_confirmed, "OrderConfirmed", EX_KEY(order_confirmed, order_id), …);
+ *     EX_TYPE(order_cancelled, "OrderCancelled", EX_KEY(order_cancelled, order_id), …);
+ *
+ *     static void on_ended(order *o, const order_ended *e, ex_arena *memory)
+ *     static void on_change(order *o, const void *e, ex_arena *memory)
+ *
+ *         EVENT(order, order_confirmed,  on_ended)
+ *         EVENT(order, order_cancelled,  on_ended)
+ *         EVENT(order, order_item_added, on_change)
+ *
+ * So do decide functions and handlers of views.
+ *
  * Every type of event in its streams must be in that list. When a stream holds
  * another one, or another schema version than the type's, a command on it
  * answers STREAM_UNREADABLE: nothing is decided on a part of the truth. Types
@@ -134,19 +153,23 @@ typedef struct ex_aggregate {
 
 /* clang-format off */
 #ifndef __cplusplus
+/* Named by both types, so that a function may stand in several rows. */
 #define EX_COMMAND_WRAPPER_(state_type, command_type, route, function)                             \
-    static ex_status function##_any(const void *state, const void *command, ex_decision *d)        \
+    static ex_status state_type##_##command_type##_##function(const void *state,                   \
+                                                              const void *command, ex_decision *d) \
     {                                                                                              \
         return function((const state_type *)state, (const command_type *)command, d);              \
     }
 #define EX_COMMAND_ROW_(state_type, command_type, route, function)                                 \
-    {(route), &command_type##_type, function##_any},
+    {(route), &command_type##_type, state_type##_##command_type##_##function},
 #define EX_EVENT_WRAPPER_(state_type, event_type, function)                                        \
-    static void function##_any(void *state, const void *event, ex_arena *memory)                   \
+    static void state_type##_##event_type##_##function(void *state, const void *event,             \
+                                                       ex_arena *memory)                           \
     {                                                                                              \
         function((state_type *)state, (const event_type *)event, memory);                          \
     }
-#define EX_EVENT_ROW_(state_type, event_type, function) {&event_type##_type, function##_any},
+#define EX_EVENT_ROW_(state_type, event_type, function)                                            \
+    {&event_type##_type, state_type##_##event_type##_##function},
 
 /** Types of events in the aggregate's streams that it passes over, by their names in the log. */
 #define EX_IGNORES(...)                                                                            \

@@ -23,7 +23,10 @@
  *     #define ORDER_SUMMARY_EVENTS(WHEN)  WHEN(order_confirmed, when_confirmed)
  *     EX_VIEW(order_summary, "order_summary", 1, ORDER_SUMMARY_EVENTS);
  *
- * defines `const ex_view_def order_summary_view`, with a table order_summary. The
+ * A function may stand in several rows, as in aggregate.h; `event->type` says
+ * which event it is.
+ *
+ * The macro defines `const ex_view_def order_summary_view`, with a table order_summary. The
  * columns of its indexes may follow. A view of several tables, each with indexes
  * of its own, names them:
  *
@@ -128,12 +131,14 @@ typedef struct ex_query_def {
 
 /* clang-format off */
 #ifndef __cplusplus
+/* Named by the event too, so that a function may stand in several rows. */
 #define EX_WHEN_WRAPPER_(event_type, function)                                                     \
-    static ex_status function##_any(ex_view_tx *tx, const void *data, const ex_event *event)       \
+    static ex_status event_type##_##function(ex_view_tx *tx, const void *data,                     \
+                                             const ex_event *event)                                \
     {                                                                                              \
         return function(tx, (const event_type *)data, event);                                      \
     }
-#define EX_WHEN_ROW_(event_type, function) {&event_type##_type, function##_any},
+#define EX_WHEN_ROW_(event_type, function) {&event_type##_type, event_type##_##function},
 
 /** A table of a view: its row type, then the columns of each index: EX_TABLE(line, "order_id, line_no DESC"). */
 #define EX_TABLE(row_type, ...)                                                                    \
