@@ -314,7 +314,7 @@ static const struct {
     {"event version 0", event_version_0, EX_EINVAL, "schema version 0"},
     {"view with another version", versions_differ, EX_EINVAL,
      "MoneyMoved has schema version 2 in aggregate account and 1 in view balance"},
-    /* item 8 */
+    /* item 8; G-962 */
     {"index on no column", index_on_nothing, EX_EINVAL, "'nobody' of index"},
     {"index of a second table", index_of_a_second_table, EX_EINVAL,
      "'customer_id' of index 'customer_id' is no column of OldBalance"},
