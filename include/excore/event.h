@@ -2,6 +2,7 @@
 #ifndef EXCORE_EVENT_H
 #define EXCORE_EVENT_H
 
+#include <excore/cancel.h>
 #include <excore/id.h>
 
 EX_BEGIN_DECLS
@@ -143,6 +144,9 @@ typedef struct ex_append {
     const ex_id *epoch;            /* in which `after` was read (log_id.h); NULL: not known */
     bool is_retry_only; /* EX_ENOTFOUND when it would write something: only what is stored already
                            is answered, with its first outcome */
+    /** Ends a search for its condition (ex_store_append): then EX_ECANCELLED, and nothing is stored.
+     *  Of this append alone, until it is answered. NULL: none. */
+    ex_cancel *cancel;
 } ex_append;
 
 typedef struct ex_event_ref {

@@ -100,11 +100,12 @@ EX_API void ex_store_close(ex_store *s);
  *
  *  A fail_if_match condition that looks far back is searched beside the writing of others, for a
  *  second at most; meanwhile later appends may overtake this one. Hardly ever so with `after` as
- *  the head at the time of reading what was decided upon.
+ *  the head at the time of reading what was decided upon. append->cancel ends that search; an append
+ *  that is not searched for is not ended.
  *  @param append borrowed for the call
  *  @param ret    set on success, and with EX_EOUTCOME as said; may be NULL
  *  @return EX_OK, EX_ECONFLICT (err: expected, current), EX_ECONDITION (err: position of the
- *          first match, field: its item), EX_ETOOWIDE (err: field),
+ *          first match, field: its item), EX_ETOOWIDE (err: field), EX_ECANCELLED,
  *          EX_EAHEAD (`after` is beyond the log's end; err: position, current), EX_ELOGCHANGED
  *          (`after` is no longer current in its epoch, see log_id.h),
  *          EX_EIDEMPOTENCY (same id, other content), EX_ENOTFOUND (is_retry_only), EX_EINVAL, EX_ETOOLARGE, EX_EOVERLOADED,

@@ -79,8 +79,11 @@ static ex_status job_new(ex_store *s, const ex_append *append, append_job **ret,
         free(job);
         return st;
     }
-    job->submission =
-        (ex_submission){append_stage, append_want, append_done, append_retract, NULL, 0};
+    job->submission = (ex_submission){.stage = append_stage,
+                                      .want = append_want,
+                                      .done = append_done,
+                                      .retract = append_retract,
+                                      .cancel = append->cancel};
     job->store = s;
     *ret = job;
     return EX_OK;

@@ -17,6 +17,7 @@
  * - the log grows faster than it is searched, or the search waits too long for its
  *   turn: EX_EOVERLOADED. So do searches beyond the queue's limit, or 16 MiB.
  * - the database cannot be read: this submission gets that, no other does.
+ * - nobody waits for the answer any more: EX_ECANCELLED at its next turn, or at once in its turn.
  * - the store closes: it goes on for a second, then EX_ECLOSED. */
 #include "store/condition_search.h"
 
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernel/cancel.h"
 #include "kernel/deadline.h"
 #include "kernel/thread.h"
 #include "store/query_check.h"
@@ -153,8 +155,18 @@ static ex_status raise_too_wide(condition_search *s)
     return st;
 }
 
+static ex_status check_wanted(const ex_submission *submission, ex_error *err)
+{
+    return ex_cancel_is_requested(submission->cancel)
+               ? ex_raise(err, EX_ECANCELLED, "the search for the condition was cancelled")
+               : EX_OK;
+}
+
 static ex_status check_time(condition_search *s, uint64_t now_ns)
 {
+    ex_status st = check_wanted(s->submission, &s->err);
+    if (st)
+        return st;
     uint64_t closed_at_ns = atomic_load(&s->searches->closed_at_ns);
     if (closed_at_ns && now_ns >= closed_at_ns)
         return ex_raise(&s->err, EX_ECLOSED, "the store is closing");
@@ -213,7 +225,8 @@ static ex_status search_piece(condition_search *s, void *reader)
 static bool is_slice_over(void *ctx)
 {
     const condition_search *s = ctx;
-    return ex_monotonic_ns(s->searches->clock) >= s->slice_ends_ns;
+    return ex_monotonic_ns(s->searches->clock) >= s->slice_ends_ns ||
+           ex_cancel_is_requested(s->submission->cancel);
 }
 
 /* @param ret_is_over false: the slice is over, the search is not */
@@ -258,12 +271,36 @@ static ex_status open_reader(searcher *me, ex_error *err)
     return me->reader ? EX_OK : d->ops->reader->open(d->impl, &me->reader, err);
 }
 
+static void cancel_reader(void *ctx)
+{
+    const searcher *me = ctx;
+    me->searches->store->driver.ops->reader->cancel(me->reader, true);
+}
+
+/* A statement under way ends with the cancel, too, where the engine can be told. */
+static ex_status run_cancellable(searcher *me, condition_search *s, bool *ret_is_over)
+{
+    const store_reader_ops *ops = me->searches->store->driver.ops->reader;
+    ex_cancel *cancel = s->submission->cancel;
+    if (!cancel || !ops->cancel)
+        return run_slice(s, me->reader, ret_is_over);
+    ex_status st = ex_cancel_attach(cancel, cancel_reader, me, &s->err);
+    if (st)
+        return st;
+    st = run_slice(s, me->reader, ret_is_over);
+    ex_cancel_detach(cancel);
+    ops->cancel(me->reader, false);
+    return st;
+}
+
 static void run_search(searcher *me, condition_search *s)
 {
     bool is_over = false;
-    ex_status st = open_reader(me, &s->err);
+    ex_status st = check_wanted(s->submission, &s->err);
     if (st == EX_OK)
-        st = run_slice(s, me->reader, &is_over);
+        st = open_reader(me, &s->err);
+    if (st == EX_OK)
+        st = run_cancellable(me, s, &is_over);
     if (st == EX_ESTORAGE || st == EX_ECORRUPT)
         close_reader(me);
     if (st == EX_OK && !is_over) {
@@ -437,7 +474,9 @@ ex_status condition_search_begin(condition_searches *c, ex_submission *submissio
 {
     condition_search *s = NULL;
     assert(undecided && checked < upto);
-    ex_status st = start_threads(c, err);
+    ex_status st = check_wanted(submission, err);
+    if (st == EX_OK)
+        st = start_threads(c, err);
     if (st == EX_OK)
         st = search_for(c, submission, query, after, &s, err);
     if (st)

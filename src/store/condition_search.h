@@ -47,7 +47,7 @@ void condition_searches_free(condition_searches *c);
  *  @param checked   up to here nothing matches
  *  @param undecided for each item of the query a bit: it may match up to `upto`
  *  @param upto      committed; the search goes on to what is committed meanwhile
- *  @return EX_OK, EX_EOVERLOADED, EX_ECLOSED, EX_ENOMEM, EX_EAGAIN (no thread) */
+ *  @return EX_OK, EX_ECANCELLED, EX_EOVERLOADED, EX_ECLOSED, EX_ENOMEM, EX_EAGAIN (no thread) */
 EX_NODISCARD ex_status condition_search_begin(condition_searches *c, ex_submission *s,
                                               const ex_query *query, uint64_t after,
                                               uint64_t checked, uint64_t undecided, uint64_t upto,

@@ -27,6 +27,8 @@ struct ex_submission {
     /** Optional: take back what stage has changed outside of the batch, and be ready to be staged
      *  again. A submission without it is staged only once its batch knows all that is true. */
     void (*retract)(ex_submission *s);
+    /** Optional: ends searches for its conditions with EX_ECANCELLED. Until done. */
+    ex_cancel *cancel;
     /* the queue's */
     ex_submission *next;
     uint64_t queued_ns;
@@ -87,7 +89,7 @@ EX_NODISCARD ex_status ex_batch_read_stream(ex_batch *b, ex_slice stream, uint64
  *  changed elsewhere, as after any other failure, and returns that; it is staged anew later, and
  *  must ask for the same again. What `append` points to must live until done. All of it is checked
  * here, on the sequencer, also names, sizes and JSON: what a decision emits may hold JSON that the
- * domain code made (ex_raw_json). */
+ * domain code made (ex_raw_json). The submission's cancel counts, not the append's. */
 EX_NODISCARD ex_status ex_batch_append(ex_batch *b, const ex_append *append, ex_appended *ret,
                                        ex_error *err);
 

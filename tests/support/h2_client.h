@@ -38,8 +38,8 @@ void h2_open(h2_client *c, uint16_t port, bool is_manual);
 void h2_close(h2_client *c);
 /** Send what is to send, receive once; false when the server has closed. */
 bool h2_turn(h2_client *c);
-/** Queue a request; it goes out with the next turn. x-test comes twice, as "one" and "two". The
- * answer belongs to the client; the body is borrowed until it was sent. */
+/** Queue a request; it goes out with the next turn. x-test comes twice, as "one" and "two"; a
+ * body is JSON. The answer belongs to the client; the body is borrowed until it was sent. */
 h2_answer *h2_request(h2_client *c, const char *method, const char *path, ex_slice body);
 /** The read callback that sends an answer's `upload`. */
 ssize_t h2_on_upload(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length,

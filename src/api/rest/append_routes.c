@@ -255,6 +255,14 @@ static ex_status check_log(const append_job *j, ex_error *err)
                : log_token_check(given, j->job.api->options.store, j->input.append.after, err);
 }
 
+/* A search for a condition ends with its client; what needs none is written anyway. */
+static ex_status enter(append_job *j, ex_error *err)
+{
+    ex_append *a = &j->input.append;
+    return a->fail_if_match ? route_job_enter_cancellable(&j->job, &a->cancel, err)
+                            : route_job_enter(&j->job, err);
+}
+
 static ex_status submit(append_job *j, ex_error *err)
 {
     ex_arena *arena = http_arena(j->job.x);
@@ -263,7 +271,7 @@ static ex_status submit(append_job *j, ex_error *err)
     j->appended.events = ex_arena_array(arena, j->input.event_count, sizeof(ex_event_ref));
     if (!j->appended.events)
         return field_no_memory(err);
-    ex_status st = route_job_enter(&j->job, err);
+    ex_status st = enter(j, err);
     if (st)
         return st;
     st = ex_store_append_async(j->job.api->options.store, &j->input.append, &j->appended, on_done,

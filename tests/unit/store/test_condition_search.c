@@ -434,6 +434,59 @@ static void test_search_fails_alone(void **state)
     assert_int_equal(wait_for(&c), EX_OK);
 }
 
+/* G-840: the one in hand and those that wait for their turn; nothing of them is stored. */
+static void test_search_ends_with_its_cancel(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 };
+    put_common();
+    call calls[COUNT], stays;
+    ex_cancel *cancels[COUNT];
+    atomic_store(&world.is_endless, true);
+    hold();
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(ex_cancel_new(&cancels[i], NULL), EX_OK);
+        prepare(&calls[i], 0);
+        calls[i].append.cancel = cancels[i];
+        start(&calls[i]);
+    }
+    prepare(&stays, 0);
+    stays.items[0].types = &type_b;
+    start(&stays);
+    wait_for_searches(1);
+    for (int i = 0; i < COUNT; i++)
+        ex_cancel_request(cancels[i]);
+    let_go();
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(wait_for(&calls[i]), EX_ECANCELLED);
+        ex_cancel_free(cancels[i]);
+    }
+    assert_int_equal(wait_for(&stays), EX_ECONDITION);
+    assert_true(atomic_load(&world.calls) < 10); /* they were not searched to their end */
+    assert_int_equal(ex_store_head(store), COMMON);
+}
+
+/* What needs no search is written, cancelled or not. */
+static void test_search_that_is_not_needed_is_not_cancelled(void **state)
+{
+    (void)state;
+    call c;
+    ex_cancel *cancel = NULL;
+    put_common();
+    assert_int_equal(ex_cancel_new(&cancel, NULL), EX_OK);
+    ex_cancel_request(cancel);
+    prepare(&c, COMMON);
+    c.append.cancel = cancel;
+    start(&c);
+    assert_int_equal(wait_for(&c), EX_OK);
+    prepare(&c, 0);
+    c.append.cancel = cancel;
+    start(&c);
+    assert_int_equal(wait_for(&c), EX_ECANCELLED);
+    assert_int_equal(atomic_load(&world.calls), 0);
+    ex_cancel_free(cancel);
+}
+
 /* As many wait as the queue may hold. */
 static void test_searches_are_bounded(void **state)
 {
@@ -541,6 +594,8 @@ int main(void)
         SEARCH_TEST(test_search_that_ends_late_has_an_answer),
         SEARCH_TEST(test_search_without_time_for_the_next_item_names_it),
         SEARCH_TEST(test_search_fails_alone),
+        SEARCH_TEST(test_search_ends_with_its_cancel),
+        SEARCH_TEST(test_search_that_is_not_needed_is_not_cancelled),
         SEARCH_TEST(test_searches_are_bounded),
         SEARCH_TEST(test_search_that_is_short_overtakes_long_ones),
         SEARCH_TEST(test_close_finishes_what_is_searched),
