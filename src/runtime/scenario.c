@@ -7,6 +7,7 @@
 #include "runtime/decision.h"
 #include "runtime/event_decode.h"
 #include "runtime/registry.h"
+#include "runtime/scenario_diff.h"
 #include "runtime/state_cache.h"
 #include "store/append_check.h"
 
@@ -24,6 +25,7 @@ struct ex_scenario {
     state_cache *cache; /* of one state */
     ex_arena arena;     /* of the last call */
     ex_buf json;
+    ex_buf difference; /* of the last then, with a NUL; empty: there was none */
     ex_slice id;
     ex_decision decision;
     uint32_t next_then;
@@ -48,6 +50,7 @@ ex_scenario *ex_scenario_new(const ex_aggregate *aggregate, const char *id)
     s->now_us = YEAR_2026_US;
     ex_arena_init(&s->arena, 0);
     ex_buf_init(&s->json, 0);
+    ex_buf_init(&s->difference, 0);
     if (state_cache_new(&options, &s->cache, NULL)) {
         free(s);
         return NULL;
@@ -62,6 +65,7 @@ void ex_scenario_free(ex_scenario *s)
     state_cache_free(s->cache);
     ex_arena_done(&s->arena);
     ex_buf_done(&s->json);
+    ex_buf_done(&s->difference);
     free(s);
 }
 
@@ -228,12 +232,93 @@ ex_status ex_scenario_when(ex_scenario *s, const ex_type *type, const void *comm
     return s->status;
 }
 
+/* ---- Then ---- */
+
+/* False, for the caller to return. What does not fit into memory is cut. */
+static bool end_difference(ex_scenario *s)
+{
+    ex_buf_put_char(&s->difference, '\0');
+    return false;
+}
+
+/* Was the command executed? */
+static bool check_executed(ex_scenario *s, const char *wanted)
+{
+    ex_buf_reset(&s->difference);
+    if (!s->status)
+        return true;
+    ex_buf_printf(&s->difference, "expected %s, and the command was %s: %s: %s", wanted,
+                  s->status == EX_EREJECTED ? "rejected" : "not executed", s->error.code,
+                  s->error.message);
+    return end_difference(s);
+}
+
+static bool tell_missing(ex_scenario *s, const ex_type *type)
+{
+    uint32_t count = s->decision.event_count;
+    ex_buf_printf(&s->difference, "event %u: expected %s, got nothing: the command has %u event%s",
+                  s->next_then + 1, type->name, count, count == 1 ? "" : "s");
+    return end_difference(s);
+}
+
+static void put_got(ex_scenario *s, const char *expected, const decision_event *got)
+{
+    ex_buf_printf(&s->difference, "event %u: expected %s, got %s ", s->next_then, expected,
+                  got->type->name);
+    ex_buf_put(&s->difference, got->json);
+}
+
+/* An expected event that is none has no JSON to compare: it says what is wrong with it. */
+static bool tell_fields(ex_scenario *s, const ex_type *type, const void *event, ex_slice got)
+{
+    ex_json trees[2];
+    ex_error err = {0};
+    ex_status st = ex_type_validate(type, event, &err);
+    st = st ? st : ex_json_parse(write_json(s, type, event), &s->arena, NULL, &trees[0], &err);
+    st = st ? st : ex_json_parse(got, &s->arena, NULL, &trees[1], &err);
+    ex_buf_printf(&s->difference, "event %u, %s:", s->next_then, type->name);
+    size_t len = s->difference.len;
+    if (st)
+        ex_buf_printf(&s->difference, " what is expected is not valid: %s", err.message);
+    else
+        scenario_diff(&trees[0], &trees[1], &s->difference);
+    if (s->difference.len == len)
+        ex_buf_put_str(&s->difference, " the same members in another order");
+    return end_difference(s);
+}
+
 bool ex_scenario_then(ex_scenario *s, const ex_type *type, const void *event)
 {
-    if (s->status || s->next_then >= s->decision.event_count)
+    if (!check_executed(s, type->name))
         return false;
+    if (s->next_then >= s->decision.event_count)
+        return tell_missing(s, type);
     const decision_event *got = &s->decision.events[s->next_then++];
-    return got->type == type && ex_slice_eq(got->json, write_json(s, type, event));
+    if (got->type != type) {
+        put_got(s, type->name, got);
+        return end_difference(s);
+    }
+    return ex_slice_eq(got->json, write_json(s, type, event)) ||
+           tell_fields(s, type, event, got->json);
+}
+
+bool ex_then_no_more(ex_scenario *s)
+{
+    if (!check_executed(s, "no more events"))
+        return false;
+    while (s->next_then < s->decision.event_count) {
+        ex_buf_put_str(&s->difference, s->difference.len ? "\n" : "");
+        const decision_event *got = &s->decision.events[s->next_then++];
+        put_got(s, "no more", got);
+    }
+    return s->difference.len == 0 || end_difference(s);
+}
+
+const char *ex_scenario_difference(const ex_scenario *s)
+{
+    if (ex_buf_status(&s->difference))
+        return "there is no memory to say what differs";
+    return s->difference.len ? s->difference.ptr : "";
 }
 
 ex_status ex_scenario_status(const ex_scenario *s)
