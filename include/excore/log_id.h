@@ -28,7 +28,9 @@ struct ex_store;
     X(5, LOST_END, "lost_end", "it ends before a position that was committed")                     \
     X(6, RECOVERED,"recovered","the database server recovered from a crash, or took over for "     \
                                "another one")                                                      \
-    X(7, COPIED,   "copied",   "excore copy has made it, event by event")
+    X(7, COPIED,   "copied",   "excore copy has made it, event by event")                          \
+    X(8, RESTARTED,"restarted","the database server was stopped and started: its files may be a "  \
+                               "copy, or a backup that was put back")
 /* clang-format on */
 
 typedef enum ex_epoch_reason {

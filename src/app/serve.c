@@ -189,7 +189,8 @@ static void report_epoch(ex_store *store, int64_t opened_us)
     const ex_log_epoch e = ex_store_epoch(store);
     if (e.reason == EX_EPOCH_CREATED || e.opened_at_us < opened_us)
         return;
-    EX_LOG(EX_LOG_WARN, "the log has a new epoch", ex_f_u64("first_position", e.first),
+    EX_LOG(e.reason == EX_EPOCH_RESTARTED ? EX_LOG_INFO : EX_LOG_WARN, "the log has a new epoch",
+           ex_f_u64("first_position", e.first),
            ex_f_cstr("reason", ex_epoch_reason_name(e.reason)));
 }
 

@@ -29,6 +29,10 @@
  *  know of it forgets outcomes by a clock. */
 #define STORE_FEATURE_SEEN_TIME     "seen-time"
 #define STORE_FEATURE_SEEN_TIME_SQL "INSERT INTO features VALUES ('seen-time', 'compatible');"
+/** PostgreSQL: the witness names the start of the server (log_epoch.c). Who does not know of it sees
+ *  no copy of the files of a server that was stopped. */
+#define STORE_FEATURE_SERVER_START     "server-start"
+#define STORE_FEATURE_SERVER_START_SQL "INSERT INTO features VALUES ('server-start', 'compatible');"
 /** Both engines' table. */
 #define STORE_FEATURES_CHECK                                                                       \
     "CHECK (class IN ('compatible', 'read-only compatible', 'incompatible'))"

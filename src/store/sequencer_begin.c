@@ -191,11 +191,14 @@ ex_submission *sequencer_take_overdue(sequencer *q)
 /* ---- Epochs ---- */
 
 /* While the store runs only what was lost opens one. */
-static void report_epoch(sequencer *q, const ex_log_epoch *e)
+static void report_epoch(sequencer *q, const ex_log_epoch *e, bool is_lost)
 {
     char id[EX_ID_TEXT_SIZE];
+    bool is_quiet = !is_lost && e->reason == EX_EPOCH_RESTARTED;
     ex_gauge_set(q->metrics->log_epochs, (int64_t)ex_store_epochs(q->store, NULL, 0));
-    EX_LOG(EX_LOG_WARN, "the log has a new epoch: what stood there may be lost",
+    EX_LOG(is_quiet ? EX_LOG_INFO : EX_LOG_WARN,
+           is_quiet ? "the log has a new epoch, nothing of it is lost that this node knows"
+                    : "the log has a new epoch: what stood there may be lost",
            ex_f_u64("first_position", e->first),
            ex_f_cstr("reason", ex_epoch_reason_name(e->reason)),
            ex_f_str("epoch", ex_id_text(&e->id, id)));
@@ -208,7 +211,8 @@ static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *e
     ex_store *s = q->store;
     ex_log_epoch mine = log_identity_current(&s->identity);
     uint64_t bound = log_epochs_bound(e->epochs, e->count, &mine.id);
-    if (atomic_load_explicit(&s->head, memory_order_relaxed) >= bound) {
+    bool is_lost = atomic_load_explicit(&s->head, memory_order_relaxed) >= bound;
+    if (is_lost) {
         uint64_t last = bound ? bound - 1 : 0;
         live_restart(&s->live, last);
         atomic_store_explicit(&s->head, last, memory_order_release);
@@ -225,7 +229,7 @@ static ex_status take_in_epochs(sequencer *q, const store_epochs *e, ex_error *e
     q->doubt = DOUBT_BATCHES;
     ex_status st = log_identity_set(&s->identity, &e->log_id, e->epochs, e->count, err);
     if (st == EX_OK && e->count)
-        report_epoch(q, &e->epochs[e->count - 1]);
+        report_epoch(q, &e->epochs[e->count - 1], is_lost);
     live_wake(&s->live);
     return st;
 }

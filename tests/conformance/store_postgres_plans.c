@@ -25,7 +25,8 @@ static const struct {
     {"HEAD", "log_head_pkey(one)"},
     {"HEAD_LOCK", "log_head_pkey(one)"},
     {"HEAD_CHECK", "log_head_pkey(one)"},
-    {"EPOCH_PROOF", "log_head_pkey(one) log_witness_pkey(one) log_epochs_pkey(number)"},
+    {"EPOCH_PROOF", "log_head_pkey(one) log_witness_pkey(one) log_witness_pkey(one) "
+                    "log_epochs_pkey(number)"},
     {"EPOCH_LAST", "log_epochs_pkey"},
     {"EPOCHS", "log_epochs_pkey"},
     {"LOG_ID_IS", "log_head_pkey(one)"},

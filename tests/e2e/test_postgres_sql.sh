@@ -66,13 +66,13 @@ sql -c 'SET client_min_messages = warning' -c 'DROP SCHEMA excore CASCADE'
 gunzip -c "$formats/postgres-4.sql.gz" | sql >/dev/null || fail "postgres-4 cannot be loaded"
 expect 0 "$excore" append more T '{}' --data "$place"
 expect 0 "$excore" migrate --dry-run --data "$place"
-is "$out" "postgres, format 4: lacks log-views, seen-time; older versions of excore go on serving it"
+is "$out" "postgres, format 4: lacks log-views, seen-time, server-start; older versions of excore go on serving it"
 expect 0 "$excore" migrate --data "$place"
-is "$out" "postgres, format 4: got log-views, seen-time; older versions of excore go on serving it"
+is "$out" "postgres, format 4: got log-views, seen-time, server-start; older versions of excore go on serving it"
 expect 0 "$excore" migrate --data "$place"
 is "$out" "postgres, format 4: up to date"
 is "$(sql -c "SELECT proparallel FROM pg_proc WHERE proname = 'event_json'")" u
 is "$(sql -c "SELECT version, position FROM excore.stream_log WHERE stream = 'more'")" "1|4"
 expect 0 "$excore" status --data "$place"
-has "$out" "features epochs, log-views, seen-time"
+has "$out" "features epochs, log-views, seen-time, server-start"
 finish

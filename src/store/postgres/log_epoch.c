@@ -10,7 +10,9 @@
  * The witness is a row in an unlogged table. PostgreSQL empties such a table when
  * it recovers from a crash, and a standby that is promoted has it empty. The row
  * names the cluster, the database and the table; so a dump that is loaded brings
- * along a witness that speaks for another place.
+ * along a witness that speaks for another place. It also names the time at which
+ * the server was started: the files of a server that was stopped, started
+ * elsewhere or put back, are the same in all else.
  *
  *   evidence                                        epoch       begins
  *   ----------------------------------------------  ----------  ------------------
@@ -18,6 +20,7 @@
  *   the witness of another place                    replaced    after the end
  *   the end is before what this node knows, and no  lost_end    after the end
  *   epoch says so
+ *   the witness of an earlier start of the server   restarted   after the end
  *   another event where this node knows one, and    lost_end    at 1: nobody can
  *   no epoch says so                                            say since when
  *
@@ -44,7 +47,7 @@ typedef struct finding {
     uint64_t number;   /* of the last epoch */
     int64_t table;     /* oid of log_head */
     ex_id log_id;
-    bool has_witness, is_witness_ours;
+    bool has_witness, is_witness_ours, is_same_start;
     bool has_end; /* the last event that this node knows is there, or it knows none */
     /* what follows from it */
     ex_epoch_reason reason; /* EX_EPOCH_UNKNOWN: no epoch is needed */
@@ -87,6 +90,7 @@ static ex_status receive_proof(postgres_driver *d, finding *f, ex_error *err)
         f->log_id = id_of(&r, 0, 3);
         f->has_witness = !ex_pg_is_null(&r, 0, 4);
         f->is_witness_ours = f->has_witness && ex_pg_get_bool(&r, 0, 4);
+        f->is_same_start = f->has_witness && ex_pg_get_bool(&r, 0, 6);
     }
     ex_pg_result_free(&r);
     return st;
@@ -153,6 +157,8 @@ static void conclude(const postgres_driver *d, finding *f)
         f->reason = EX_EPOCH_REPLACED;
     } else if (f->position < known_position(d) && !is_told) {
         f->reason = EX_EPOCH_LOST_END;
+    } else if (!f->is_same_start) {
+        f->reason = EX_EPOCH_RESTARTED;
     }
 }
 
@@ -218,6 +224,8 @@ static ex_status write_last(postgres_driver *d, uint64_t number, ex_error *err)
     ex_status st = pg_queue_write(d, PG_EPOCH_HEAD, err);
     if (st == EX_OK)
         st = pg_queue_write(d, PG_EPOCH_WITNESS, err);
+    if (st == EX_OK && d->has_server_start)
+        st = pg_queue_write(d, PG_EPOCH_START, err);
     if (st == EX_OK) {
         ex_pg_put_text(&d->args, ex_str(d->channel));
         ex_pg_put_text(&d->args, EX_S(""));
@@ -348,7 +356,8 @@ ex_status pg_epoch_check(void *ctx, ex_pg *pg, ex_error *err)
     if (is_ours)
         last = id_of(&r, 0, is_standby ? 0 : 5);
     is_ours = is_ours && ex_id_eq(&last, &mine.id) &&
-              (is_standby || (!ex_pg_is_null(&r, 0, 4) && ex_pg_get_bool(&r, 0, 4)));
+              (is_standby ||
+               (!ex_pg_is_null(&r, 0, 4) && ex_pg_get_bool(&r, 0, 4) && ex_pg_get_bool(&r, 0, 6)));
     ex_pg_result_free(&r);
     return is_ours
                ? EX_OK

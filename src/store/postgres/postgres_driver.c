@@ -181,6 +181,7 @@ static ex_status open_writer(postgres_driver *d, const store_driver_options *opt
     if (st == EX_OK)
         st = pg_schema_open(d->writer, wish, true, &features, err);
     d->has_seen_time = store_features_has(&features, STORE_FEATURE_SEEN_TIME);
+    d->has_server_start = store_features_has(&features, STORE_FEATURE_SERVER_START);
     if (st == EX_OK)
         st = check_grants(d, d->writer, err);
     if (st == EX_OK)

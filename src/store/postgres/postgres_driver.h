@@ -86,7 +86,7 @@ typedef struct postgres_driver {
     /* immutable after open */
     char *url;
     char schema[EX_PG_NAME_SIZE];
-    bool has_seen_time; /* the feature; immutable, too */
+    bool has_seen_time, has_server_start; /* features; immutable, too */
     char label[EX_PG_LABEL_SIZE];
     char channel[EX_PG_NAME_SIZE];
     ex_durability durability;

@@ -184,8 +184,13 @@ static const char log_views[] =
 static const char seen_time[] = "ALTER TABLE log_head ADD COLUMN seen_at bigint NOT NULL DEFAULT "
                                 "0;" STORE_FEATURE_SEEN_TIME_SQL;
 
+static const char server_start[] =
+    "ALTER TABLE log_witness ADD COLUMN server_start bigint;"
+    "UPDATE log_witness SET server_start = " PG_SERVER_START ";" STORE_FEATURE_SERVER_START_SQL;
+
 static const store_addition additions[] = {{STORE_FEATURE_LOG_VIEWS, log_views},
-                                           {STORE_FEATURE_SEEN_TIME, seen_time}};
+                                           {STORE_FEATURE_SEEN_TIME, seen_time},
+                                           {STORE_FEATURE_SERVER_START, server_start}};
 #define ADDITION_COUNT (sizeof(additions) / sizeof(additions[0]))
 
 static const ex_sql_migration list[PG_SCHEMA_VERSION] = {

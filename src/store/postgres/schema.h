@@ -12,6 +12,9 @@
 /* Which events the index events_large has; a thousand of the others may come at once. */
 #define PG_IS_LARGE PG_EVENT_BYTES " > 2048"
 
+/* When the server began to run, in microseconds: no two servers have the same. */
+#define PG_SERVER_START "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+
 typedef enum pg_schema_wish {
     PG_SCHEMA_MUST_EXIST, /* and be of this version */
     PG_SCHEMA_CREATE,     /* make it when there is none; an older one is refused */

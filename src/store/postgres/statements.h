@@ -57,6 +57,17 @@
 #define HAS_ID(id, stream)                                                                         \
     "(id, stream_id) >= (" id ", " stream ") AND (id, stream_id) <= (" id ", " stream ")"
 
+/* Is the witness of this place? A role that may not ask for the cluster's identifier believes the
+ * others, and they believe it: else each would find a witness of another place for ever. */
+#define IS_PLACE(witness, here)                                                                    \
+    "(" witness " = " here " OR (" witness " LIKE 'cluster unknown %' OR " here                    \
+    " LIKE 'cluster unknown %') AND split_part(" witness ", ' database ', 2) = split_part(" here   \
+    ", ' database ', 2))"
+/* Has the server been running since the witness was written? True where the column is missing. */
+#define IS_SERVER_START(w)                                                                         \
+    "coalesce((to_jsonb(" w ") ->> 'server_start')::bigint = " PG_SERVER_START                     \
+    ", NOT (to_jsonb(" w ") ? 'server_start'))"
+
 #define TAG_ID(name)    "(SELECT id FROM tags WHERE name = " name ")"
 #define STREAM_ID(name) "(SELECT id FROM streams WHERE name = " name ")"
 
@@ -80,9 +91,11 @@
                               "FOR UPDATE) SELECT 1 / (SELECT count(*) FROM held)")                \
     /* --- epochs (log_epoch.c) --- */                                                             \
     X(EPOCH_PROOF,     FIND,  "SELECT h.position, h.epoch, h.tableoid::bigint, h.log_id, "         \
-                              "(SELECT w.epoch = h.epoch AND w.place = log_place() "               \
-                              "FROM log_witness w WHERE w.one), "                                  \
-                              "(SELECT e.id FROM log_epochs e WHERE e.number = h.epoch) "          \
+                              "(SELECT w.epoch = h.epoch AND " IS_PLACE("w.place", "p.place")      \
+                              " FROM (SELECT log_place() AS place OFFSET 0) p, log_witness w "     \
+                              "WHERE w.one), "                                                     \
+                              "(SELECT e.id FROM log_epochs e WHERE e.number = h.epoch), "         \
+                              "(SELECT " IS_SERVER_START("w") " FROM log_witness w WHERE w.one) "  \
                               "FROM log_head h WHERE h.one")                                       \
     X(EPOCH_LAST,      FIND,  "SELECT id FROM log_epochs ORDER BY number DESC LIMIT 1")            \
     X(EPOCHS,          FIND,  "SELECT id, first, opened_at, reason FROM log_epochs "               \
@@ -98,6 +111,8 @@
     X(EPOCH_WITNESS,   WRITE, "INSERT INTO log_witness (place, epoch) SELECT log_place(), epoch "  \
                               "FROM log_head WHERE one ON CONFLICT (one) DO UPDATE SET "           \
                               "place = excluded.place, epoch = excluded.epoch")                    \
+    X(EPOCH_START,     WRITE, "UPDATE log_witness SET server_start = " PG_SERVER_START             \
+                              " WHERE one")                                                        \
     X(FEATURES,        FIND,  "SELECT name, class FROM features ORDER BY name")                    \
     /* fails (division by zero) when the head is not where this batch began */                     \
     X(HEAD_MOVE,       WRITE, "WITH moved AS (UPDATE log_head SET position = $2, "                 \
