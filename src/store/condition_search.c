@@ -3,6 +3,7 @@
  * Happy path:
  *
  *   sequencer   begin: the query is copied, the submission leaves the batch
+ *   searcher    on an engine behind a network: new ones that wait take a first step together
  *   searcher    a slice: piece by piece, item by item, up to the head as it was; then the
  *               search queues itself behind all that wait. When it is near the head as
  *               it is now, or has found a match, the submission goes back into the queue
@@ -40,6 +41,7 @@
 #define PATIENCE_NS  UINT64_C(10000000000) /* the same with waiting for turns */
 #define CLOSING_NS   UINT64_C(1000000000)
 #define IDLE_MS      600000u            /* then the connection is closed */
+#define GROUP        16u                /* new searches that are sent to the engine together */
 #define NEAR_EVENTS  512u               /* so many newer ones are left to the batch */
 #define ROUNDS_MAX   32u                /* times that a submission may leave batches for a search */
 #define MEMORY_LIMIT ((size_t)16 << 20) /* of all searches together */
@@ -69,6 +71,7 @@ struct condition_search {
     ex_error err;
     /* guarded by mu */
     condition_search *next;
+    bool is_new; /* in `fresh`, or taken from there */
     _Alignas(max_align_t) char memory[];
 };
 
@@ -126,6 +129,7 @@ static condition_search *take(condition_searches *c)
 static void put(condition_searches *c, search_queue *q, condition_search *s)
 {
     (void)pthread_mutex_lock(&c->mu);
+    s->is_new = q == &c->fresh;
     push(q, s);
     (void)pthread_cond_signal(&c->changed);
     (void)pthread_mutex_unlock(&c->mu);
@@ -203,6 +207,19 @@ static bool next_pass(condition_search *s)
     return true;
 }
 
+/* What a piece has found. */
+static void take_part(condition_search *s)
+{
+    if (s->part.position) {
+        s->match = s->part.position;
+        s->match_item = s->item;
+    } else if (s->part.after < s->part.upto) {
+        return;
+    }
+    s->part.item = NULL;
+    s->item++;
+}
+
 static ex_status search_piece(condition_search *s, void *reader)
 {
     const store_reader_ops *ops = s->searches->store->driver.ops->reader;
@@ -211,14 +228,7 @@ static ex_status search_piece(condition_search *s, void *reader)
     if (st)
         return st;
     assert(s->part.position || s->part.after >= before);
-    if (s->part.position) {
-        s->match = s->part.position;
-        s->match_item = s->item;
-    } else if (s->part.after < s->part.upto) {
-        return EX_OK;
-    }
-    s->part.item = NULL;
-    s->item++;
+    take_part(s);
     return EX_OK;
 }
 
@@ -311,6 +321,95 @@ static void run_search(searcher *me, condition_search *s)
     sequencer_bring_back(me->searches->store->sequencer, s->submission); /* last */
 }
 
+/* ---- Several at once ----
+ *
+ * Where a step is a round trip, new searches that wait take their first one together. What that
+ * does not decide goes on alone; so does each of them when the step fails. */
+
+typedef struct search_group {
+    condition_search *searches[GROUP];
+    uint32_t count;
+    searcher *me;
+    atomic_uint wanted; /* those that were not cancelled */
+} search_group;
+
+static void leave_group(void *ctx)
+{
+    search_group *g = ctx;
+    if (atomic_fetch_sub(&g->wanted, 1) == 1 && g->me->searches->store->driver.ops->reader->cancel)
+        cancel_reader(g->me);
+}
+
+static ex_status step_group(search_group *g)
+{
+    const store_reader_ops *ops = g->me->searches->store->driver.ops->reader;
+    store_match *parts[GROUP];
+    bool is_attached[GROUP];
+    ex_error unused; /* whoever fails alone has an error of its own */
+    atomic_init(&g->wanted, g->count);
+    for (uint32_t i = 0; i < g->count; i++) {
+        condition_search *s = g->searches[i];
+        bool has_item = next_item(s);
+        assert(has_item); /* of a new one */
+        (void)has_item;
+        parts[i] = &s->part;
+        is_attached[i] = ex_cancel_attach(s->submission->cancel, leave_group, g, NULL) == EX_OK;
+        if (!is_attached[i])
+            leave_group(g);
+    }
+    ex_status st = ops->match_each(g->me->reader, parts, g->count, &unused);
+    for (uint32_t i = 0; i < g->count; i++)
+        if (is_attached[i])
+            ex_cancel_detach(g->searches[i]->submission->cancel);
+    if (ops->cancel)
+        ops->cancel(g->me->reader, false);
+    return st;
+}
+
+/* It has come back, or goes on alone. */
+static void end_step(condition_search *s, ex_status st, uint64_t took_ns)
+{
+    condition_searches *c = s->searches;
+    s->used_ns += took_ns;
+    if (st == EX_OK)
+        take_part(s);
+    if (st || ex_cancel_is_requested(s->submission->cancel) || next_item(s) || next_pass(s)) {
+        put(c, &c->started, s);
+        return;
+    }
+    s->status = EX_OK;
+    sequencer_bring_back(c->store->sequencer, s->submission); /* last */
+}
+
+static void run_group(search_group *g)
+{
+    searcher *me = g->me;
+    const ex_clock *clock = me->searches->clock;
+    ex_error unused; /* as above */
+    ex_status st = open_reader(me, &unused);
+    uint64_t start = ex_monotonic_ns(clock);
+    if (st == EX_OK)
+        st = step_group(g);
+    uint64_t took = ex_monotonic_ns(clock) - start;
+    if (st == EX_ESTORAGE || st == EX_ECORRUPT)
+        close_reader(me);
+    for (uint32_t i = 0; i < g->count; i++)
+        end_step(g->searches[i], st, took / g->count);
+}
+
+/* Under mu. `s` was taken; others that are as new as it go with it. */
+static void gather_group(searcher *me, condition_search *s, search_group *g)
+{
+    condition_searches *c = me->searches;
+    g->me = me;
+    g->count = 1;
+    g->searches[0] = s;
+    if (!s->is_new || !c->store->driver.ops->reader->match_each)
+        return;
+    while (g->count < GROUP && c->fresh.first)
+        g->searches[g->count++] = pop(&c->fresh);
+}
+
 /* Under mu. NULL: the thread ends. */
 static condition_search *wait_for_search(searcher *me)
 {
@@ -332,15 +431,21 @@ static condition_search *wait_for_search(searcher *me)
 static void *run(void *arg)
 {
     searcher me = {.searches = arg};
+    search_group group;
     condition_searches *c = me.searches;
     ex_thread_stand_back(); /* the cores are for those who write */
     (void)pthread_mutex_lock(&c->mu);
     for (;;) {
         condition_search *s = wait_for_search(&me);
+        if (s)
+            gather_group(&me, s, &group);
         (void)pthread_mutex_unlock(&c->mu);
         if (!s)
             break;
-        run_search(&me, s);
+        if (group.count == 1)
+            run_search(&me, s);
+        else
+            run_group(&group);
         (void)pthread_mutex_lock(&c->mu);
     }
     close_reader(&me);

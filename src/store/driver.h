@@ -239,6 +239,10 @@ typedef struct store_reader_ops {
      * was looked at, or the pause is due; it may stop earlier, but never without having come
      * further. No scan is running. */
     ex_status (*match)(void *reader, store_match *match, ex_error *err);
+    /** Optional, for engines behind a network: a first step of each of several searches, in one round
+     *  trip, whatever their pauses say. After a failure some of them may have come further. */
+    ex_status (*match_each)(void *reader, store_match *const *matches, uint32_t count,
+                            ex_error *err);
     /** Tell format and size. Cheap, whatever the length of the log. */
     ex_status (*measure)(void *reader, store_size *ret, ex_error *err);
 } store_reader_ops;

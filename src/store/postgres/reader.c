@@ -380,30 +380,75 @@ static ex_status reader_read_commands(void *impl, uint64_t after, uint32_t limit
     return st;
 }
 
+static uint32_t jump_rounds(const store_match *match)
+{
+    uint32_t probes = match->item->tag_count + match->item->type_count; /* in each round */
+    return probes < MATCH_PROBES ? MATCH_PROBES / probes : 1;
+}
+
+static void put_jumps(reader *r, const store_match *match)
+{
+    const ex_query_item *item = match->item;
+    ex_pg_args_reset(&r->args);
+    pg_put_names(&r->args, item->tags, item->tag_count);
+    pg_put_names(&r->args, item->types, item->type_count);
+    ex_pg_put_i64(&r->args, (int64_t)match->after + 1);
+    ex_pg_put_i64(&r->args, (int64_t)match->upto);
+    ex_pg_put_i64(&r->args, jump_rounds(match));
+}
+
+static void take_jumps(const ex_pg_result *rows, store_match *match)
+{
+    uint64_t from = match->after + 1, reached = (uint64_t)ex_pg_get_i64(rows, 0, 0);
+    bool is_match = ex_pg_get_bool(rows, 0, 1) && reached <= match->upto;
+    match->position = is_match ? reached : 0;
+    match->after = reached <= match->upto ? reached - 1 : match->upto;
+    match->is_dense = reached - from < (uint64_t)jump_rounds(match) * DENSE_JUMP;
+}
+
 /* From list to list on the server: a round trip for each jump would cost a hundred times as much.
  */
 static ex_status match_by_jumps(reader *r, store_match *match, ex_error *err)
 {
-    const ex_query_item *item = match->item;
-    uint32_t probes = item->tag_count + item->type_count; /* in each round */
-    uint32_t rounds = probes < MATCH_PROBES ? MATCH_PROBES / probes : 1;
-    uint64_t from = match->after + 1;
     ex_pg_result rows = {0};
-    ex_pg_args_reset(&r->args);
-    pg_put_names(&r->args, item->tags, item->tag_count);
-    pg_put_names(&r->args, item->types, item->type_count);
-    ex_pg_put_i64(&r->args, (int64_t)from);
-    ex_pg_put_i64(&r->args, (int64_t)match->upto);
-    ex_pg_put_i64(&r->args, rounds);
+    put_jumps(r, match);
     ex_status st = pg_run_again(r->pg, PG_MATCH, &r->args, &rows, err);
-    if (st == EX_OK) {
-        uint64_t reached = (uint64_t)ex_pg_get_i64(&rows, 0, 0);
-        bool is_match = ex_pg_get_bool(&rows, 0, 1) && reached <= match->upto;
-        match->position = is_match ? reached : 0;
-        match->after = reached <= match->upto ? reached - 1 : match->upto;
-        match->is_dense = reached - from < (uint64_t)rounds * DENSE_JUMP;
-    }
+    if (st == EX_OK)
+        take_jumps(&rows, match);
     ex_pg_result_free(&rows);
+    return pg_as_storage(st, err);
+}
+
+static ex_status send_jumps(reader *r, store_match *const *matches, uint32_t count, ex_error *err)
+{
+    ex_status st = EX_OK;
+    uint32_t sent = 0;
+    for (; st == EX_OK && sent < count; sent += st == EX_OK) {
+        put_jumps(r, matches[sent]);
+        st = ex_pg_send(r->pg, pg_sql(PG_MATCH), &r->args, err);
+    }
+    ex_status synced = sent ? ex_pg_sync(r->pg, st ? NULL : err) : st;
+    return st ? st : synced;
+}
+
+static ex_status reader_match_each(void *impl, store_match *const *matches, uint32_t count,
+                                   ex_error *err)
+{
+    reader *r = impl;
+    assert(!r->is_active);
+    ex_pg_allow(r->pg, r->answer_ms);
+    ex_status st = send_jumps(r, matches, count, err);
+    for (uint32_t i = 0; st == EX_OK && i < count; i++) {
+        ex_pg_result rows = {0};
+        st = ex_pg_recv(r->pg, &rows, err);
+        if (st == EX_OK)
+            take_jumps(&rows, matches[i]);
+        ex_pg_result_free(&rows);
+    }
+    if (st && !ex_pg_is_broken(r->pg)) {
+        ex_status unwanted = ex_pg_recv_all(r->pg, NULL);
+        (void)unwanted; /* a broken connection is found when it is next used */
+    }
     return pg_as_storage(st, err);
 }
 
@@ -465,6 +510,7 @@ const store_reader_ops postgres_reader = {
     .stream_version = reader_stream_version,
     .read_commands = reader_read_commands,
     .match = reader_match,
+    .match_each = reader_match_each,
     .epochs = reader_epochs,
     .measure = reader_measure,
 };
