@@ -101,7 +101,7 @@ bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret)
     pthread_mutex_lock(&r->mu);
     *ret = (ex_view_status){.context = r->context->name,
                             .name = r->def->name,
-                            .state = r->state,
+                            .state = r->wants_rebuild ? EX_VIEW_REBUILDING : r->state,
                             .position = r->position,
                             .parked = r->shown_parked,
                             .is_other_build = r->is_other_build};

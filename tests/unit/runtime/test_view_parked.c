@@ -467,6 +467,8 @@ static void test_view_parked_event_is_skipped_for_a_reason(void **ctx)
     assert_int_equal(retry(&f, f.rt, 0).asked, 0); /* all: those that are parked */
     assert_int_equal(ex_runtime_view_rebuild(f.rt, "balance", &f.err), EX_OK);
     last = put_moved(&f, 5);
+    for (int i = 0; i < 10000 && status_of(&f).state != EX_VIEW_ACTIVE; i++)
+        nanosleep(&pause, NULL);
     wait_for_position(&f, last);
     assert_int_equal(status_of(&f).parked, 0);
     list(&f, 0, LISTED);
