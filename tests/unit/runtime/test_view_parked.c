@@ -113,6 +113,15 @@ static void wait_for_position(fixture *f, uint64_t position)
         fail_msg("at %llu: %s", (unsigned long long)status.position, status.error);
 }
 
+/* What somebody settles shows in the status a moment after it is in the database. */
+static void wait_for_parked(fixture *f, uint64_t count)
+{
+    struct timespec pause = {0, 1000000};
+    for (int i = 0; i < 10000 && status_of(f).parked != count; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(status_of(f).parked, count);
+}
+
 static void wait_for_error(fixture *f, const char *text)
 {
     struct timespec pause = {0, 1000000};
@@ -409,7 +418,7 @@ static void test_view_parked_event_is_applied_when_somebody_asks(void **ctx)
     done = retry(&f, f.rt, 0); /* the rest, in the order of the log */
     assert_int_equal(done.applied, 2);
     assert_balance(&f, 3, 4);
-    assert_int_equal(status_of(&f).parked, 0);
+    wait_for_parked(&f, 0);
     list(&f, 0, LISTED);
     assert_int_equal(f.listed, 0);
     assert_int_equal(retry(&f, f.rt, 0).asked, 0);
@@ -438,7 +447,7 @@ static void test_view_parked_event_that_fails_again_stays_parked(void **ctx)
     atomic_store(&accounts_view_fails, false);
     list(&f, 0, 1);
     assert_int_equal(f.list[0].attempts, attempts + 1);
-    assert_int_equal(status_of(&f).parked, 3);
+    wait_for_parked(&f, 3);
     wait_for_position(&f, put_moved(&f, 5)); /* the view itself goes on */
     assert_balance(&f, 5, 2);
     tear_down(&f);
@@ -460,22 +469,20 @@ static void test_view_parked_event_is_skipped_for_a_reason(void **ctx)
         EX_ENOTFOUND);
     if (ex_runtime_view_skip(f.rt, "balance", bad, EX_S("ann"), EX_S("a test of 2019"), &f.err))
         fail_msg("%s", f.err.message);
-    struct timespec pause = {0, 1000000};
-    for (int i = 0; i < 10000 && status_of(&f).parked; i++)
-        nanosleep(&pause, NULL);
-    assert_int_equal(status_of(&f).parked, 0);
+    wait_for_parked(&f, 0);
     assert_int_equal(retry(&f, f.rt, 0).asked, 0); /* all: those that are parked */
     assert_int_equal(ex_runtime_view_rebuild(f.rt, "balance", &f.err), EX_OK);
     last = put_moved(&f, 5);
+    struct timespec pause = {0, 1000000};
     for (int i = 0; i < 10000 && status_of(&f).state != EX_VIEW_ACTIVE; i++)
         nanosleep(&pause, NULL);
     wait_for_position(&f, last);
-    assert_int_equal(status_of(&f).parked, 0);
+    wait_for_parked(&f, 0);
     list(&f, 0, LISTED);
     assert_int_equal(f.listed, 1);
     assert_string_equal(f.list[0].settled, "skipped ann a test of 2019");
     assert_int_equal(retry(&f, f.rt, bad).parked_again, 1); /* this one: skipped or not */
-    assert_int_equal(status_of(&f).parked, 1);
+    wait_for_parked(&f, 1);
     tear_down(&f);
 }
 
@@ -504,9 +511,7 @@ static void test_view_parked_event_is_settled_through_any_node(void **ctx)
     assert_int_equal(retry(&f, f.rt, first + 1).applied, 1);
     assert_int_equal(
         ex_runtime_view_skip(other, "balance", first + 2, EX_S("ann"), EX_S("why"), &f.err), EX_OK);
-    for (int i = 0; i < 10000 && status_of(&f).parked; i++)
-        nanosleep(&pause, NULL);
-    assert_int_equal(status_of(&f).parked, 0);
+    wait_for_parked(&f, 0);
     assert_balance(&f, 2, 3);
     ex_runtime_stop(other);
     ex_store_close(store);
