@@ -508,6 +508,7 @@ static void bound_the_end(server *s)
     uint64_t end_ns = now_ns + (s->settings->shutdown_timeout_ms + LATE_MS) * 1000000;
     ex_store_end_by(s->store, end_ns);
     ex_leases_end_by(s->leases, end_ns);
+    api_end_by(s->api, end_ns);
     if (s->runtime)
         ex_runtime_end_by(s->runtime, end_ns);
     last_resort_start(&s->last_resort, s->settings->shutdown_timeout_ms + FORCE_MS);

@@ -4,6 +4,7 @@
 #include "sql/postgres/pg_conn.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define TIMEOUT_MS 5000
@@ -11,6 +12,7 @@
 struct ex_lease_lister {
     char *url;
     ex_pg_options options;
+    _Atomic uint64_t end_ns; /* nothing is waited for past it */
     pthread_mutex_t mu;
     ex_pg *pg; /* guarded by mu; NULL: never connected */
 };
@@ -107,8 +109,11 @@ ex_status ex_lease_lister_new(const char *url, ex_lease_lister **ret, ex_error *
         return ex_raise(err, EX_ENOMEM, "no memory to list nodes");
     }
     (void)pthread_mutex_init(&l->mu, NULL); /* cannot fail with default attributes on Linux */
-    l->options = (ex_pg_options){
-        .url = l->url, .connect_timeout_ms = TIMEOUT_MS, .statement_timeout_ms = TIMEOUT_MS};
+    atomic_init(&l->end_ns, UINT64_MAX);
+    l->options = (ex_pg_options){.url = l->url,
+                                 .connect_timeout_ms = TIMEOUT_MS,
+                                 .statement_timeout_ms = TIMEOUT_MS,
+                                 .end_ns = &l->end_ns};
     *ret = l;
     return EX_OK;
 }
@@ -122,6 +127,11 @@ void ex_lease_lister_free(ex_lease_lister *l)
     explicit_bzero(l->url, strlen(l->url)); /* may hold a password */
     free(l->url);
     free(l);
+}
+
+void ex_lease_lister_end_by(ex_lease_lister *l, uint64_t deadline_ns)
+{
+    atomic_store(&l->end_ns, deadline_ns);
 }
 
 ex_status ex_lease_lister_read(ex_lease_lister *l, const ex_lease_list *list, ex_error *err)

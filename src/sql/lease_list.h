@@ -36,6 +36,9 @@ typedef struct ex_lease_lister ex_lease_lister;
 EX_NODISCARD ex_status ex_lease_lister_new(const char *url, ex_lease_lister **ret, ex_error *err);
 /** NULL is accepted. */
 void ex_lease_lister_free(ex_lease_lister *l);
+/** Whoever lists ends: nothing is waited for past `deadline_ns` (monotonic, the system's clock).
+ *  Thread: any. Blocking: no. */
+void ex_lease_lister_end_by(ex_lease_lister *l, uint64_t deadline_ns);
 /** Tell the nodes by the time of their start, then the leases by name; none where the store has no
  *  such tables yet. What was told is of no use on a failure.
  *  @return EX_OK, or as ex_pg_open and a query. Thread: any; one waits for the other.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Two hosts in the URL: the one that is there and can be written is used, and when it dies a node that runs goes on
 # with the other one, which holds the same log. A failover without the replication: the second server is filled
-# from a dump. Both servers are this script's own.
+# from a dump. Then one with PostgreSQL's own replication, asynchronous: the standby that takes over lacks what was
+# acknowledged last (G-834; issue 8, item 1). All servers are this script's own.
 # shellcheck disable=SC2119,SC2317 # helpers are called through others
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -61,4 +62,81 @@ has "$err" "excore append: cannot connect to PostgreSQL at "
 "$postgres" start "$scratch/one" >/dev/null
 expect 0 "$excore" append a T '{}' --data "$db"
 is "$out" "a@1 position 4" # it knows nothing of what the other one took over: keep it away after a failover
+
+# ---- An asynchronous standby takes over, and lacks the last events ----
+"$postgres" kill "$scratch/one"
+"$postgres" kill "$scratch/two"
+start_database primary
+primary=$place
+start_database standby
+standby=$place
+"$postgres" stop "$scratch/standby"
+data=$(<"$scratch/standby/data.place")/data
+find "$data" -mindepth 1 -delete
+hosts="$(parameter "$primary" host),$(parameter "$standby" host)"
+ports="$(parameter "$primary" port),$(parameter "$standby" port)"
+db="postgres://excore@/excore?host=$hosts&port=$ports"
+start_server --data "$db" --app "$orders" --listen 127.0.0.1:0
+for n in 1 2 3; do
+    create "o-$n"
+    is "$status" 201
+done
+is "$(curl -sS -m 20 "$url/v1/orders/order-count?min_position=3" | jq .count)" 3
+# What the standby gets is all that there is now.
+pg_basebackup -d "$primary" -D "$data" -R -X stream -c fast || fail "no copy of the primary"
+chown -R --reference="$data" "$data"
+for n in 4 5; do
+    create "o-$n"
+    is "$status" 201
+done
+is "$(curl -sS -m 20 "$url/v1/orders/order-count?min_position=5" | jq .count)" 5
+curl -sS -m 20 -o /dev/null -D .head "$url/v1/events?after=0"
+held=$(sed -n 's/^excore-log: *//Ip' .head | tr -d '\r')
+curl -sSN -m 60 "$url/v1/events?after=0" -H 'accept: text/event-stream' >lost 2>/dev/null &
+children+=($!)
+wait_for file_has lost "id: 5"
+curl -sSN -m 60 "$url/v1/events?after=0&types=Nothing" -H 'accept: text/event-stream' >kept 2>/dev/null &
+children+=($!)
+wait_for file_has kept "connected"
+
+"$postgres" kill "$scratch/primary"
+"$postgres" start "$scratch/standby" >/dev/null || fail "the standby does not start"
+is "$(psql -qXAt "$standby" -c 'SELECT pg_promote()')" t
+wait_for is_created o-6
+is "$(jq .position .answer)" 4
+wait_for file_has lost "log-changed"
+has_not "$(<lost)" '"o-6"'
+told() { # POSITION
+    curl -sS -m 20 -o .answer -w '%{http_code}' "$url/v1/events?after=$1&log=$held"
+}
+is "$(told 3)" 200
+is "$(told 4)" 409
+is "$(jq -c '[.code, .position]' .answer)" '["LOG_CHANGED",4]'
+is "$(told 5)" 409
+is "$(curl -sS -m 20 "$url/v1/status" | jq -c '[.store.epoch.reason, .store.epoch.first]')" '["recovered",4]'
+is "$(psql -qXAt "$standby" -c 'SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)')" 00000002
+# The view is that of the log that there is, and what was lost can be given again.
+create o-5
+is "$(jq -c '[.position, .duplicate // false]' .answer)" "[5,false]"
+is "$(curl -sS -m 20 "$url/v1/orders/order-count?min_position=5" | jq .count)" 5
+stop_server
+is "$code" 0
+
+# The old primary is back, beside the new one, and somebody writes to it: it cannot be told in what it is wrong, but
+# whoever comes from the one to the other is.
+"$postgres" start "$scratch/primary" >/dev/null
+start_server --data "$standby" --listen 127.0.0.1:0
+curl -sS -m 20 -o /dev/null -D .head "$url/v1/events?after=0"
+new=$(sed -n 's/^excore-log: *//Ip' .head | tr -d '\r')
+stop_server
+expect 0 "$excore" append a T '{}' --data "$primary"
+is "$out" "a@1 position 6"
+start_server --data "$primary" --listen 127.0.0.1:0
+curl -sS -m 20 -o /dev/null -D .head "$url/v1/events?after=0"
+old=$(sed -n 's/^excore-log: *//Ip' .head | tr -d '\r')
+is "$(curl -sS -m 20 "$url/v1/events?after=4&log=$new" | jq -r .code)" LOG_CHANGED
+stop_server
+start_server --data "$standby" --listen 127.0.0.1:0
+is "$(curl -sS -m 20 "$url/v1/events?after=4&log=$old" | jq -r .code)" LOG_CHANGED
+stop_server
 finish

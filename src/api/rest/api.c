@@ -189,6 +189,12 @@ void api_stop(api *a)
     sse_service_stop(a->sse);
 }
 
+void api_end_by(api *a, uint64_t deadline_ns)
+{
+    if (a->nodes)
+        ex_lease_lister_end_by(a->nodes, deadline_ns);
+}
+
 void api_free(api *a)
 {
     if (!a)

@@ -51,6 +51,8 @@ void api_routes(const api *a, const http_route **ret, size_t *ret_count);
 /** The OpenAPI document served at /openapi.json (copied); 404 until it is set. Before the server
  * starts. */
 EX_NODISCARD ex_status api_set_openapi(api *a, ex_slice document, ex_error *err);
+/** As ex_store_end_by, for the list of nodes in the status. Thread: any. Blocking: no. */
+void api_end_by(api *a, uint64_t deadline_ns);
 /** Refuse further work with 503, end queries of views that still run, wait until what was accepted
  * is answered. The server must still run. Blocking. Thread: any but a loop or the sequencer. */
 void api_stop(api *a);

@@ -4,6 +4,9 @@
 #include "sql/postgres/pg_lease.h"
 #include "support/assert_ok.h"
 #include "support/postgres.h"
+#include "support/tcp_proxy.h"
+
+#include <excore/clock.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,10 +92,42 @@ static void test_lease_lister_stays_connected(void **state)
     ex_pg_close(pg);
 }
 
+static uint64_t now_ns(void)
+{
+    return ex_monotonic_ns(ex_clock_system());
+}
+
+static ex_status list_nothing(ex_lease_lister *l)
+{
+    told t = {0, 0};
+    return ex_lease_lister_read(l, &(ex_lease_list){NULL, tell_node, tell_lease, &t}, &err);
+}
+
+/* G-803, issue 8, item 14: a status that is being made when the program has to end, and the database
+ * answers nobody. Without the bound a list takes five seconds, or ten. */
+static void test_lease_lister_ends_in_time(void **state)
+{
+    (void)state;
+    char url[POSTGRES_URL_SIZE];
+    ex_lease_lister *l = NULL;
+    tcp_proxy *proxy = tcp_proxy_start();
+    assert_ok(ex_lease_lister_new(tcp_proxy_url(proxy, "lister_end", url), &l, &err));
+    assert_ok(list_nothing(l));
+    tcp_proxy_freeze(proxy, true);
+    uint64_t begun_ns = now_ns();
+    ex_lease_lister_end_by(l, begun_ns + 100000000);
+    assert_int_not_equal(list_nothing(l), EX_OK);
+    assert_int_not_equal(list_nothing(l), EX_OK); /* connecting ends, too */
+    assert_in_range(now_ns() - begun_ns, 0, 4000000000);
+    ex_lease_lister_free(l);
+    tcp_proxy_stop(proxy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lease_lister_stays_connected),
+        cmocka_unit_test(test_lease_lister_ends_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
