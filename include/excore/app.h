@@ -58,6 +58,12 @@ typedef struct ex_app {
 /* clang-format on */
 
 /** Run the program `excore` with this application linked in: the same verbs, flags and exit codes.
+ *  A crash leaves a line on stderr that names what was running, then takes its course:
+ *
+ *      excore: SIGSEGV at 0x0 on thread ex-sequencer: command orders/order/confirm, stream order-1
+ *
+ *  Other programs that link the library keep their own handlers of signals. Build application and
+ *  library with -fsanitize=address to find overruns of arenas where they happen.
  *  @param app NULL: none. @return the exit code. Thread: main. Blocking: until the program ends. */
 EX_API int ex_main(int argc, char **argv, const ex_app *app);
 

@@ -1,4 +1,5 @@
 /* cli.c: ex_main: find the verb, parse its arguments, run it. */
+#include "app/crash.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -111,6 +112,7 @@ int ex_main(int argc, char **argv, const ex_app *app)
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     cli c = {slash ? slash + 1 : argc > 0 ? argv[0] : "excore", app};
     hold_standard_descriptors();
+    crash_watch();
     stdout_watch();
     sql_tune_process();
     /* A reader that goes away shows as EPIPE, so that every verb can end in order. */

@@ -1,5 +1,9 @@
-/* arena.c: a chain of growing blocks, newest first. */
+/* arena.c: a chain of growing blocks, newest first.
+ *
+ * For AddressSanitizer whatever is not handed out is poisoned, with a gap behind each allocation. */
 #include <excore/arena.h>
+
+#include "kernel/sanitizer.h"
 
 #include <stdalign.h>
 #include <stdarg.h>
@@ -9,6 +13,7 @@
 #define DEFAULT_LIMIT_BYTES ((size_t)64 << 20)
 #define FIRST_BLOCK_BYTES   ((size_t)480) /* small: the state of an aggregate often needs no more */
 #define LARGEST_BLOCK_BYTES ((size_t)1 << 20)
+#define GAP_BYTES           (EX_HAS_ASAN ? alignof(max_align_t) : (size_t)0) /* counts against no limit */
 
 struct ex_arena_block {
     ex_arena_block *next;
@@ -57,8 +62,10 @@ void ex_arena_reset(ex_arena *a)
         a->head = keep;
         keep->next = NULL;
     }
-    if (a->head)
+    if (a->head) {
         a->head->used = 0;
+        EX_POISON(a->head->data, a->head->size);
+    }
     a->used_bytes = 0;
     a->has_failed = false;
 }
@@ -76,6 +83,7 @@ static bool add_block(ex_arena *a, size_t need)
     b->next = a->head;
     b->size = size;
     b->used = 0;
+    EX_POISON(b->data, size);
     a->head = b;
     a->total_bytes += size;
     return true;
@@ -94,10 +102,12 @@ void *ex_arena_alloc(ex_arena *a, size_t size)
     size_t need = align_up(size ? size : 1);
     if (need > a->limit_bytes - a->used_bytes)
         return fail(a);
-    if ((!a->head || need > a->head->size - a->head->used) && !add_block(a, need))
+    size_t taken = need + GAP_BYTES;
+    if ((!a->head || taken > a->head->size - a->head->used) && !add_block(a, taken))
         return fail(a);
     void *p = a->head->data + a->head->used;
-    a->head->used += need;
+    EX_UNPOISON(p, size);
+    a->head->used += taken;
     a->used_bytes += need;
     return p;
 }
@@ -147,7 +157,9 @@ ex_arena_mark ex_arena_save(const ex_arena *a)
 void ex_arena_restore(ex_arena *a, ex_arena_mark mark)
 {
     free_until(a, mark.head);
-    if (a->head)
+    if (a->head) {
         a->head->used = mark.block_used;
+        EX_POISON(a->head->data + mark.block_used, a->head->size - mark.block_used);
+    }
     a->used_bytes = mark.used_bytes;
 }

@@ -16,6 +16,11 @@
 EX_NODISCARD ex_status ex_thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg),
                                        void *arg, ex_error *err);
 
+/** From here on the calling thread, and every one that ex_thread_start makes, has a stack of its own
+ *  for signal handlers (SA_ONSTACK), on which an overflow of its stack can be told. One that it has
+ *  already stays. Without memory there is none. Thread: main, before others start. */
+void ex_thread_watch_stacks(void);
+
 /** Let the calling thread run when the others of the machine leave time: for work that must not
  * slow others down, however much of it there is. */
 void ex_thread_stand_back(void);

@@ -18,6 +18,7 @@
 
 #include "kernel/fingerprint.h"
 #include "kernel/json_rounded.h"
+#include "kernel/running.h"
 #include "runtime/command_input.h"
 #include "runtime/outcome.h"
 #include "runtime/registry.h"
@@ -320,8 +321,15 @@ static void evolve(ex_command_work *w, const ex_decision *d, state_entry *entry)
 static ex_status decide(ex_command_work *w, ex_batch *b, state_entry *entry, ex_decision *d,
                         ex_error *err)
 {
+    ex_running place = {.what = "command",
+                        .context = w->call->context,
+                        .owner = w->aggregate->name,
+                        .name = w->command->name,
+                        .stream = w->stream};
     watchdog_enter(w->rt->watchdog, w->command->name);
+    ex_running_enter(&place);
     ex_status st = decision_run(d, w->command, entry->version ? entry->state : NULL, w->value);
+    ex_running_leave(&place);
     watchdog_leave(w->rt->watchdog);
     if (st == EX_EREJECTED)
         d->error.position = ex_batch_position(b);

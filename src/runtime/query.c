@@ -6,6 +6,7 @@
  * come or go between two pages neither repeat nor hide others. */
 #include "kernel/base64.h"
 #include "kernel/cancel.h"
+#include "kernel/running.h"
 #include "runtime/query_sql.h"
 #include "runtime/registry.h"
 #include "runtime/row.h"
@@ -420,7 +421,10 @@ static ex_status wait_and_answer(ex_runtime *rt, query_run *q, view_runner *view
     if (st)
         return st;
     st = ex_cancel_attach(q->call->cancel, cancel_statement, db, q->err);
+    ex_running place = {.what = "query", .context = q->call->context, .owner = q->def->name};
+    ex_running_enter(&place); /* SQL, and functions of ours that it calls */
     st = st ? st : answer(q, db, view);
+    ex_running_leave(&place);
     ex_cancel_detach(q->call->cancel); /* before the connection is another's */
     ex_sql_pool_give(rt->views->pool, db);
     return st;

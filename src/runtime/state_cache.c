@@ -2,6 +2,7 @@
 #include "runtime/state_cache.h"
 
 #include "kernel/map.h"
+#include "kernel/running.h"
 #include "runtime/event_decode.h"
 #include "runtime/registry.h"
 
@@ -313,6 +314,20 @@ static ex_status end_event(state_entry *e, uint64_t version, ex_error *err)
     return EX_OK;
 }
 
+static void run_evolve(state_entry *e, const ex_event_def *def, const void *value, uint64_t version,
+                       uint64_t position)
+{
+    ex_running place = {.what = "evolve function of",
+                        .owner = e->aggregate->name,
+                        .name = def->type->name,
+                        .stream = e->stream,
+                        .version = version,
+                        .position = position};
+    ex_running_enter(&place);
+    def->evolve(e->state, value, &e->memory);
+    ex_running_leave(&place);
+}
+
 ex_status state_entry_apply(ex_arena *scratch, state_entry *e, const ex_event *event, ex_error *err)
 {
     const ex_event_def *def = NULL;
@@ -325,7 +340,7 @@ ex_status state_entry_apply(ex_arena *scratch, state_entry *e, const ex_event *e
         void *value = NULL;
         st = read_event(scratch, e, def->type, event, &value, err);
         if (!st)
-            def->evolve(e->state, value, &e->memory);
+            run_evolve(e, def, value, event->version, event->position);
         ex_arena_reset(scratch);
         if (st)
             return st;
@@ -347,7 +362,7 @@ ex_status state_entry_evolve(state_entry *e, const ex_type *type, const void *va
             return state_failure(e, err);
         value = copy;
     }
-    def->evolve(e->state, value, &e->memory);
+    run_evolve(e, def, value, version, 0);
     return end_event(e, version, err);
 }
 

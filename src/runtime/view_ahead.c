@@ -86,7 +86,7 @@ static void visit(view_runner *r, ex_view_tx *tx, const ex_event *event, view_ah
     if (!item->data && !read_data(r, event, item))
         return; /* what is wrong with it is told when it is applied */
     tx->is_blocked = false;
-    (void)item->when->when(tx, item->data, event); /* nothing of it counts */
+    (void)view_run_handler(r, tx, item->when, item->data, event); /* nothing of it counts */
     item->is_blocked = tx->is_blocked;
 }
 

@@ -21,6 +21,7 @@
  *
  * Events before the failing one are committed first: what was reached is kept, and an
  * event's attempts are counted while it is the first that fails. */
+#include "kernel/running.h"
 #include "runtime/event_decode.h"
 #include "runtime/views.h"
 
@@ -51,6 +52,22 @@ static ex_status read_data(view_runner *r, const ex_event *event, const ex_type 
                 : ex_raise(err, EX_ENOMEM, "no memory for an event");
 }
 
+ex_status view_run_handler(const view_runner *r, ex_view_tx *tx, const ex_when_def *when,
+                           const void *data, const ex_event *event)
+{
+    ex_running place = {.what = "handler of view",
+                        .context = ex_str(r->context->name),
+                        .owner = r->def->name,
+                        .name = when->type->name,
+                        .stream = event->stream,
+                        .version = event->version,
+                        .position = event->position};
+    ex_running_enter(&place);
+    ex_status st = when->when(tx, data, event);
+    ex_running_leave(&place);
+    return st;
+}
+
 ex_status view_apply_event(view_runner *r, ex_view_tx *tx, const ex_event *event, void *data,
                            bool *ret_fits)
 {
@@ -63,7 +80,7 @@ ex_status view_apply_event(view_runner *r, ex_view_tx *tx, const ex_event *event
     if (st) {
         *ret_fits = ex_status_is_retryable(st);
     } else {
-        st = when->when(tx, data, event);
+        st = view_run_handler(r, tx, when, data, event);
         st = tx->status ? tx->status : st;
         if (st && tx->error.status != st)
             (void)ex_raise(&tx->error, st, "the handler failed with %s", ex_status_code(st));

@@ -248,6 +248,9 @@ typedef struct view_progress {
     view_parked_counts counts; /* of all that is parked now; set when `parked` is */
 } view_progress;
 
+/** Call the handler; a crash in it is told with view and event. */
+ex_status view_run_handler(const view_runner *r, struct ex_view_tx *tx, const ex_when_def *when,
+                           const void *data, const ex_event *event);
 /** Apply one event within a transaction.
  *  @param data     as its handler reads it; NULL: it is read here
  *  @param ret_fits false when the event itself is at fault. The failure is in tx->error, and says
