@@ -66,6 +66,15 @@ static bool has_room(const store_reader_ops *ops, void *reader, const fetch_boun
            (c->bytes_len < b->bytes || (ops->has_row && ops->has_row(reader)));
 }
 
+/* Rows that are in memory are taken along, late or not: they would be searched and read again. */
+static bool is_time_over(const store_reader_ops *ops, void *reader, slice *part, const chunk *c)
+{
+    if (c->count == 0) /* it would come no further */
+        return false;
+    bool is_asked = ops->has_row ? !ops->has_row(reader) : c->count % CLOCK_EVERY == 0;
+    return is_asked && slice_is_over(part);
+}
+
 /* EX_OK: a bound was reached; EX_EEND; EX_EAGAIN: the search paused, *ret_from is where. */
 static ex_status copy_events(const store_reader_ops *ops, void *reader, const fetch *f, slice *part,
                              chunk *c, uint64_t *ret_from, ex_error *err)
@@ -85,7 +94,7 @@ static ex_status copy_events(const store_reader_ops *ops, void *reader, const fe
             st = chunk_keep(c, err);
         if (st)
             return st;
-        if (c->count && c->count % CLOCK_EVERY == 0 && slice_is_over(part))
+        if (is_time_over(ops, reader, part, c))
             return EX_OK;
     }
     return EX_OK;

@@ -133,7 +133,8 @@ static void test_cursor_searches_in_slices(void **state)
     }
     assert_int_equal(st, EX_EEND);
     assert_int_equal(ex_cursor_position(c), 2000);
-    assert_true(slices > 5);
+    if (s->driver != SUITE_POSTGRES) /* which has its own time there: store_postgres_search.c */
+        assert_true(slices > 5);
     ex_cursor_close(c);
     assert_int_equal(ex_store_read_log(s->store, &read, &c, NULL), EX_OK);
     assert_int_equal(ex_cursor_next(c, &e, NULL), EX_EEND);

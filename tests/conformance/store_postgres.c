@@ -304,11 +304,11 @@ static const struct {
 /* The statement's plan for any parameters, as the sessions plan it. */
 static void explain(ex_pg *pg, const char *sql, ex_pg_result *ret)
 {
-    char text[4096], call[256] = "EXPLAIN EXECUTE plan";
+    char text[8192], call[256] = "EXPLAIN EXECUTE plan";
     int parameters = 0;
     for (const char *p = sql; *p; p++)
-        if (*p == '$' && p[1] - '0' > parameters)
-            parameters = p[1] - '0';
+        if (*p == '$' && (int)strtol(p + 1, NULL, 10) > parameters)
+            parameters = (int)strtol(p + 1, NULL, 10);
     for (int i = 0; i < parameters; i++)
         (void)snprintf(call + strlen(call), sizeof(call) - strlen(call), "%sNULL%s",
                        i ? ", " : " (", i + 1 == parameters ? ")" : "");

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sql/postgres/pg_conn.h"
@@ -42,6 +43,10 @@ static const struct {
     {"STREAM_FORWARD", "streams_pkey(name) events_stream(stream_id,version)"},
     {"STREAM_BACKWARD", "streams_pkey(name) events_stream(stream_id,version)"},
     {"POSITIONS_CHUNK", "events_pkey(position)"},
+    {"SEARCH", "tags_pkey(name) event_tags_pkey(tag_id,position) events_type(type,position) "
+               "event_tags_pkey(tag_id,position) event_tags_pkey(tag_id,position) "
+               "events_pkey(position) event_tags_pkey(tag_id,position) "
+               "event_tags_pkey(tag_id,position) events_type(type,position) events_pkey(position)"},
     {"STREAM_VERSION", "streams_pkey(name) events_stream(stream_id)"},
     {"LIST_TYPE", "events_type(type,position)"},
     {"LIST_TAG", "tags_pkey(name) event_tags_pkey(tag_id,position)"},
@@ -127,8 +132,9 @@ static const char *index_of(const char *line, char out[64])
 
 static void read_plan(const ex_pg_result *r, char plan[PLAN_SIZE])
 {
-    static const char *const bad[] = {"Seq Scan",   "Bitmap",      "Hash Join",
-                                      "Merge Join", "Materialize", "Sort Key"};
+    static const char *const bad[] = {"Seq Scan", "Bitmap", "Hash Join", "Merge Join", "Sort Key"};
+    bool is_merging = false; /* it keeps the window of a list, to go back in it. A window has at
+                              * most 1,024 entries: it may be hashed instead */
     plan[0] = '\0';
     for (int row = 0; row < r->rows; row++) {
         char line[2048], name[64];
@@ -137,6 +143,9 @@ static void read_plan(const ex_pg_result *r, char plan[PLAN_SIZE])
             put(plan, plan[0] ? " " : "", name);
         if (strstr(line, "Index Cond: "))
             put_columns(plan, strstr(line, "Index Cond: ") + 12);
+        is_merging |= strstr(line, "Merge Full Join") != NULL;
+        if (strstr(line, "Materialize") && !is_merging)
+            put(plan, " !", "Materialize");
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
             if (strstr(line, bad[i]))
                 put(plan, " !", bad[i]);
@@ -145,13 +154,13 @@ static void read_plan(const ex_pg_result *r, char plan[PLAN_SIZE])
 
 static void explain(ex_pg *pg, size_t number, char plan[PLAN_SIZE])
 {
-    char text[4096], call[256] = "EXPLAIN (COSTS OFF) EXECUTE plan";
+    char text[8192], call[256] = "EXPLAIN (COSTS OFF) EXECUTE plan";
     int parameters = 0;
     ex_pg_result r = {0};
     ex_error err = {0};
     for (const char *p = statements[number].sql; *p; p++)
-        if (*p == '$' && p[1] - '0' > parameters)
-            parameters = p[1] - '0';
+        if (*p == '$' && (int)strtol(p + 1, NULL, 10) > parameters)
+            parameters = (int)strtol(p + 1, NULL, 10);
     for (int i = 0; i < parameters; i++)
         (void)snprintf(call + strlen(call), sizeof(call) - strlen(call), "%sNULL%s",
                        i ? ", " : " (", i + 1 == parameters ? ")" : "");

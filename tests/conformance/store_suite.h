@@ -79,6 +79,7 @@ int store_reopen_tests(suite *s);
 int store_sql_tests(suite *s);
 int store_postgres_tests(suite *s);
 int store_postgres_plans_tests(suite *s);
+int store_postgres_search_tests(suite *s);
 int store_nodes_tests(suite *s);
 int store_blind_tests(suite *s);
 int store_fate_tests(suite *s);

@@ -45,7 +45,7 @@ struct pg_proxy {
     held held;         /* the thread's, until has_held */
     atomic_bool is_stopping, refuses, refuses_after, holds, has_held;
     _Atomic(const char *) mark;
-    atomic_uint answers, questions, losses;
+    atomic_uint answers, questions, losses, groups;
     atomic_uint cuts, cut_at, lost_before_cuts;
 };
 
@@ -156,6 +156,8 @@ static void pass_on(pg_proxy *p, pair *c, bool is_answer)
     static _Thread_local char bytes[CHUNK];
     ssize_t n = read(is_answer ? c->server : c->client, bytes, sizeof(bytes));
     bool lost = n > 0 && (is_cut(p, c) || is_lost(p, is_answer, bytes, (size_t)n));
+    if (n > 0 && !is_answer && memmem(bytes, (size_t)n, "S\0\0\0\4", 5)) /* Sync */
+        atomic_fetch_add(&p->groups, 1);
     ssize_t sent = 0;
     while (!lost && n > sent) {
         ssize_t w =
@@ -300,4 +302,9 @@ void pg_proxy_admit(pg_proxy *p)
 unsigned pg_proxy_losses(pg_proxy *p)
 {
     return atomic_load(&p->losses);
+}
+
+unsigned pg_proxy_groups(pg_proxy *p)
+{
+    return atomic_load(&p->groups);
 }

@@ -37,5 +37,7 @@ void pg_proxy_refuse_after_loss(pg_proxy *p);
 void pg_proxy_admit(pg_proxy *p);
 /** Connections and answers that were lost since it was made. */
 unsigned pg_proxy_losses(pg_proxy *p);
+/** Groups of statements that were sent since it was made: each one is a round trip. */
+unsigned pg_proxy_groups(pg_proxy *p);
 
 #endif

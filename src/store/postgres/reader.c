@@ -5,7 +5,8 @@
  *   log, no filter       chunks by position; while more is wanted the next one is asked for
  *                        before this one is handed out, so the server reads while we work
  *   stream               the same by version, either way
- *   log, filter          postings.c gives positions, their events come in chunks
+ *   log, types and tags  one statement finds and reads a chunk (search_sql.h)
+ *   log, other filters   postings.c gives positions, their events come in chunks
  *
  * A chunk is one statement and comes whole; it is bounded in events and in bytes.
  * A statement that was asked for ahead keeps its snapshot until its answer is
@@ -17,10 +18,12 @@
 #include "store/postgres/event_row.h"
 #include "store/postgres/lists.h"
 #include "store/postgres/postgres_driver.h"
+#include "store/postgres/search.h"
 
 #define FULL_CHUNK  500u
 #define CHUNK_BYTES (1 << 20)
 #define MATCHES     256u
+#define FOUND       1024u
 
 #define MATCH_PROBES 1000u   /* of indexes in one statement of a search: some milliseconds */
 #define DENSE_JUMP   16u     /* positions that a jump passes, below which reading them is faster */
@@ -33,7 +36,7 @@ typedef struct reader {
     postings_source source;
     /* the scan */
     bool is_active;
-    pg_statement which; /* LOG_CHUNK, STREAM_FORWARD, STREAM_BACKWARD, POSITIONS_CHUNK */
+    pg_statement which; /* LOG_CHUNK, STREAM_FORWARD, STREAM_BACKWARD, POSITIONS_CHUNK, SEARCH */
     ex_slice stream;    /* borrowed from the scan */
     uint64_t next;      /* position or version */
     uint64_t upto;
@@ -44,6 +47,9 @@ typedef struct reader {
     ex_pg_result rows;
     int row;
     /* filtered */
+    const store_pause *pause; /* borrowed from the scan, as is the query */
+    const ex_query *query;    /* NULL: not by PG_SEARCH */
+    bool has_searched;
     postings *walk;
     uint64_t positions[MATCHES];
     uint32_t position_count;
@@ -95,6 +101,8 @@ static void reader_stop(void *impl)
     ex_pg_result_free(&r->rows);
     r->is_active = r->is_requested = false;
     r->walk = NULL;
+    r->query = NULL;
+    r->has_searched = false;
     r->position_count = 0;
     ex_arena_reset(&r->arena);
 }
@@ -116,6 +124,11 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
     } else if (postings_is_all(scan->filter)) {
         r->which = PG_LOG_CHUNK;
         r->is_last = r->next > r->upto;
+    } else if (pg_search_knows(scan->filter)) {
+        r->which = PG_SEARCH;
+        r->query = &scan->filter->query;
+        r->pause = scan->pause;
+        r->is_last = r->next > r->upto;
     } else {
         r->which = PG_POSITIONS_CHUNK;
         r->source.pause = scan->pause;
@@ -131,7 +144,7 @@ static ex_status reader_start(void *impl, const store_scan *scan, ex_error *err)
 
 static uint32_t chunk_size(const reader *r)
 {
-    uint32_t most = r->walk ? MATCHES : FULL_CHUNK;
+    uint32_t most = r->walk ? MATCHES : r->query ? FOUND : FULL_CHUNK;
     return r->left < most ? (uint32_t)r->left : most;
 }
 
@@ -141,10 +154,9 @@ static uint64_t chunk_bytes(const reader *r)
     return bytes ? bytes : 1; /* at least one event */
 }
 
-static ex_status request(reader *r, ex_error *err)
+static void put_chunk(reader *r)
 {
     ex_pg_args *args = &r->args;
-    ex_pg_args_reset(args);
     if (r->which == PG_POSITIONS_CHUNK) {
         ex_pg_array_begin(args, EX_PG_INT8);
         for (uint32_t i = 0; i < r->position_count; i++)
@@ -161,22 +173,42 @@ static ex_status request(reader *r, ex_error *err)
     ex_pg_put_i64(args, (int64_t)chunk_bytes(r));
     if (r->which == PG_STREAM_BACKWARD) /* what is newer must not use the limit up */
         ex_pg_put_i64(args, (int64_t)r->upto);
-    ex_status st = ex_pg_send(r->pg, pg_sql(r->which), args, err);
+}
+
+static ex_status request(reader *r, ex_error *err)
+{
+    ex_pg_args_reset(&r->args);
+    if (r->which == PG_SEARCH)
+        pg_put_search(&r->args, &(pg_search){.query = r->query,
+                                             .from = r->next,
+                                             .upto = r->upto,
+                                             .events = chunk_size(r),
+                                             .bytes = chunk_bytes(r)});
+    else
+        put_chunk(r);
+    ex_status st = ex_pg_send(r->pg, pg_sql(r->which), &r->args, err);
     if (st == EX_OK)
         st = ex_pg_sync(r->pg, err);
     r->is_requested = st == EX_OK;
     return st;
 }
 
+/* @return bytes of the first rows, which are wanted no more */
+static uint64_t take_bytes(reader *r, int rows)
+{
+    uint64_t bytes = 0;
+    for (int row = 0; row < rows; row++)
+        bytes += pg_event_bytes(&r->rows, row);
+    r->wanted -= bytes < r->wanted ? bytes : r->wanted;
+    return bytes;
+}
+
 /* The event in the last row tells where the next chunk begins, and whether there is one. */
 static ex_status look_behind(reader *r, uint32_t asked, ex_error *err)
 {
     ex_event last;
-    uint64_t bytes = 0;
-    for (int row = 0; row < r->rows.rows; row++)
-        bytes += pg_event_bytes(&r->rows, row);
-    bool is_short = (uint32_t)r->rows.rows < asked && bytes < chunk_bytes(r);
-    r->wanted -= bytes < r->wanted ? bytes : r->wanted;
+    uint64_t room = chunk_bytes(r), bytes = take_bytes(r, r->rows.rows);
+    bool is_short = (uint32_t)r->rows.rows < asked && bytes < room;
     ex_status st = pg_event_read(&r->rows, r->rows.rows - 1, &last, NULL, err);
     if (st)
         return st;
@@ -196,6 +228,22 @@ static ex_status look_behind(reader *r, uint32_t asked, ex_error *err)
     return EX_OK;
 }
 
+/* Its answer tells how far it came. */
+static ex_status take_found(reader *r, ex_error *err)
+{
+    pg_search_end end;
+    ex_status st = pg_search_read_end(&r->rows, &end, err);
+    if (st)
+        return st;
+    if (end.rows == 0)
+        r->row = r->rows.rows; /* there is no event in it */
+    (void)take_bytes(r, end.rows);
+    r->left -= r->left == UINT64_MAX ? 0 : (uint64_t)end.rows;
+    r->next = end.next;
+    r->is_last = r->next > r->upto || r->left == 0;
+    return EX_OK;
+}
+
 static ex_status receive(reader *r, ex_error *err)
 {
     uint32_t asked = chunk_size(r);
@@ -205,6 +253,8 @@ static ex_status receive(reader *r, ex_error *err)
     ex_status st = ex_pg_recv(r->pg, &r->rows, err);
     if (st)
         return st;
+    if (r->which == PG_SEARCH)
+        return take_found(r, err);
     if (r->rows.rows == 0) {
         r->is_last = true;
         return r->which == PG_LOG_CHUNK || r->which == PG_POSITIONS_CHUNK
@@ -285,6 +335,22 @@ static ex_status next_matches(reader *r, ex_error *err)
     return EX_OK;
 }
 
+/* A search comes further with each statement, so a scan begins with one, due or not. */
+static ex_status next_found(reader *r, ex_error *err)
+{
+    if (r->has_searched && store_pause_is_due(r->pause))
+        return EX_EAGAIN;
+    r->has_searched = true;
+    return pg_as_storage(fetch(r, err), err);
+}
+
+static ex_status next_rows(reader *r, ex_error *err)
+{
+    if (r->query)
+        return next_found(r, err);
+    return r->walk ? next_matches(r, err) : next_chunk(r, err);
+}
+
 static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
 {
     reader *r = impl;
@@ -292,7 +358,7 @@ static ex_status reader_next(void *impl, ex_event *ret, ex_error *err)
         if (r->is_last)
             return EX_EEND;
         ex_pg_allow(r->pg, r->answer_ms);
-        ex_status st = r->walk ? next_matches(r, err) : next_chunk(r, err);
+        ex_status st = next_rows(r, err);
         if (st == EX_EAGAIN) {
             ret->position = r->next;
             return st;
@@ -452,14 +518,28 @@ static ex_status reader_match_each(void *impl, store_match *const *matches, uint
     return pg_as_storage(st, err);
 }
 
-/* Lists that alternate all the time are read and merged here. */
+/* Lists that alternate all the time are read and merged there. */
 static ex_status match_by_reading(reader *r, store_match *match, ex_error *err)
 {
+    const ex_query query = {match->item, 1};
     uint64_t before = match->after;
-    ex_status st = postings_match(&r->source, &r->arena, match, err);
-    ex_arena_reset(&r->arena);
-    match->is_dense = match->after - before < DENSE_SLICE;
-    return st;
+    pg_search_end end = {0};
+    ex_pg_result rows = {0};
+    ex_pg_args_reset(&r->args);
+    pg_put_search(
+        &r->args,
+        &(pg_search){
+            .query = &query, .from = before + 1, .upto = match->upto, .events = 1, .bytes = 1});
+    ex_status st = pg_run_again(r->pg, PG_SEARCH, &r->args, &rows, err);
+    if (st == EX_OK)
+        st = pg_search_read_end(&rows, &end, err);
+    if (st == EX_OK) {
+        match->position = end.rows ? (uint64_t)ex_pg_get_i64(&rows, 0, 0) : 0;
+        match->after = end.rows ? match->position - 1 : end.next - 1;
+        match->is_dense = match->after - before < DENSE_SLICE;
+    }
+    ex_pg_result_free(&rows);
+    return pg_as_storage(st, err);
 }
 
 static ex_status reader_match(void *impl, store_match *match, ex_error *err)

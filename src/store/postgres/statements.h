@@ -12,6 +12,7 @@
 #include <excore/base.h>
 
 #include "store/postgres/schema.h"
+#include "store/postgres/search_sql.h"
 
 /* Columns of an event in the order of event_row.c. */
 #define EVENT_COLUMNS                                                                              \
@@ -177,6 +178,7 @@
                                              "AND position + 0 <= $5", "version DESC", "$3", "$4")) \
     X(POSITIONS_CHUNK, FIND,  EVENTS_BOUNDED("position = ANY ($1::bigint[])", "position",          \
                                              "$2", "$3"))                                          \
+    X(SEARCH,          FIND,  PG_SEARCH_SQL)                                                       \
     X(STREAM_VERSION,  FIND,  "SELECT version FROM events WHERE stream_id = " STREAM_ID("$1")      \
                               " AND position + 0 <= $2 ORDER BY version DESC LIMIT 1")             \
     /* --- posting lists --- */                                                                    \
