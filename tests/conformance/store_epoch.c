@@ -186,11 +186,39 @@ static void test_epoch_whose_commit_is_lost_at_open(void **state)
     }
 }
 
+/* G-832. The server was started anew: both nodes go on in one epoch more, and whoever is at the end,
+ * or below it, stays current. */
+static void test_epoch_of_a_restart_costs_nobody_anything(void **state)
+{
+    suite *s = *state;
+    SKIP_WITHOUT_POSTGRES(s);
+    fixture f;
+    set_up(s, &f);
+    ex_id before = ex_store_epoch(f.store).id;
+    uint64_t end = (uint64_t)ask(&f, "SELECT position FROM log_head");
+    assert_int_equal(ask(&f,
+                         "WITH earlier AS (UPDATE log_witness SET server_start = 1 RETURNING 1) "
+                         "SELECT count(*) FROM earlier"),
+                     1);
+    end_sessions(&f);
+    must_append(&f, f.store);
+    must_append(&f, f.other);
+    ex_log_epoch mine = ex_store_epoch(f.store), others = ex_store_epoch(f.other);
+    assert_true(ex_id_eq(&mine.id, &others.id));
+    assert_int_equal(mine.reason, EX_EPOCH_RESTARTED);
+    assert_int_equal(mine.first, end + 1);
+    assert_int_equal(ex_store_check_position(f.store, &before, end, NULL), EX_OK);
+    assert_int_equal(ex_store_check_position(f.other, &before, end + 1, NULL), EX_ELOGCHANGED);
+    assert_int_equal(ask(&f, "SELECT count(*) FROM log_epochs"), 2);
+    tear_down(&f);
+}
+
 int store_epoch_tests(suite *s)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_epoch_whose_commit_is_lost_is_there_once),
         STORE_TEST(test_epoch_whose_commit_is_lost_at_open),
+        STORE_TEST(test_epoch_of_a_restart_costs_nobody_anything),
     };
     return cmocka_run_group_tests_name("store epoch", tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ is_writable() {
 }
 
 # ---- Files ----
-for name in sqlite-3 sqlite-4 sqlite-4-compatible; do
+for name in sqlite-3 sqlite-4 sqlite-4-log-views sqlite-4-compatible; do
     open_file $name
     reads_all $name
     is_writable $name
@@ -93,9 +93,14 @@ reads_all "$db"
 expect 0 "$excore" status --data "$db" --json
 is "$(jq -r .store.epoch.reason <<<"$out")" migrated
 is_writable "$db"
-load postgres-4
-reads_all "$db"
-is_writable "$db"
+for name in postgres-4 postgres-4-server-start; do
+    load $name
+    reads_all "$db"
+    is_writable "$db"
+    expect 0 "$excore" status --data "$db" --json
+    is "$(jq -r .store.epoch.reason <<<"$out")" replaced # its witness speaks for another place
+done
+is "$(jq -c .store.features <<<"$out")" '["epochs","log-views","seen-time","server-start"]'
 load postgres-4
 sql -c "INSERT INTO excore.features VALUES ('tomorrow', 'compatible')"
 is_writable "$db"
