@@ -5,7 +5,7 @@
 #   bench/run.sh --full     the long log has ten million events (5 GB of disk, some minutes more)
 #   bench/run.sh --quick    a look at every row in half a minute; the figures are rough
 #   --write                 put the table into docs/benchmarks.md too
-#   --only NAME             one program: append, latency, commands, http, log, condition, tags, view, server, postgres
+#   --only NAME             one program: append, latency, commands, http, log, slices, condition, tags, view, server, postgres
 #
 # Builds nothing: tools/build.sh release does (`make bench` calls both). All files lie in a new
 # directory below build/, on the file system of the source tree, and are removed at the end.
@@ -114,6 +114,7 @@ run latency "${times[@]}"
 run commands "${times[@]}"
 run http "${times[@]}"
 run log "${times[@]}" --events "$log_events"
+run slices --events "$((log_events / 5))"
 run condition "${times[@]}" --events "$log_events" --postgres-events 0
 run tags "${times[@]}"
 run view
