@@ -214,6 +214,10 @@ static void index_with_a_word(parts *p)
 {
     index_on(p, "owner DESC NULLS LAST");
 }
+static void index_without_a_text(parts *p)
+{
+    index_on(p, NULL);
+}
 static void index_of_nothing(parts *p)
 {
     index_on(p, "");
@@ -321,6 +325,7 @@ static const struct {
     {"table twice in a view", table_twice, EX_EEXISTS, "table 'balance'"},
     {"index on a call", index_on_a_call, EX_EINVAL, "'lower(owner)' of index"},
     {"index with more words", index_with_a_word, EX_EINVAL, "'owner DESC NULLS LAST' of index"},
+    {"index without a text", index_without_a_text, EX_EINVAL, "index is empty"},
     {"index of nothing", index_of_nothing, EX_EINVAL, "index is empty"},
     {"table with a dash", table_with_a_dash, EX_EINVAL, "my-_balance"},
     {"table of ours", table_of_ours, EX_EINVAL, "excore_views"},
