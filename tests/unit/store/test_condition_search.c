@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -557,6 +558,25 @@ static void test_close_finishes_what_is_searched(void **state)
         assert_int_equal(wait_for(&calls[i]), EX_OK);
 }
 
+static void *close_store(void *arg)
+{
+    (void)arg;
+    ex_store_close(store);
+    return NULL;
+}
+
+/* It cannot be over while the searches are held. */
+static void wait_for_closing(void)
+{
+    ex_new_event event = {.type = type_b, .data = EX_S("{}")};
+    ex_stream_write write = {EX_S("s"), EX_ANY, &event, 1};
+    const ex_append append = {.writes = &write, .write_count = 1};
+    ex_status st;
+    while ((st = ex_store_append(store, &append, NULL, NULL)) == EX_OK)
+        sched_yield();
+    assert_int_equal(st, EX_ECLOSED);
+}
+
 /* G-506 */
 static void test_close_ends_what_takes_longer_than_a_second(void **state)
 {
@@ -570,9 +590,12 @@ static void test_close_ends_what_takes_longer_than_a_second(void **state)
         start(&calls[i]);
     }
     wait_for_searches(1);
+    pthread_t closer;
+    assert_int_equal(pthread_create(&closer, NULL, close_store, NULL), 0);
+    wait_for_closing();
     atomic_store(&world.piece_ns, 3000000);
     let_go();
-    ex_store_close(store);
+    (void)pthread_join(closer, NULL);
     store = NULL;
     for (int i = 0; i < 5; i++)
         assert_int_equal(wait_for(&calls[i]), EX_ECLOSED);
