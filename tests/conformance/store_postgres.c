@@ -251,6 +251,7 @@ static void test_postgres_goes_on_in_a_log_that_lost_its_end(void **state)
     exec(pg, "CREATE TEMP TABLE before AS SELECT * FROM log_head");
     suite_put(s, "lost", &EVENT("Lost", "{}"));
     suite_put(s, "lost", &EVENT("Lost", "{}"));
+    ex_id before = ex_store_epoch(s->store).id;
     exec(pg, "SET session_replication_role = replica; " /* without our triggers */
              "DELETE FROM events WHERE position > (SELECT position FROM before); "
              "DELETE FROM streams WHERE id > (SELECT last_id FROM before); "
@@ -266,7 +267,6 @@ static void test_postgres_goes_on_in_a_log_that_lost_its_end(void **state)
     ex_append append = {.writes = &write, .write_count = 1};
     assert_int_equal(ex_store_append(other, &append, NULL, &err), EX_OK);
     ex_store_close(other);
-    ex_id before = ex_store_epoch(s->store).id;
     ex_new_event again = EVENT("Lost", "{}");
     ex_status status = suite_append(s, "lost", EX_ANY, &again, 1, NULL, &err);
     if (status)
