@@ -230,8 +230,8 @@ EX_API EX_NODISCARD ex_status ex_runtime_view_retry(ex_runtime *rt, const char *
 EX_API EX_NODISCARD ex_status ex_runtime_view_skip(ex_runtime *rt, const char *view,
                                                    uint64_t position, ex_slice by, ex_slice reason,
                                                    ex_error *err);
-/** Pause, resume or rebuild from position 0 (also out of the error state). A rebuild that was asked for
- *  shows in the status at once.
+/** Pause, resume or rebuild from position 0 (also out of the error state). A rebuild shows in the
+ *  status as soon as it was asked for.
  *  @return EX_OK, EX_ENOTFOUND, EX_ESTATE (names view, state and move). Thread: any. */
 EX_API EX_NODISCARD ex_status ex_runtime_view_pause(ex_runtime *rt, const char *view,
                                                     ex_error *err);
