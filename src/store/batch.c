@@ -209,9 +209,14 @@ static ex_status look_up(ex_batch *b, batch_stream *s, ex_error *err)
     const store_driver *d = &b->store->driver;
     ex_error detail;
     ex_status st = d->ops->find_streams(d->impl, &stream, 1, &detail);
-    if (st && err)
+    if (st == EX_OK)
+        return EX_OK;
+    st = batch_break(b, st, &detail);
+    if (!b->is_broken) /* else sequencer_fail names it */
+        (void)ex_error_context(&detail, st, "stream '%.*s'", EX_ARG(stream->name));
+    if (err)
         *err = detail;
-    return st ? batch_break(b, st, &detail) : EX_OK;
+    return st;
 }
 
 static ex_status put_stream(ex_batch *b, ex_slice name, batch_stream **ret, ex_error *err)
@@ -252,6 +257,17 @@ ex_status batch_find_stream(ex_batch *b, ex_slice name, batch_stream **ret, ex_e
     else
         *ret = s;
     return st;
+}
+
+bool batch_only_stream(const ex_batch *b, ex_slice *ret)
+{
+    for (uint32_t i = 0; b->table_count == 1 && i < b->table_room; i++) {
+        if (!b->table[i])
+            continue;
+        *ret = b->table[i]->stream.name;
+        return true;
+    }
+    return false;
 }
 
 batch_stream *batch_want_stream(ex_batch *b, ex_slice name)

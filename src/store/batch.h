@@ -116,6 +116,8 @@ EX_NODISCARD ex_status batch_push_event(ex_batch *b, batch_stream *s, ex_event *
                                         bool has_given_id, ex_error *err);
 /** The stream of that name if the batch met it already, else NULL. */
 batch_stream *batch_known_stream(const ex_batch *b, ex_slice name);
+/** The stream of a batch that has met no other one. */
+bool batch_only_stream(const ex_batch *b, ex_slice *ret);
 /** Hash of an event id in a stream, for `ids`. */
 uint64_t batch_id_hash(const batch_stream *s, const ex_id *id);
 

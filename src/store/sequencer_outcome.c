@@ -90,12 +90,22 @@ bool sequencer_split(sequencer *q)
     return true;
 }
 
+/* A batch of one, which has met damage: the engine's words are of ids and positions. */
+static void fail_alone(sequencer *q, const ex_error *cause)
+{
+    ex_error named = *cause;
+    ex_slice stream;
+    if (batch_only_stream(&q->batch, &stream))
+        (void)ex_error_context(&named, cause->status, "stream '%.*s'", EX_ARG(stream));
+    q->staged[0].status = EX_ECORRUPT;
+    q->staged[0].err = &named;
+    sequencer_acknowledge(q);
+}
+
 void sequencer_fail(sequencer *q, const ex_error *cause)
 {
     if (cause->status == EX_ECORRUPT && q->staged_count == 1) {
-        q->staged[0].status = EX_ECORRUPT;
-        q->staged[0].err = cause;
-        sequencer_acknowledge(q);
+        fail_alone(q, cause);
         return;
     }
     bool is_unknown = cause->status == EX_EOUTCOME;

@@ -46,6 +46,7 @@ typedef struct neighbour {
     ex_append append;
     char stream[16];
     ex_status status;
+    bool names_it; /* the error, the damaged stream */
     sem_t *left;
 } neighbour;
 
@@ -83,8 +84,9 @@ static void on_neighbour(void *ctx, ex_status status, const ex_appended *appende
                          const ex_error *err)
 {
     neighbour *n = ctx;
-    (void)appended, (void)err;
+    (void)appended;
     n->status = status;
+    n->names_it = err && strstr(err->message, "stream 'a'");
     sem_post(n->left);
 }
 
@@ -164,8 +166,10 @@ static void check_damage(suite *s, const char *sql, const ex_id *id, const char 
     suite_reopen(s, NULL);
     append_all(s, all, id);
     for (int i = 0; i < NEIGHBOURS; i++)
-        if (all[i].status != (hits_damage(i) ? EX_ECORRUPT : EX_OK))
-            fail_msg("append %d to %s: %s", i, all[i].stream, ex_status_code(all[i].status));
+        if (all[i].status != (hits_damage(i) ? EX_ECORRUPT : EX_OK) ||
+            all[i].names_it != hits_damage(i))
+            fail_msg("append %d to %s: %s, the stream is %snamed", i, all[i].stream,
+                     ex_status_code(all[i].status), all[i].names_it ? "" : "not ");
     assert_false(ex_status_is_retryable(EX_ECORRUPT));
     assert_int_equal(ex_store_check_writes(s->store, NULL), EX_OK);
     check_read(s, position);
