@@ -46,7 +46,7 @@ EX_API void *ex_arena_alloc(ex_arena *a, size_t size);
 EX_API void *ex_arena_zalloc(ex_arena *a, size_t size);
 /** Room for `count` items of `size` bytes, cleared; checks the product. */
 EX_API void *ex_arena_array(ex_arena *a, size_t count, size_t size);
-/** A copy with a NUL behind it that the length does not count. {NULL, 0} when out of memory. */
+/** A copy with a NUL after it that the length does not count. {NULL, 0} when out of memory. */
 EX_API ex_slice ex_arena_copy(ex_arena *a, ex_slice s);
 /** printf into the arena; {NULL, 0} when out of memory. */
 EX_API ex_slice ex_arena_printf(ex_arena *a, const char *fmt, ...) EX_PRINTF(2, 3);

@@ -174,7 +174,7 @@ typedef struct ex_view_status {
     bool is_other_build; /* its rows were written by another build of the program */
 } ex_view_status;
 
-/** Status of view `index`; false behind the last. Thread: any. Blocking: no. */
+/** Status of view `index`; false after the last. Thread: any. Blocking: no. */
 EX_API bool ex_runtime_view_status(ex_runtime *rt, uint32_t index, ex_view_status *ret);
 typedef enum ex_parked_state {
     EX_PARKED_OPEN,

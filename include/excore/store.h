@@ -151,7 +151,7 @@ EX_API uint64_t ex_store_head(ex_store *s);
  * what is current. In a directory, which one process writes, all of that holds anyway. */
 
 /** Position of the last event that any process has committed, asked of the database itself: no
- *  append that was acknowledged before the call is behind it.
+ *  append that was acknowledged before the call lies after it.
  *  @return EX_OK, EX_ETIMEOUT, EX_ESTORAGE, EX_EAGAIN (a read-only store on a standby, which does
  *          not know). Thread: any. Blocking: a query; none where one process writes. */
 EX_API EX_NODISCARD ex_status ex_store_current_head(ex_store *s, uint64_t *ret, ex_error *err);
@@ -207,7 +207,7 @@ EX_API EX_NODISCARD ex_status ex_store_read_log(ex_store *s, const ex_read_log *
 
 /** The next event, borrowed until the next call on this cursor. With a filter that matches little
  *  this may read for long; it takes turns with other readers, and ends with `cancel` of the read.
- *  @return EX_OK, EX_EEND (no more), EX_EAHEAD (forward, and it begins more than one behind the
+ *  @return EX_OK, EX_EEND (no more), EX_EAHEAD (forward, and it begins more than one after the
  *          last: err has that one as `current`), EX_ELOGCHANGED (the log has opened an epoch that
  *          begins before what comes next), EX_ETIMEOUT (no read connection became free),
  *          EX_ECANCELLED, EX_ECORRUPT, EX_ESTORAGE, EX_ENOMEM; after a failure it may be called
@@ -246,7 +246,7 @@ EX_API EX_NODISCARD ex_status ex_store_subscribe(ex_store *s, const ex_subscribe
 /** Wait for the next event, borrowed until the next call on this subscription.
  *  @param timeout_ms 0: do not wait, negative: for ever
  *  @return EX_OK, EX_ETIMEOUT (nothing yet), EX_ECANCELLED (stopped), EX_ECLOSED, EX_ESTORAGE,
- *          EX_EAHEAD (it was to begin behind the log's or the stream's end: what it has seen is
+ *          EX_EAHEAD (it was to begin after the log's or the stream's end: what it has seen is
  *          not this log; err has the end as `current`), EX_ELOGCHANGED (see above; it stays so)
  *  Thread: one at a time. Blocking: up to the timeout. */
 EX_API EX_NODISCARD ex_status ex_subscription_next(ex_subscription *sub, int64_t timeout_ms,

@@ -210,7 +210,7 @@ struct ex_owner_ { struct ex_any_owner_ *of; };
                EX_IS_(EX_AT_(struct_type, member).items, ex_slice *),                              \
                " is not an EX_LIST(ex_slice)", __VA_ARGS__)
 
-/* What a field gives stands behind the macro's own and takes its place. */
+/* What a field gives stands after the macro's own and takes its place. */
 #if defined(__clang__)
 #define EX_FIELDS_BEGIN_                                                                           \
     _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Winitializer-overrides\"")

@@ -42,7 +42,7 @@ void status_json_server(ex_json_writer *w, const status_server *server);
 void status_json_store(ex_json_writer *w, const ex_store_facts *store);
 /** The views of a running application, NULL: none. */
 void status_json_runtime(ex_json_writer *w, struct ex_runtime *rt);
-/** The views one by one: "views":[ begins before the first and ends behind the last. */
+/** The views one by one: "views":[ begins before the first and ends after the last. */
 void status_json_view(ex_json_writer *w, const view_list_entry *view, uint64_t head);
 /** One view of a running application. */
 void status_json_view_status(ex_json_writer *w, const ex_view_status *view);

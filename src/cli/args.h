@@ -1,6 +1,6 @@
 /* args.h: one table for each verb drives parsing, --help, completion and misuse messages.
  *
- * Options may stand before, between and behind the operands: --name value,
+ * Options may stand before, between and after the operands: --name value,
  * --name=value, -x value, -xvalue. "--" ends them. A dash alone, and a dash before
  * a digit, is an operand. Every verb also has --help and --version. */
 #ifndef EXCORE_CLI_ARGS_H
@@ -36,7 +36,7 @@ typedef struct cli_verb {
     const char *operands;        /* "STREAM TYPE [DATA]": optional ones in brackets, last */
     const char *operand_choices; /* for completion: "bash", or "@verbs" */
     const arg_option *options;   /* ends with a name of NULL; NULL: none */
-    const char *details;         /* text behind the options; NULL: none */
+    const char *details;         /* text after the options; NULL: none */
     const char *examples;        /* lines without the program's name; NULL: none */
     int (*run)(const struct cli *c, const struct args *a); /* the exit code */
 } cli_verb;

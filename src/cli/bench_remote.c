@@ -53,7 +53,7 @@ static ex_status take_url(load *l, const char *url, ex_error *err)
                         url);
     size_t len = strcspn(at, "/");
     if (at[len] && at[len + 1])
-        return ex_raise(err, EX_EINVAL, "%s: bench wants no path behind the address", url);
+        return ex_raise(err, EX_EINVAL, "%s: bench wants no path after the address", url);
     ex_slice host = ex_slice_of(at, len), port = EX_S("80");
     const char *colon = memrchr(at, ':', len);
     if (colon && !memchr(colon, ']', len - (size_t)(colon - at))) {

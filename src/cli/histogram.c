@@ -1,7 +1,7 @@
 /* histogram.c: bucket i holds the values whose top HISTOGRAM_SUB_BITS + 1 bits it names.
  *
  *   value < 64                  one bucket for each value
- *   64 <= value, top bit at b   (b - 6 + 1) * 64 + the six bits behind the top bit */
+ *   64 <= value, top bit at b   (b - 6 + 1) * 64 + the six bits after the top bit */
 #include "cli/histogram.h"
 
 #include <stddef.h>

@@ -13,7 +13,7 @@
 typedef enum output_form {
     OUTPUT_LINES, /* time, position, stream@version, type, data */
     OUTPUT_JSON,  /* one object a line, the server's form */
-    OUTPUT_DATA,  /* the data byte for byte, a newline behind each */
+    OUTPUT_DATA,  /* the data byte for byte, a newline after each */
 } output_form;
 
 typedef struct output {

@@ -11,7 +11,7 @@
 typedef struct remote remote;
 
 typedef struct remote_call {
-    const char *path; /* behind the base URL, with its query, encoded */
+    const char *path; /* after the base URL, with its query, encoded */
     ex_slice body;    /* ptr set: a POST of JSON */
     /** Set: bytes are handed over as they come, and the answer is an event stream without a time
      *  limit. NULL bytes: nothing came for a second. False ends the call (EX_OK). */

@@ -427,7 +427,7 @@ static const arg_option options[] = {
     TARGET_OPTIONS,
     {0, "reason", ARG_TEXT, "TEXT", "skip: why the event stays out of the view", NULL},
     {0, "by", ARG_TEXT, "NAME", "who asks for it [user@host]", NULL},
-    {0, "after", ARG_NUMBER, "N", "parked: begin behind this position", NULL},
+    {0, "after", ARG_NUMBER, "N", "parked: begin after this position", NULL},
     {'n', "limit", ARG_NUMBER, "N", "parked: print at most so many events [100]", NULL},
     {0, "json", ARG_FLAG, NULL, "print JSON", NULL},
     {0},

@@ -469,7 +469,7 @@ void http_on_gone(http_exchange *x, void (*fn)(void *ctx), void *ctx)
     assert(x->state == EXCHANGE_HANDLING);
     x->on_gone = fn;
     x->gone_ctx = ctx;
-    if (x->conn && x->conn->has_eof) /* it was pipelined, and nothing comes behind it */
+    if (x->conn && x->conn->has_eof) /* it was pipelined, and nothing comes after it */
         conn_set_timeout(x->conn, TIMEOUT_GONE);
 }
 

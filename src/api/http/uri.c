@@ -12,7 +12,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte behind the escape at in[i], or -1 when it is invalid or NUL. */
+/* The byte after the escape at in[i], or -1 when it is invalid or NUL. */
 static int escape_at(ex_slice in, size_t i)
 {
     if (in.len - i < 3)
