@@ -518,28 +518,15 @@ static ex_status reader_match_each(void *impl, store_match *const *matches, uint
     return pg_as_storage(st, err);
 }
 
-/* Lists that alternate all the time are read and merged there. */
+/* Lists that alternate all the time are read and merged here: PG_SEARCH would come further at a
+ * time, and take its processor time from those who write. */
 static ex_status match_by_reading(reader *r, store_match *match, ex_error *err)
 {
-    const ex_query query = {match->item, 1};
     uint64_t before = match->after;
-    pg_search_end end = {0};
-    ex_pg_result rows = {0};
-    ex_pg_args_reset(&r->args);
-    pg_put_search(
-        &r->args,
-        &(pg_search){
-            .query = &query, .from = before + 1, .upto = match->upto, .events = 1, .bytes = 1});
-    ex_status st = pg_run_again(r->pg, PG_SEARCH, &r->args, &rows, err);
-    if (st == EX_OK)
-        st = pg_search_read_end(&rows, &end, err);
-    if (st == EX_OK) {
-        match->position = end.rows ? (uint64_t)ex_pg_get_i64(&rows, 0, 0) : 0;
-        match->after = end.rows ? match->position - 1 : end.next - 1;
-        match->is_dense = match->after - before < DENSE_SLICE;
-    }
-    ex_pg_result_free(&rows);
-    return pg_as_storage(st, err);
+    ex_status st = postings_match(&r->source, &r->arena, match, err);
+    ex_arena_reset(&r->arena);
+    match->is_dense = match->after - before < DENSE_SLICE;
+    return st;
 }
 
 static ex_status reader_match(void *impl, store_match *match, ex_error *err)
