@@ -1,4 +1,4 @@
-/* bench_slices.c: how long a read of one event takes beside page reads that nobody waits for.
+/* bench_slices.c: how long a read of one event takes beside abandoned page reads.
  *
  * Behind a long log eight clients ask for a page of events with two tags that are
  * never together, and go away; another client reads one event. A round is four of

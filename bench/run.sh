@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measure and print one table: what | measured | yardstick | ratio | target | verdict.
 #
-#   bench/run.sh            about three minutes; the long log has one million events
+#   bench/run.sh            about six minutes; the long log has one million events
 #   bench/run.sh --full     the long log has ten million events (5 GB of disk, some minutes more)
 #   bench/run.sh --quick    a look at every row in half a minute; the figures are rough
 #   --write                 put the table into docs/benchmarks.md too

@@ -1,6 +1,6 @@
 /* arena.c: a chain of growing blocks, newest first.
  *
- * For AddressSanitizer whatever is not handed out is poisoned, with a gap behind each allocation. */
+ * For AddressSanitizer whatever is not handed out is poisoned, with a gap after each allocation. */
 #include <excore/arena.h>
 
 #include "kernel/sanitizer.h"
